@@ -1,0 +1,156 @@
+// Package backend is the contract between sessions and the places that keep
+// them: [Store] is what a backend must do, the optional interfaces are what
+// it may do besides, and [Register] makes one known by name.
+//
+// A Store moves opaque records. It knows nothing of cookies, tokens, values
+// or encryption, so writing one is a matter of five small methods; package
+// backendtest holds the suite that proves them.
+package backend
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The outcomes that a caller of a [Store] must tell apart. A Store returns
+// them as they are or wrapped, for [errors.Is]. Any other error means that
+// the store could not answer, never that there is no session.
+var (
+	// ErrNotFound says that no live record has this ID: it never existed,
+	// was deleted, or has expired.
+	ErrNotFound = errors.New("backend: record not found")
+
+	// ErrExists says that Create met a record that has this ID already.
+	ErrExists = errors.New("backend: record exists")
+
+	// ErrConflict says that the stored version is not the one named:
+	// somebody else stored a newer one meanwhile.
+	ErrConflict = errors.New("backend: version conflict")
+
+	// ErrTooLarge says that a record is larger than the store can hold. It
+	// is reported before anything is written; nothing is ever truncated.
+	ErrTooLarge = errors.New("backend: record too large")
+
+	// ErrUser says that the store cannot keep this user name exactly (see
+	// [MaxUser]). Nothing is written.
+	ErrUser = errors.New("backend: user name cannot be stored")
+
+	// ErrClosed says that the store was used after Close.
+	ErrClosed = errors.New("backend: store is closed")
+)
+
+// MaxUser is the length in bytes up to which every store keeps a user name,
+// whatever bytes it has, and never mixes it up with another (no collation, no
+// trimming, no folding). The empty name is no user.
+const MaxUser = 255
+
+// A Record is one session as a store sees it.
+type Record struct {
+	// ID is the primary key, a UUIDv7. It is public: it opens nothing.
+	ID uuid.UUID
+
+	// Version counts the successful writes, from 1. Stores assign it.
+	Version uint64
+
+	// Expires is the instant from which the record no longer exists.
+	// Callers hand over whole milliseconds; a store keeps at least those.
+	Expires time.Time
+
+	// User is the name that a [UserIndex] finds the record by; empty for
+	// an anonymous session.
+	User string
+
+	// Data is opaque. Once handed over, in either direction, it is never
+	// changed again, by anyone: a store may keep or hand out the slice itself.
+	Data []byte
+
+	// Shorten lets Update move Expires to an earlier instant. Without it,
+	// Update keeps the later of the stored and the given one, so that a
+	// write cannot undo a Touch that overtook it. Load never sets it; a
+	// store does not keep it.
+	Shorten bool
+}
+
+// A Store keeps records. It must be safe for concurrent use, by any number of
+// goroutines and, unless it lives in memory, of processes.
+//
+// Every method ends soon after its context does, with the context's error
+// (or one that wraps it), unless the Store is [Bounded].
+type Store interface {
+	// Load returns the live record of id, or ErrNotFound. Expiry is checked
+	// here, against the clock; it does not wait for a sweep.
+	Load(ctx context.Context, id uuid.UUID) (Record, error)
+
+	// Create stores a new record, with Version 1 whatever rec.Version says.
+	// If the ID is taken by a live record it is ErrExists and nothing
+	// changes. One that has expired may be replaced or be ErrExists.
+	Create(ctx context.Context, rec Record) error
+
+	// Update replaces Expires (see Record.Shorten), User and Data of a live
+	// record if the stored version is rec.Version, and adds one to it. It is
+	// atomic: of several Updates that name one version exactly one succeeds.
+	// ErrConflict if the version is another, ErrNotFound if there is no
+	// live record. If rec.Expires has passed already, the record is as good
+	// as deleted.
+	Update(ctx context.Context, rec Record) error
+
+	// Touch moves the expiry of a live record to expires if that is later
+	// than the stored one, and does nothing, successfully, if it is not.
+	// Version and Data do not change. ErrNotFound if there is no live
+	// record.
+	Touch(ctx context.Context, id uuid.UUID, expires time.Time) error
+
+	// Delete removes the record. That there is none is no error.
+	Delete(ctx context.Context, id uuid.UUID) error
+}
+
+// A VersionedDeleter can delete a record only if it has a certain version.
+// It is optional: for a Store without it, a logout costs one more call.
+type VersionedDeleter interface {
+	// DeleteVersion removes the live record of id if its version is
+	// version: ErrConflict if it is another, ErrNotFound if there is none.
+	DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error
+}
+
+// A Sweeper can remove what has expired. Stores whose server does so by
+// itself need not be one.
+type Sweeper interface {
+	// Sweep removes up to limit expired records and returns how many it
+	// removed; fewer than limit means that there are no more for now.
+	// Whether a record has expired is decided by the removing step itself,
+	// so that one that was touched meanwhile stays. Several Sweeps at once,
+	// in one process or many, do no harm.
+	Sweep(ctx context.Context, limit int) (int, error)
+}
+
+// A UserIndex can find the sessions of a user. It is what Sessions,
+// RevokeUser and MaxPerUser of the session manager need.
+type UserIndex interface {
+	// ByUser returns the live records whose User is exactly user, in no
+	// particular order. None is no error.
+	ByUser(ctx context.Context, user string) ([]Record, error)
+}
+
+// A Counter can count the live records.
+type Counter interface {
+	// Count returns the number of live records. Records that expired a
+	// moment ago may still be counted.
+	Count(ctx context.Context) (int, error)
+}
+
+// An InProcess store lives in this process's memory and nowhere else.
+// Whoever can read it can read the cookies of running requests too, so its
+// records are not sealed.
+type InProcess interface {
+	InProcess()
+}
+
+// A Bounded store ends each of its calls by itself within a few seconds, even
+// if its server hangs (by time-outs on the connection, say). For one that
+// reports true, callers save themselves a deadline for every call.
+type Bounded interface {
+	Bounded() bool
+}

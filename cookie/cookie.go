@@ -1,0 +1,204 @@
+// Package cookie is how a session's token travels: the cookie's name and
+// attributes, reading it from a request, setting and removing it in an answer.
+//
+// The rules are those of RFC 6265bis. What a browser would silently drop (a
+// __Host- name with a Domain, SameSite=None without Secure, a name with a
+// blank) is an error of [New] here.
+package cookie
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// DefaultName is the name used when [Options] has none: the one of the
+	// systems that people come from.
+	DefaultName = "beegosessionID"
+
+	// MaxAge is the longest time a browser keeps a cookie, 400 days (RFC
+	// 6265bis §5.5); a longer one is sent as this.
+	MaxAge = 400 * 24 * time.Hour
+)
+
+// Options are the cookie's name and attributes. The zero value is the safe
+// one: HttpOnly, SameSite=Lax, Path=/, host-only, Secure but for plain HTTP
+// to a loopback host, and gone when the browser is closed.
+type Options struct {
+	// Name is the cookie's name; default "beegosessionID". A name that
+	// starts with "__Host-" or "__Secure-" puts the browser's own checks on
+	// (RFC 6265bis §4.1.3); their rules are then checked here, too.
+	Name string
+
+	// Path is the path prefix that the cookie is sent to; default "/".
+	Path string
+
+	// Domain also sends the cookie to all sub-domains of this one. Default
+	// empty: only the host that set it gets it back, which is safer.
+	Domain string
+
+	// SameSite is Lax by default. None needs Secure; so it cannot go with
+	// Insecure.
+	SameSite http.SameSite
+
+	// Partitioned keys the cookie by the embedding site (CHIPS). It needs
+	// Secure; so it cannot go with Insecure.
+	Partitioned bool
+
+	// Insecure leaves Secure out for all requests: the token then crosses
+	// the network in the clear and anyone on the way can take the session.
+	// Plain HTTP to localhost works without it.
+	Insecure bool
+
+	// ScriptReadable leaves HttpOnly out: any script on the page, an
+	// attacker's too, can then read the token.
+	ScriptReadable bool
+
+	// Persistent keeps the cookie when the browser is closed, for as long
+	// as the session lives (or MaxAge, if that is set). It is sent again
+	// when the session's expiry moves.
+	Persistent bool
+
+	// MaxAge is the cookie's own lifetime, in whole seconds, at most 400
+	// days. It makes the cookie Persistent. The session's lifetime is the
+	// server's business and does not depend on it.
+	MaxAge time.Duration
+}
+
+// A Cookie is a checked set of [Options], ready for use by any number of
+// goroutines.
+type Cookie struct {
+	opts       Options
+	nameEq     string // "name="
+	prefixed   bool   // __Host- or __Secure-: never without Secure
+	attributes string // "; Path=/; Domain=…"
+	flags      [2]string
+}
+
+// New checks o and fills in the defaults. The error names the field, its
+// value and the cure.
+func New(o Options) (*Cookie, error) {
+	if o.Name == "" {
+		o.Name = DefaultName
+	}
+	if o.Path == "" {
+		o.Path = "/"
+	}
+	if o.SameSite == 0 || o.SameSite == http.SameSiteDefaultMode {
+		o.SameSite = http.SameSiteLaxMode
+	}
+	if o.MaxAge > 0 {
+		o.Persistent = true
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	c := &Cookie{opts: o, nameEq: o.Name + "=", prefixed: prefixed(o.Name)}
+	c.attributes = "; Path=" + o.Path
+	if o.Domain != "" {
+		c.attributes += "; Domain=" + strings.TrimPrefix(o.Domain, ".")
+	}
+	c.flags = [2]string{o.flags(false), o.flags(true)}
+	return c, nil
+}
+
+func (o Options) flags(secure bool) string {
+	var b strings.Builder
+	if !o.ScriptReadable {
+		b.WriteString("; HttpOnly")
+	}
+	if secure {
+		b.WriteString("; Secure")
+	}
+	switch o.SameSite {
+	case http.SameSiteStrictMode:
+		b.WriteString("; SameSite=Strict")
+	case http.SameSiteNoneMode:
+		b.WriteString("; SameSite=None")
+	default:
+		b.WriteString("; SameSite=Lax")
+	}
+	if o.Partitioned {
+		b.WriteString("; Partitioned")
+	}
+	return b.String()
+}
+
+// Options returns the options with the defaults filled in.
+func (c *Cookie) Options() Options { return c.opts }
+
+// Name returns the cookie's name.
+func (c *Cookie) Name() string { return c.opts.Name }
+
+// Values calls yield with the value of every cookie of this name in the
+// request's header, in the order of the header, until yield returns false.
+// Names are compared byte by byte and values handed over as they are: no
+// unquoting, no percent-decoding, no Unicode trimming, no $Version (see
+// "cookie chaos", CVE-2020-8184). The work is linear in the header's size and
+// allocates nothing.
+func (c *Cookie) Values(h http.Header, yield func(value string) bool) {
+	for _, line := range h["Cookie"] {
+		for line != "" {
+			pair, rest, _ := strings.Cut(line, ";")
+			line = rest
+			for pair != "" && (pair[0] == ' ' || pair[0] == '\t') {
+				pair = pair[1:]
+			}
+			value, ok := strings.CutPrefix(pair, c.nameEq)
+			if ok && !yield(value) {
+				return
+			}
+		}
+	}
+}
+
+// Set returns the Set-Cookie line that hands value to the browser in the
+// answer to r. maxAge is how long a persistent cookie is kept, rounded up to
+// seconds and cut at [MaxAge]; 0 means until the browser is closed.
+func (c *Cookie) Set(r *http.Request, value string, maxAge time.Duration) string {
+	if maxAge <= 0 {
+		return c.nameEq + value + c.attributes + c.flagsFor(r)
+	}
+	seconds := int64((min(maxAge, MaxAge) + time.Second - 1) / time.Second)
+	return c.nameEq + value + c.attributes + "; Max-Age=" + strconv.FormatInt(seconds, 10) + c.flagsFor(r)
+}
+
+// Remove returns the Set-Cookie line that removes the cookie: the same name
+// and attributes as those it was set with (RFC 6265bis §5.7), and Max-Age=0.
+func (c *Cookie) Remove(r *http.Request) string {
+	return c.nameEq + c.attributes + "; Max-Age=0" + c.flagsFor(r)
+}
+
+// Secure reports whether the cookie goes out with the Secure attribute in the
+// answer to r: always, unless Options.Insecure is set, or r came over plain
+// HTTP to a loopback host (localhost, 127.0.0.0/8 or [::1], any port), where
+// not all browsers would take it. Whether the connection that we see has TLS
+// does not matter, so the answer is right behind any proxy; a request that a
+// proxy passed on is not taken for one to a loopback host.
+func (c *Cookie) Secure(r *http.Request) bool {
+	if c.opts.Insecure {
+		return false
+	}
+	if c.prefixed || c.opts.SameSite == http.SameSiteNoneMode || c.opts.Partitioned {
+		return true // a browser would not take it without, anywhere
+	}
+	return r.TLS != nil || proxied(r) || !loopback(r.Host)
+}
+
+func (c *Cookie) flagsFor(r *http.Request) string {
+	if c.Secure(r) {
+		return c.flags[1]
+	}
+	return c.flags[0]
+}
+
+// PlainHTTP reports whether r seems to have left the browser over plain HTTP:
+// no TLS here, and no proxy that says there was. A browser drops a Secure
+// cookie that comes in the answer.
+func PlainHTTP(r *http.Request) bool {
+	return r.TLS == nil &&
+		!strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") &&
+		!strings.Contains(strings.ToLower(r.Header.Get("Forwarded")), "proto=https")
+}

@@ -1,0 +1,264 @@
+package session
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/cookie"
+)
+
+// The defaults of [Config]. The timeouts are those of NIST SP 800-63B-4
+// §2.2.3 for AAL2 (one hour of inactivity, 24 hours overall).
+const (
+	DefaultProvider        = "memory"
+	DefaultIdleTimeout     = time.Hour
+	DefaultAbsoluteTimeout = 24 * time.Hour
+	DefaultStoreTimeout    = 3 * time.Second
+	DefaultSweepEvery      = 5 * time.Minute
+	DefaultMaxBytes        = 1 << 20
+
+	maxTimeout    = 100 * 365 * 24 * time.Hour
+	maxTouchEvery = time.Minute
+)
+
+// Config says where sessions are kept and how they behave. The zero value
+// works and is the safe choice: sessions in memory, a cookie that only the
+// server reads, one hour of inactivity, 24 hours at most.
+//
+// [New] checks it whole; an error names the field and the cure.
+type Config struct {
+	// Provider is the name of a backend, opened at SavePath: "memory" (the
+	// default), "file", or one whose package is imported, such as "mysql"
+	// and "redis". The manager opens it and closes it.
+	Provider string
+
+	// SavePath says where, in the backend's own terms: nothing for memory,
+	// a directory for file (default "./tmp"), a DSN for mysql, host:port or
+	// a URL for redis. It may hold a password, so printing a Config leaves
+	// it out.
+	SavePath string
+
+	// Store is an opened store, instead of Provider and SavePath. It stays
+	// its owner's: Close of the manager does not close it.
+	Store backend.Store
+
+	// Cookie is the cookie's name and attributes; the zero value is right
+	// for most.
+	Cookie cookie.Options
+
+	// IdleTimeout ends a session that long after its last activity; default
+	// one hour, or AbsoluteTimeout if that is shorter. It is kept to within TouchEvery, on the early side.
+	IdleTimeout time.Duration
+
+	// AbsoluteTimeout ends a session that long after its creation, however
+	// active it is; default 24 hours, or IdleTimeout if that is longer.
+	AbsoluteTimeout time.Duration
+
+	// TouchEvery is how often, at most, activity that changes nothing is
+	// written to the store; default a twentieth of the idle timeout, at
+	// most a minute. It must be shorter than IdleTimeout.
+	TouchEvery time.Duration
+
+	// StoreTimeout is how long one request waits for the store in one go;
+	// default 3 seconds. Loading and storing are two.
+	StoreTimeout time.Duration
+
+	// SweepEvery is how often expired sessions are removed from a store
+	// whose server does not do so by itself; default 5 minutes, less a
+	// random part. Negative: never (somebody else calls Manager.Sweep).
+	SweepEvery time.Duration
+
+	// MaxBytes is the size in bytes of one session's keys and values, as
+	// they are stored, above which a Set fails; default 1 MiB.
+	MaxBytes int
+
+	// MaxPerUser is how many sessions one user may have; a login above it
+	// ends those that logged in longest ago. 0 is no limit. The store must
+	// be a backend.UserIndex.
+	MaxPerUser int
+
+	// NoSeal stores values readable for whoever can read the store. By
+	// default only the browser that holds the cookie can open them.
+	NoSeal bool
+
+	// OnOutage says what happens when a session cannot be loaded.
+	OnOutage Outage
+
+	// Skip, if it returns true, keeps sessions out of a request: no load,
+	// no cookie. It is meant for static files.
+	Skip func(*http.Request) bool
+
+	// Hooks are told of what happens to sessions.
+	Hooks Hooks
+
+	// ErrorHandler answers a request whose session could not be loaded or
+	// stored; nothing has been sent yet. The default sends a plain status
+	// text: 503 when the store failed, 500 when the handler did (it Set
+	// what cannot be stored), 409 when it logged somebody in while another
+	// request did so with the same session. The error is logged already.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger gets what the operator should know, never a token or a value;
+	// default slog.Default().
+	Logger *slog.Logger
+
+	// Disabled turns sessions off (Beego's sessionon = false): the
+	// middleware steps aside, and a handler that uses a session all the
+	// same is told so in the log.
+	Disabled bool
+}
+
+// An Outage is what to do with a request whose session cannot be loaded.
+type Outage int
+
+const (
+	// FailClosed answers 503 and does not run the handler.
+	FailClosed Outage = iota
+
+	// Anonymous runs the handler with an empty session whose Unavailable
+	// method says so. What is Set in it is refused, and the cookie is left
+	// alone, so the session is there again when the store is.
+	Anonymous
+)
+
+// String returns the constant's name.
+func (o Outage) String() string {
+	switch o {
+	case FailClosed:
+		return "FailClosed"
+	case Anonymous:
+		return "Anonymous"
+	}
+	return fmt.Sprintf("Outage(%d)", int(o))
+}
+
+// Hooks are called after the fact, in the request's goroutine, outside of all
+// locks. Each may be nil. They get public IDs, never tokens.
+type Hooks struct {
+	// Created is called when a session has been stored for the first time.
+	Created func(id, user string)
+
+	// Renewed is called when a session got a new token.
+	Renewed func(id, user string)
+
+	// Destroyed is called when a session has been ended before its time,
+	// with the reason.
+	Destroyed func(id string, reason Reason)
+
+	// Rejected is called when a request's token is not that of a session:
+	// id is its public half, which may be invented.
+	Rejected func(id string, reason Reason)
+}
+
+// A Reason tells why a session ended or a token was rejected.
+type Reason string
+
+// The reasons.
+const (
+	ReasonDestroyed  Reason = "destroyed"    // Session.Destroy: logout
+	ReasonRevoked    Reason = "revoked"      // Manager.Revoke, RevokeUser
+	ReasonMaxPerUser Reason = "max-per-user" // trimmed by a newer login
+	ReasonAbsolute   Reason = "absolute"     // the absolute timeout passed
+	ReasonUnknown    Reason = "unknown"      // no such record: expired, ended, or invented
+	ReasonSecret     Reason = "secret"       // the record is there, the secret is not its secret
+	ReasonSuperseded Reason = "superseded"   // the secret was replaced by a renewal moments ago
+	ReasonUnreadable Reason = "unreadable"   // the record is damaged, or from another version
+	ReasonTossed     Reason = "tossed"       // one request brought several well-formed tokens
+)
+
+// withDefaults returns c with the defaults filled in and everything checked
+// that can be checked without opening the store.
+func (c Config) withDefaults() (Config, error) {
+	if c.Store == nil {
+		c.Provider = cmp.Or(c.Provider, DefaultProvider)
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = DefaultIdleTimeout
+		if c.AbsoluteTimeout > 0 {
+			c.IdleTimeout = min(DefaultIdleTimeout, c.AbsoluteTimeout)
+		}
+	}
+	c.AbsoluteTimeout = cmp.Or(c.AbsoluteTimeout, max(DefaultAbsoluteTimeout, c.IdleTimeout))
+	c.TouchEvery = cmp.Or(c.TouchEvery, touchEvery(c.IdleTimeout))
+	c.StoreTimeout = cmp.Or(c.StoreTimeout, DefaultStoreTimeout)
+	c.SweepEvery = cmp.Or(c.SweepEvery, DefaultSweepEvery)
+	c.MaxBytes = cmp.Or(c.MaxBytes, DefaultMaxBytes)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, c.validate()
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Store != nil && c.Provider != "":
+		return fmt.Errorf("session: Config has both Store (%T) and Provider (%q): give one", c.Store, c.Provider)
+	case c.Store != nil && c.SavePath != "":
+		return fmt.Errorf("session: Config has both Store (%T) and SavePath: SavePath goes with Provider", c.Store)
+	case c.MaxBytes < 0:
+		return fmt.Errorf("session: Config.MaxBytes is %d: give a positive number of bytes, or 0 for %d", c.MaxBytes, DefaultMaxBytes)
+	case c.MaxPerUser < 0:
+		return fmt.Errorf("session: Config.MaxPerUser is %d: give a positive number, or 0 for no limit", c.MaxPerUser)
+	case c.OnOutage != FailClosed && c.OnOutage != Anonymous:
+		return fmt.Errorf("session: Config.OnOutage is %v: use FailClosed or Anonymous", c.OnOutage)
+	}
+	return errors.Join(
+		checkTimeout("Config.IdleTimeout", c.IdleTimeout),
+		checkTimeout("Config.AbsoluteTimeout", c.AbsoluteTimeout),
+		checkTimeout("Config.StoreTimeout", c.StoreTimeout),
+		c.checkTimes(),
+	)
+}
+
+func (c Config) checkTimes() error {
+	switch {
+	case c.AbsoluteTimeout > 0 && c.AbsoluteTimeout < c.IdleTimeout:
+		return fmt.Errorf("session: Config.AbsoluteTimeout (%v) is shorter than Config.IdleTimeout (%v): a session could never be idle that long", c.AbsoluteTimeout, c.IdleTimeout)
+	case c.TouchEvery < 0 || c.TouchEvery >= c.IdleTimeout:
+		return fmt.Errorf("session: Config.TouchEvery is %v: it must be positive and shorter than Config.IdleTimeout (%v)", c.TouchEvery, c.IdleTimeout)
+	case c.SweepEvery > 0 && c.SweepEvery < time.Millisecond:
+		return fmt.Errorf("session: Config.SweepEvery is %v: that would sweep all the time; give minutes, or a negative value for never", c.SweepEvery)
+	}
+	return nil
+}
+
+// checkTimeout refuses what cannot be meant, such as a plain 3600 that became
+// 3.6 µs.
+func checkTimeout(field string, d time.Duration) error {
+	switch {
+	case d < 0:
+		return fmt.Errorf("session: %s is %v: it must be positive, or 0 for the default", field, d)
+	case d < time.Millisecond:
+		return fmt.Errorf("session: %s is %v: less than a millisecond; write 3600 * time.Second, not 3600", field, d)
+	case d > maxTimeout:
+		return fmt.Errorf("session: %s is %v: more than 100 years", field, d)
+	}
+	return nil
+}
+
+// touchEvery returns how often a session with this idle timeout is touched at
+// the most.
+func touchEvery(idle time.Duration) time.Duration {
+	return min(idle/20, maxTouchEvery)
+}
+
+// Format prints the configuration without SavePath, which may hold a
+// password, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	place := c.Provider
+	if c.Store != nil {
+		place = fmt.Sprintf("%T", c.Store)
+	}
+	fmt.Fprintf(f, "session.Config{%s, cookie %q, idle %v, absolute %v}", cmp.Or(place, DefaultProvider), cmp.Or(c.Cookie.Name, cookie.DefaultName), c.IdleTimeout, c.AbsoluteTimeout)
+}
+
+// LogValue is what a log shows of c: what Format prints.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// MarshalJSON encodes what Format prints.
+func (c Config) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fmt.Sprint(c)), nil }

@@ -1,0 +1,89 @@
+package testserver
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	dirPrefix = "chisession-" // + pid + "-" + name + "-" + random
+	staleAge  = time.Hour
+)
+
+// Find returns the path of the first of the binaries names that is in PATH or
+// where distributions keep servers. If there is none, the error ends with
+// cure.
+func Find(cure string, names ...string) (string, error) {
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+		for _, dir := range []string{"/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"} {
+			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+				return path, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("testserver: the tests need %s, which is not installed: %s", strings.Join(names, " or "), cure)
+}
+
+// TempDir makes the temporary directory of a server, short enough for a unix
+// socket in it, and removes those that killed test runs left behind.
+func TempDir(name string) (string, error) {
+	sweepTemp(os.TempDir())
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-%s-", dirPrefix, os.Getpid(), name))
+	if err != nil {
+		return "", fmt.Errorf("testserver: make a directory for %s: %w", name, err)
+	}
+	return dir, nil
+}
+
+// sweepTemp removes the directories of processes that are gone. It takes only
+// old ones: in a shared directory, a pid may be another container's.
+func sweepTemp(parent string) {
+	old, _ := filepath.Glob(filepath.Join(parent, dirPrefix+"*-*-*")) // fails for a bad pattern only
+	for _, dir := range old {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), dirPrefix), "-")
+		n, err := strconv.Atoi(pid)
+		info, statErr := os.Stat(dir)
+		if err == nil && statErr == nil && info.IsDir() && time.Since(info.ModTime()) > staleAge && gone(n) {
+			_ = os.RemoveAll(dir) // best effort: the next run tries again
+		}
+	}
+}
+
+// gone reports whether there is no process pid.
+func gone(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return true
+	}
+	err = p.Signal(syscall.Signal(0))
+	return errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH)
+}
+
+// FreePort returns a loopback TCP port that nobody listens on. It is below
+// the range that the system hands out by itself, so nobody gets it while the
+// server is down for a restart.
+func FreePort() (int, error) {
+	var last error
+	for range 100 {
+		port := 15000 + rand.IntN(15000)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err != nil {
+			last = err
+			continue
+		}
+		return port, l.Close()
+	}
+	return 0, fmt.Errorf("testserver: find a free port: %w", last)
+}

@@ -1,0 +1,119 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+// filled returns a store with n sessions of 128 bytes and their IDs.
+func filled(tb testing.TB, n int) (*Store, []uuid.UUID) {
+	tb.Helper()
+	s, err := New(Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ids := make([]uuid.UUID, n)
+	for i := range ids {
+		ids[i] = uuid.Must(uuid.NewV7())
+		rec := backend.Record{ID: ids[i], Expires: time.Now().Add(time.Hour), Data: make([]byte, 128)}
+		if err := s.Create(context.Background(), rec); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return s, ids
+}
+
+// BenchmarkLoad reads one hot session, and sessions all over a store.
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range []int{1, 1000, 1_000_000} {
+		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {
+			s, ids := filled(b, n)
+			var begin atomic.Int64
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				i := int(begin.Add(1)) * 7919
+				for pb.Next() {
+					i++
+					if _, err := s.Load(context.Background(), ids[i%n]); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkUpdate(b *testing.B) {
+	const n = 100_000
+	s, ids := filled(b, n)
+	rec := backend.Record{Expires: time.Now().Add(time.Hour), Data: make([]byte, 128)}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		rec.ID, rec.Version = ids[i%n], uint64(1+i/n)
+		if err := s.Update(context.Background(), rec); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCreateAtTheCap measures a flood: each Create pushes one out.
+func BenchmarkCreateAtTheCap(b *testing.B) {
+	s, _ := filled(b, DefaultMaxSessions)
+	ids := make([]uuid.UUID, b.N)
+	for i := range ids {
+		ids[i] = uuid.Must(uuid.NewV7())
+	}
+	rec := backend.Record{Expires: time.Now().Add(time.Hour), Data: make([]byte, 128)}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		rec.ID = ids[i]
+		if err := s.Create(context.Background(), rec); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkHeap reports the bytes a session takes, Data included.
+func BenchmarkHeap(b *testing.B) {
+	for _, users := range []bool{false, true} {
+		b.Run(fmt.Sprintf("users=%v", users), func(b *testing.B) {
+			const n = 1_000_000
+			for b.Loop() {
+				before := heap()
+				s, _ := New(Options{})
+				for i := range n {
+					rec := backend.Record{ID: uuid.Must(uuid.NewV7()), Expires: time.Now().Add(time.Hour), Data: make([]byte, 128)}
+					if users {
+						rec.User = fmt.Sprintf("user-%08d", i)
+					}
+					if err := s.Create(context.Background(), rec); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(heap()-before)/n, "B/session")
+				b.ReportMetric(float64(s.bytes.Load())/n, "counted-B/session")
+				runtime.KeepAlive(s)
+			}
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,189 @@
+package memory
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+// An entry is a record as it is kept: 80 bytes.
+type entry struct {
+	id      uuid.UUID
+	data    []byte
+	user    string
+	version uint64
+	expires int64 // Unix milliseconds; from then on it does not exist
+	used    int64 // Unix milliseconds of the last use; readers set it under the read lock, so atomically
+}
+
+// newEntry is rec at version 1, used now.
+func newEntry(rec backend.Record) entry {
+	return entry{id: rec.ID, data: rec.Data, user: rec.User, version: 1, expires: rec.Expires.UnixMilli(), used: nowMilli()}
+}
+
+func (e *entry) expired(now int64) bool { return e.expires <= now }
+
+// cost is what e takes of Options.MaxBytes. A slice keeps all that it was made
+// with in memory, so its capacity counts.
+func (e *entry) cost() int64 { return int64(cap(e.data)+len(e.user)) + overhead }
+
+func (e *entry) kind() kind {
+	if e.user == "" {
+		return anonymous
+	}
+	return named
+}
+
+func (e *entry) record() backend.Record {
+	return backend.Record{ID: e.id, Version: e.version, Expires: time.UnixMilli(e.expires), User: e.user, Data: e.data}
+}
+
+// markRead notes a read, to a second: a session that is read all the time is
+// not written to each time, which would cost the other core its cached copy.
+func (e *entry) markRead(now int64) {
+	if now-atomic.LoadInt64(&e.used) >= 1000 {
+		atomic.StoreInt64(&e.used, now)
+	}
+}
+
+// A kind is one of a shard's two lists. Anonymous sessions are kept apart
+// because they are evicted first.
+type kind uint32
+
+const (
+	anonymous kind = iota
+	named
+	kinds
+)
+
+// A slot says where in a shard an entry is: its list in the lowest bit, its
+// position in the others.
+type slot uint32
+
+func newSlot(k kind, pos int) slot { return slot(pos)<<1 | slot(k) }
+func (sl slot) kind() kind         { return kind(sl & 1) }
+func (sl slot) pos() int           { return int(sl >> 1) }
+
+// A shard holds the records of some IDs: in lists without gaps, so that a
+// sweep and an eviction can look at them by position, a few at a time, and an
+// index to find them by ID. An entry leaves by the last one taking its place.
+type shard struct {
+	mu    sync.RWMutex // guards the rest
+	index map[uuid.UUID]slot
+	lists [kinds][]entry
+	high  int                 // the most entries since the last shrink
+	size  [kinds]atomic.Int32 // lengths of lists, readable without the lock
+
+	_ [128 - 24 - 8 - 48 - 8 - 8]byte // two cache lines: neighbours do not disturb each other
+}
+
+// A shard has about entriesPerShard entries when the store is full: few
+// enough that all that is done to a shard as a whole is done in a moment.
+const (
+	entriesPerShard = 512
+	maxShards       = 4096
+)
+
+// shardsFor returns the number of shards, a power of two.
+func shardsFor(maxSessions int) int {
+	if maxSessions >= entriesPerShard*maxShards {
+		return maxShards
+	}
+	return 1 << bits.Len(uint(maxSessions/entriesPerShard))
+}
+
+// shard returns the one for id, by its last bytes: they are random, while the
+// first ones of a UUIDv7 are the time.
+func (s *Store) shard(id uuid.UUID) *shard {
+	n := uint(id[15]) | uint(id[14])<<8
+	return &s.shards[n&uint(len(s.shards)-1)]
+}
+
+func (sh *shard) at(sl slot) *entry { return &sh.lists[sl.kind()][sl.pos()] }
+
+// live returns the entry of id, or nil if there is none or it has expired.
+// It is valid as long as the lock is held and nothing is added or removed.
+func (sh *shard) live(id uuid.UUID, now int64) *entry {
+	sl, ok := sh.index[id]
+	if !ok {
+		return nil
+	}
+	e := sh.at(sl)
+	if e.expired(now) {
+		return nil
+	}
+	return e
+}
+
+func (sh *shard) len() int { return len(sh.lists[anonymous]) + len(sh.lists[named]) }
+
+// add puts e, whose ID is not there, into sh, which the caller has locked.
+func (s *Store) add(sh *shard, e entry) {
+	if sh.index == nil {
+		sh.index = make(map[uuid.UUID]slot)
+	}
+	k := e.kind()
+	sh.index[e.id] = newSlot(k, len(sh.lists[k]))
+	sh.lists[k] = append(sh.lists[k], e)
+	sh.size[k].Add(1)
+	sh.high = max(sh.high, sh.len())
+	if k == named {
+		s.users.add(e.user, e.id)
+	}
+	s.count.Add(1)
+	s.bytes.Add(e.cost())
+}
+
+// remove takes the entry at sl out of sh, which the caller has locked. Others
+// may move, and only to lower positions.
+func (s *Store) remove(sh *shard, sl slot) {
+	k, pos := sl.kind(), sl.pos()
+	list := sh.lists[k]
+	e := list[pos]
+	delete(sh.index, e.id)
+	last := len(list) - 1
+	if pos != last {
+		list[pos] = list[last]
+		sh.index[list[pos].id] = sl
+	}
+	list[last] = entry{} // let go of its data
+	sh.lists[k] = list[:last]
+	sh.size[k].Add(-1)
+	if k == named {
+		s.users.remove(e.user, e.id)
+	}
+	s.count.Add(-1)
+	s.bytes.Add(-e.cost())
+	if sh.high >= shrinkAbove && sh.len() < sh.high/4 {
+		sh.shrink()
+	}
+}
+
+// shrinkAbove is the size below which giving memory back is not worth it.
+const shrinkAbove = 64
+
+// shrink gives back what a crowd that has left took: neither slices nor maps
+// do so by themselves.
+func (sh *shard) shrink() {
+	sh.high = sh.len()
+	sh.index = make(map[uuid.UUID]slot, sh.high)
+	for k, list := range sh.lists {
+		sh.lists[k] = append(make([]entry, 0, len(list)), list...)
+		for pos := range list {
+			sh.index[list[pos].id] = newSlot(kind(k), pos)
+		}
+	}
+}
+
+func (sh *shard) clear() {
+	sh.index, sh.high = nil, 0
+	for k := range sh.lists {
+		sh.lists[k] = nil
+		sh.size[k].Store(0)
+	}
+}

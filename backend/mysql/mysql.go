@@ -1,0 +1,162 @@
+// Package mysql keeps sessions in a table of MariaDB (10.6 or newer) or MySQL
+// (8.0 or newer), through sqlx and go-sql-driver/mysql.
+//
+// Each of load, create, update, touch and delete is one prepared statement by
+// primary key and one round trip; a second one is only needed to tell why
+// nothing was changed. Times are UTC microseconds compared with the server's
+// clock, keys, users and data are bytes: no time zone, sql_mode, collation or
+// parseTime matters.
+//
+// The account needs SELECT, INSERT, UPDATE and DELETE on the table, and CREATE
+// the first time, unless the table was made beforehand with the statements of
+// [Schema]. It must reach the primary: a replica that lags behind answers with
+// the past.
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/chisession/session/backend"
+)
+
+// Name is the name that this backend is registered by.
+const Name = "mysql"
+
+// DefaultTable is the table's name where [Options] has none.
+const DefaultTable = "sessions"
+
+// startTimeout bounds the checks that New and Open make.
+const startTimeout = 10 * time.Second
+
+func init() {
+	backend.Register(Name, func(dsn string) (backend.Store, error) { return Open(dsn) })
+}
+
+// Options are the options of [New]. The zero value works.
+type Options struct {
+	// Table is the table's name, "table" or "database.table", of letters,
+	// digits and underscores; default "sessions".
+	Table string
+
+	// NoCreate leaves the creation of the table to somebody else (see
+	// [Schema]): a missing one is then an error of New.
+	NoCreate bool
+}
+
+// A Store keeps sessions in one table. It is safe for concurrent use, by any
+// number of processes.
+//
+// Besides [backend.Store] it is a [backend.VersionedDeleter],
+// [backend.Sweeper], [backend.UserIndex], [backend.Counter] and
+// [backend.Bounded].
+type Store struct {
+	db      *sqlx.DB
+	owned   bool // Close closes db
+	bounded bool
+	slots   chan struct{} // one for each connection of an owned pool, nil for others
+	maxData int           // bytes of Data that a statement can carry
+	stmts   statements
+	closed  atomic.Bool
+}
+
+var (
+	_ backend.Store            = (*Store)(nil)
+	_ backend.VersionedDeleter = (*Store)(nil)
+	_ backend.Sweeper          = (*Store)(nil)
+	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Counter          = (*Store)(nil)
+	_ backend.Bounded          = (*Store)(nil)
+)
+
+// New returns a Store on the caller's own pool, whose settings it leaves as
+// they are and which it does not close. It creates the table if it is missing,
+// unless opts says not to, and checks it: a table of another shape, or a
+// connection that would not keep bytes or commits, is an error.
+//
+// The pool decides how long a call may take. It should have timeouts
+// (readTimeout and writeTimeout in the DSN), and rejectReadOnly=true if the
+// server can become a replica.
+func New(db *sqlx.DB, opts Options) (*Store, error) {
+	if db == nil {
+		return nil, errors.New("mysql: New needs a *sqlx.DB, got nil")
+	}
+	s := &Store{db: db}
+	if err := s.start(opts); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Open returns a Store on a pool of its own for the data source name
+//
+//	user:password@tcp(host:3306)/database?param=value
+//
+// of go-sql-driver/mysql, in the table "sessions", which is created if it is
+// missing. Close closes the pool.
+//
+// The pool has at most 32 connections, each used for 3 minutes at most.
+// Unless the DSN says otherwise, connecting takes at most 1 s, an answer at
+// most 2 s, and waiting for a lock at most 1 s; so every call ends within
+// about 3 s, however the server behaves, and the Store is bounded.
+func Open(dsn string) (*Store, error) {
+	db, bounded, err := openPool(dsn)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, owned: true, bounded: bounded, slots: make(chan struct{}, maxConns)}
+	if err := s.start(Options{}); err != nil {
+		_ = db.Close() // the error of start is the one to tell
+		return nil, err
+	}
+	return s, nil
+}
+
+// start checks the connection and the table and prepares the statements.
+func (s *Store) start(opts Options) error {
+	if opts.Table == "" {
+		opts.Table = DefaultTable
+	}
+	table, err := parseTable(opts.Table)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := s.checkConnection(ctx); err != nil {
+		return err
+	}
+	if err := s.checkTable(ctx, table, opts.NoCreate); err != nil {
+		return err
+	}
+	if err := s.stmts.prepare(ctx, s.db, table); err != nil {
+		_ = s.stmts.close()
+		return s.failure("prepare the statements", err, 0)
+	}
+	return nil
+}
+
+// Bounded reports whether every call ends by itself within a few seconds:
+// true for a Store of [Open] whose DSN sets no timeout above 5 s.
+func (s *Store) Bounded() bool { return s.bounded }
+
+// Close releases the prepared statements and, if [Open] made it, closes the
+// pool. It is idempotent; calls that come after it get [backend.ErrClosed].
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	err := s.stmts.close()
+	if s.owned {
+		err = errors.Join(err, s.db.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("mysql: close: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package mysql
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+)
+
+// The pool that Open makes. The lifetime is below the wait_timeout of any
+// sensible server (28800 s is the default, 300 s a common choice of clouds),
+// and short enough that connections move to a new primary soon.
+const (
+	maxConns    = 32
+	maxLifetime = 3 * time.Minute
+	maxIdleTime = 90 * time.Second
+
+	dialTimeout = time.Second
+	ioTimeout   = 2 * time.Second
+
+	// maxBounded is the longest timeout in a DSN with which the store still
+	// calls itself bounded.
+	maxBounded = 5 * time.Second
+)
+
+// openPool opens a pool for dsn with our defaults for what dsn leaves open.
+func openPool(dsn string) (db *sqlx.DB, bounded bool, err error) {
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, false, badDSN(err)
+	}
+	applyDefaults(cfg)
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, false, badDSN(err)
+	}
+	db = sqlx.NewDb(sql.OpenDB(connector), Name)
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxConns)
+	db.SetConnMaxLifetime(maxLifetime)
+	db.SetConnMaxIdleTime(maxIdleTime)
+	bounded = max(cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout) <= maxBounded
+	return db, bounded, nil
+}
+
+// applyDefaults fills in what a session store needs of a connection.
+func applyDefaults(cfg *mysql.Config) {
+	setDefault(&cfg.Timeout, dialTimeout)
+	setDefault(&cfg.ReadTimeout, ioTimeout)
+	setDefault(&cfg.WriteTimeout, ioTimeout)
+
+	// A connection to a server that has become a replica is dropped, so
+	// that the next one finds the new primary.
+	cfg.RejectReadOnly = true
+
+	// The driver's log lines repeat what the errors say, without the
+	// operation.
+	cfg.Logger = &mysql.NopLogger{}
+
+	// One statement is one transaction; a server-side default of
+	// autocommit=0 would have every write rolled back.
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	cfg.Params["autocommit"] = "1"
+
+	// Locks: of rows (default 50 s), and of the table (default a day).
+	for _, name := range []string{"innodb_lock_wait_timeout", "lock_wait_timeout"} {
+		if _, ok := cfg.Params[name]; !ok {
+			cfg.Params[name] = "1"
+		}
+	}
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d <= 0 {
+		*d = value
+	}
+}
+
+// badDSN is the error for a DSN that the driver does not understand. The
+// driver's own text can repeat a part of it, which is a part of the password
+// if a bracket is missing; so only texts that are known are passed on.
+func badDSN(err error) error {
+	detail := ""
+	for _, known := range []string{
+		"did you forget to escape a param value?",
+		"network address not terminated (missing closing brace)",
+		"missing the slash separating the database name",
+		"interpolateParams can not be used with unsafe collations",
+		"invalid bool value",
+		"unknown config name",
+		"unknown server pub key name",
+	} {
+		if strings.Contains(err.Error(), known) {
+			detail = ": " + known
+		}
+	}
+	return fmt.Errorf("mysql: the DSN cannot be read%s; it looks like user:password@tcp(host:3306)/database?param=value", detail)
+}
+
+// errBusy is the answer when no connection became free in time.
+var errBusy = errors.New("all connections of the pool are busy")

@@ -1,0 +1,105 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// The statements. {table} is the quoted name, {at} a DATETIME(6) from a
+// parameter in microseconds since 1970 UTC, {live} the condition that a record
+// has not expired. Instants travel as integers, so neither parseTime and loc
+// of a DSN nor the session's time_zone have a say.
+const (
+	sqlAt   = "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND"
+	sqlLive = "expires > UTC_TIMESTAMP(6)"
+
+	sqlColumns = "version, TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', expires) AS expires, user, data"
+
+	sqlLoad   = "SELECT " + sqlColumns + " FROM {table} WHERE id = ? AND {live}"
+	sqlCreate = "INSERT INTO {table} (id, version, expires, user, data) VALUES (?, 1, {at}, ?, ?)"
+
+	// The version changes in every row that is matched; so the number of
+	// affected rows means the same with clientFoundRows and without.
+	sqlUpdate = "UPDATE {table} SET version = version + 1, expires = GREATEST(expires, {at}), user = ?, data = ?" +
+		" WHERE id = ? AND version = ? AND {live}"
+	sqlShorten = "UPDATE {table} SET version = version + 1, expires = {at}, user = ?, data = ?" +
+		" WHERE id = ? AND version = ? AND {live}"
+
+	sqlTouch         = "UPDATE {table} SET expires = {at} WHERE id = ? AND {live} AND expires < {at}"
+	sqlDelete        = "DELETE FROM {table} WHERE id = ?"
+	sqlDeleteVersion = "DELETE FROM {table} WHERE id = ? AND version = ? AND {live}"
+
+	// Why did the statement before change nothing?
+	sqlExists = "SELECT 1 FROM {table} WHERE id = ? AND {live}"
+
+	sqlSweep  = "DELETE FROM {table} WHERE expires <= UTC_TIMESTAMP(6) ORDER BY expires LIMIT ?"
+	sqlByUser = "SELECT id, " + sqlColumns + " FROM {table} FORCE INDEX (user) WHERE user = ? AND {live}"
+	sqlCount  = "SELECT COUNT(*) FROM {table} FORCE INDEX (expires) WHERE {live}"
+)
+
+// statements are the prepared statements. database/sql prepares each again on
+// every new connection, when it is first used there.
+type statements struct {
+	load, create, update, shorten, touch *sqlx.Stmt
+	delete, deleteVersion, exists        *sqlx.Stmt
+	sweep, byUser, count                 *sqlx.Stmt
+}
+
+// prepare prepares them all on one connection. After an error, close those
+// that were.
+func (s *statements) prepare(ctx context.Context, db *sqlx.DB, t tableName) error {
+	for _, p := range []struct {
+		stmt  **sqlx.Stmt
+		query string
+	}{
+		{&s.load, sqlLoad}, {&s.create, sqlCreate},
+		{&s.update, sqlUpdate}, {&s.shorten, sqlShorten}, {&s.touch, sqlTouch},
+		{&s.delete, sqlDelete}, {&s.deleteVersion, sqlDeleteVersion}, {&s.exists, sqlExists},
+		{&s.sweep, sqlSweep}, {&s.byUser, sqlByUser}, {&s.count, sqlCount},
+	} {
+		stmt, err := db.PreparexContext(ctx, expand(t, p.query))
+		if err != nil {
+			return err
+		}
+		*p.stmt = stmt
+	}
+	return nil
+}
+
+// expand fills in the table and the fragments of a statement.
+func expand(t tableName, query string) string {
+	return t.in(strings.NewReplacer("{at}", sqlAt, "{live}", sqlLive).Replace(query))
+}
+
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range []*sqlx.Stmt{
+		s.load, s.create, s.update, s.shorten, s.touch,
+		s.delete, s.deleteVersion, s.exists, s.sweep, s.byUser, s.count,
+	} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxMicros is the last instant of a DATETIME(6). Beyond it the sum would be
+// NULL, which some sql_modes turn into year 0.
+var maxMicros = time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC).UnixMicro()
+
+// micros returns t as the parameter of {at}. Instants that a DATETIME cannot
+// hold become the nearest ones that it can: far future, or long expired.
+func micros(t time.Time) int64 {
+	if t.Year() > 9999 {
+		return maxMicros
+	}
+	return min(max(t.UnixMicro(), 0), maxMicros)
+}
+
+// instant is the other direction.
+func instant(micros int64) time.Time { return time.UnixMicro(micros).UTC() }

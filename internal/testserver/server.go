@@ -45,8 +45,9 @@ type Spec struct {
 // A Process is a server that was started for tests. Its methods are safe for
 // concurrent use.
 type Process struct {
-	spec Spec
-	log  tail
+	spec     Spec
+	external string // the variable that named a server that is not ours
+	log      tail
 
 	mu      sync.Mutex // guards what follows, and makes the methods take turns
 	cmd     *exec.Cmd
@@ -66,6 +67,13 @@ func Start(spec Spec) (*Process, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// External returns a Process for a server that somebody else runs and the
+// environment variable env pointed at. Stop leaves it alone, and what would
+// disturb it is an error that says so.
+func External(name, env string) *Process {
+	return &Process{spec: Spec{Name: name}, external: env}
 }
 
 // Pid returns the process ID of the server, or 0 if it is not running.
@@ -89,7 +97,7 @@ func (p *Process) Log() string { return p.log.String() }
 func (p *Process) Stop() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stopped {
+	if p.stopped || p.external != "" {
 		return nil
 	}
 	p.stopped = true
@@ -101,6 +109,9 @@ func (p *Process) Stop() error {
 func (p *Process) Halt() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ours("halt"); err != nil {
+		return err
+	}
 	return p.halt()
 }
 
@@ -109,6 +120,9 @@ func (p *Process) Halt() error {
 func (p *Process) Kill9() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ours("kill"); err != nil {
+		return err
+	}
 	if !p.running() {
 		return ErrNotRunning
 	}
@@ -121,6 +135,9 @@ func (p *Process) Kill9() error {
 func (p *Process) Restart() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ours("restart"); err != nil {
+		return err
+	}
 	if p.stopped {
 		return fmt.Errorf("testserver: restart %s: it was stopped for good", p.spec.Name)
 	}
@@ -140,6 +157,9 @@ func (p *Process) Thaw() error { return p.signal(sigCont) }
 func (p *Process) signal(sig os.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.ours("freeze or thaw"); err != nil {
+		return err
+	}
 	if !p.running() {
 		return ErrNotRunning
 	}
@@ -147,6 +167,14 @@ func (p *Process) signal(sig os.Signal) error {
 		return fmt.Errorf("testserver: send %v to %s: %w", sig, p.spec.Name, err)
 	}
 	return nil
+}
+
+// ours returns an error for a server that is not.
+func (p *Process) ours(verb string) error {
+	if p.external == "" {
+		return nil
+	}
+	return fmt.Errorf("testserver: %s %s: it is not ours, %s named it; unset that to test with a private server", verb, p.spec.Name, p.external)
 }
 
 // start runs the command and waits until it is ready; p.mu is held.

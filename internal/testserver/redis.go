@@ -1,0 +1,189 @@
+package testserver
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// RedisEnv is the environment variable with the redis:// URL of a server to
+// test with instead of a private one. It will be flushed; tests that must
+// kill or freeze it fail.
+const RedisEnv = "REDIS_URL"
+
+const (
+	redisCure    = "apt-get install redis-server (Debian, Ubuntu), brew install redis (macOS)"
+	redisStarts  = 3 // a port found free may be taken by the time it is used
+	redisTimeout = 5 * time.Second
+)
+
+// RedisOptions say how to run a private Redis. The zero value keeps nothing
+// on disk and wants no password.
+type RedisOptions struct {
+	// Password is what clients must send (requirepass).
+	Password string
+
+	// Durable makes every acknowledged write survive Kill9 (appendonly yes,
+	// appendfsync always).
+	Durable bool
+
+	// Args are further arguments, such as "--maxmemory", "10mb".
+	Args []string
+}
+
+// A Redis is a Redis or Valkey server for tests.
+type Redis struct {
+	*Process
+	addr, socket, user, password string
+	db                           int
+}
+
+// StartRedis starts a private redis-server or valkey-server on a free loopback
+// port and a unix socket; it returns when the server answers. With REDIS_URL
+// set, it returns the server there.
+func StartRedis(opts RedisOptions) (*Redis, error) {
+	if raw := os.Getenv(RedisEnv); raw != "" {
+		return externalRedis(raw)
+	}
+	path, err := Find(redisCure, "redis-server", "valkey-server")
+	if err != nil {
+		return nil, err
+	}
+	var errs error
+	for range redisStarts {
+		r, err := startRedis(path, opts)
+		if err == nil {
+			return r, nil
+		}
+		errs = errors.Join(errs, err)
+	}
+	return nil, errs
+}
+
+func startRedis(path string, opts RedisOptions) (*Redis, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := TempDir("redis")
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{
+		addr:     net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		socket:   filepath.Join(dir, "s"),
+		password: opts.Password,
+	}
+	args := []string{
+		"--port", strconv.Itoa(port), "--bind", "127.0.0.1",
+		"--unixsocket", r.socket, "--unixsocketperm", "600",
+		"--dir", dir, "--daemonize", "no", "--save", "",
+	}
+	if opts.Password != "" {
+		args = append(args, "--requirepass", opts.Password)
+	}
+	if opts.Durable {
+		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
+	}
+	r.Process, err = Start(Spec{
+		Name: filepath.Base(path), Path: path, Args: append(args, opts.Args...), Dir: dir,
+		Ready: func(ctx context.Context) error { return r.ping(ctx, "unix", r.socket) },
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return r, nil
+}
+
+func externalRedis(raw string) (*Redis, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "redis" || u.Hostname() == "" {
+		return nil, fmt.Errorf("testserver: %s is not a redis://[user:password@]host:port[/db] URL", RedisEnv)
+	}
+	r := &Redis{
+		Process: External("redis", RedisEnv),
+		addr:    net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "6379")),
+		user:    u.User.Username(),
+	}
+	r.password, _ = u.User.Password()
+	if len(u.Path) > 1 {
+		if r.db, err = strconv.Atoi(u.Path[1:]); err != nil {
+			return nil, fmt.Errorf("testserver: %s: the database %q is not a number", RedisEnv, u.Path[1:])
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), redisTimeout)
+	defer cancel()
+	if err := r.ping(ctx, "tcp", r.addr); err != nil {
+		return nil, fmt.Errorf("testserver: the server at %s: %w", RedisEnv, err)
+	}
+	return r, nil
+}
+
+// Addr returns host:port.
+func (r *Redis) Addr() string { return r.addr }
+
+// Socket returns the path of the unix socket; empty for a server that
+// REDIS_URL named.
+func (r *Redis) Socket() string { return r.socket }
+
+// Password returns the password, or "".
+func (r *Redis) Password() string { return r.password }
+
+// URL returns the server's redis:// URL, with the password.
+func (r *Redis) URL() string {
+	u := url.URL{Scheme: "redis", Host: r.addr, Path: "/" + strconv.Itoa(r.db)}
+	if r.password != "" {
+		u.User = url.UserPassword(r.user, r.password)
+	}
+	return u.String()
+}
+
+// Dial returns a connection of its own, for looking at what a test has done.
+func (r *Redis) Dial() (redis.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), redisTimeout)
+	defer cancel()
+	return r.dial(ctx, "tcp", r.addr)
+}
+
+// Do sends one command on a connection of its own.
+func (r *Redis) Do(command string, args ...any) (any, error) {
+	c, err := r.Dial()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }() // nothing is left to lose
+	return c.Do(command, args...)
+}
+
+// FlushAll removes every key and every cached script.
+func (r *Redis) FlushAll() error {
+	_, err := r.Do("FLUSHALL")
+	if err == nil {
+		_, err = r.Do("SCRIPT", "FLUSH")
+	}
+	return err
+}
+
+func (r *Redis) ping(ctx context.Context, network, addr string) error {
+	c, err := r.dial(ctx, network, addr)
+	if err != nil {
+		return err
+	}
+	_, err = c.Do("PING") // -LOADING is an error, too
+	return errors.Join(err, c.Close())
+}
+
+func (r *Redis) dial(ctx context.Context, network, addr string) (redis.Conn, error) {
+	return redis.DialContext(ctx, network, addr,
+		redis.DialConnectTimeout(redisTimeout), redis.DialReadTimeout(redisTimeout), redis.DialWriteTimeout(redisTimeout),
+		redis.DialUsername(r.user), redis.DialPassword(r.password), redis.DialDatabase(r.db))
+}

@@ -1,0 +1,577 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"github.com/chisession/session/backend"
+)
+
+// operations are every kind of call, each on a record of its own, so that
+// they can run side by side.
+func operations(t testing.TB, s *Store) map[string]func() error {
+	t.Helper()
+	loaded, updated, touched, deleted, versioned := record(), record(), record(), record(), record()
+	for _, rec := range []backend.Record{loaded, updated, touched, deleted, versioned} {
+		create(t, s, rec)
+	}
+	return map[string]func() error{
+		"Load":          func() error { _, err := s.Load(background, loaded.ID); return err },
+		"Create":        func() error { return s.Create(background, record()) },
+		"Update":        func() error { return s.Update(background, updated) },
+		"Touch":         func() error { return s.Touch(background, touched.ID, touched.Expires.Add(time.Minute)) },
+		"Delete":        func() error { return s.Delete(background, deleted.ID) },
+		"DeleteVersion": func() error { return s.DeleteVersion(background, versioned.ID, 1) },
+		"ByUser":        func() error { _, err := s.ByUser(background, "alice"); return err },
+		"Count":         func() error { _, err := s.Count(background); return err },
+		"Sweep":         func() error { _, err := s.Sweep(background, 10); return err },
+	}
+}
+
+// each runs all operations at once and hands their outcomes to check.
+func each(ops map[string]func() error, check func(name string, err error, took time.Duration)) {
+	var wg sync.WaitGroup
+	for name, op := range ops {
+		wg.Go(func() {
+			start := time.Now()
+			err := op()
+			check(name, err, time.Since(start))
+		})
+	}
+	wg.Wait()
+}
+
+// noOutcome fails the test if err is one of those that speak of records: a
+// store that cannot answer must not say what is there (P7).
+func noOutcome(t *testing.T, name string, err error) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("%s succeeded, want an error", name)
+	}
+	for _, lie := range []error{backend.ErrNotFound, backend.ErrExists, backend.ErrConflict, backend.ErrTooLarge, backend.ErrClosed} {
+		if errors.Is(err, lie) {
+			t.Errorf("%s = %v while the server cannot answer", name, err)
+		}
+	}
+	if err != nil && !strings.HasPrefix(err.Error(), "mysql: ") {
+		t.Errorf("%s = %q, want the prefix mysql: and what was attempted", name, err)
+	}
+}
+
+// TestKilledIdleConnections: connections that the server closed meanwhile are
+// not noticed by anyone (MY-2).
+func TestKilledIdleConnections(t *testing.T) {
+	s := open(t)
+	for range 5 {
+		ops := operations(t, s)
+		killConnections(t)
+		each(ops, func(name string, err error, _ time.Duration) {
+			if err != nil {
+				t.Errorf("%s after KILL: %v", name, err)
+			}
+		})
+	}
+}
+
+// TestIdleClosedByServer: the same by the server's own wait_timeout.
+func TestIdleClosedByServer(t *testing.T) {
+	s := open(t, "wait_timeout=1")
+	ops := operations(t, s)
+	eventually(t, 10*time.Second, "the server closes idle connections", func() bool {
+		return len(connections(t)) == 0
+	})
+	each(ops, func(name string, err error, _ time.Duration) {
+		if err != nil {
+			t.Errorf("%s after wait_timeout: %v", name, err)
+		}
+	})
+}
+
+// connections are the ids of the connections of the test account.
+func connections(t testing.TB) []int {
+	t.Helper()
+	rows, err := server.Admin().Query("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'session'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var ids []int
+	for rows.Next() {
+		var id int
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func killConnections(t testing.TB) {
+	t.Helper()
+	for _, id := range connections(t) {
+		_ = server.Exec(fmt.Sprintf("KILL %d", id)) // it may be gone already
+	}
+	eventually(t, 5*time.Second, "killed connections are gone", func() bool { return len(connections(t)) == 0 })
+}
+
+// TestKilledInTheMiddle: a connection that is killed while a statement runs.
+// What can be repeated is; what cannot is an error, and a version moves once
+// at most.
+func TestKilledInTheMiddle(t *testing.T) {
+	s := open(t, "innodb_lock_wait_timeout=10")
+	rec := create(t, s, record())
+	unlock := lockRow(t, s, rec.ID)
+	defer unlock()
+	touched, updated := make(chan error, 1), make(chan error, 1)
+	go func() { touched <- s.Touch(background, rec.ID, rec.Expires.Add(time.Minute)) }()
+	go func() { updated <- s.Update(background, rec) }()
+	waiting := func() []int {
+		rows, err := server.Admin().Query("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'session' AND COMMAND = 'Execute'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		var ids []int
+		for rows.Next() {
+			var id int
+			_ = rows.Scan(&id)
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	eventually(t, time.Second, "both wait for the lock", func() bool { return len(waiting()) == 2 })
+	victims := waiting()
+	for _, id := range victims {
+		exec(t, fmt.Sprintf("KILL %d", id))
+	}
+	unlock()
+	if err := <-touched; err != nil {
+		t.Errorf("Touch on a killed connection: %v", err)
+	}
+	if err := <-updated; err == nil {
+		t.Error("Update on a killed connection succeeded: it was run again")
+	} else {
+		noOutcome(t, "Update", err)
+	}
+	if got := load(t, s, rec.ID); got.Version > 2 || !got.Expires.Equal(rec.Expires.Add(time.Minute)) {
+		t.Errorf("after it: version %d, expires %v", got.Version, got.Expires)
+	}
+}
+
+// TestLockedTable: a table that somebody locked does not hang requests (MY-4).
+func TestLockedTable(t *testing.T) {
+	db := database(t)
+	s := openIn(t, db)
+	ops := operations(t, s)
+	conn, err := server.Admin().Conn(background)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(background, "LOCK TABLES `"+db+"`.sessions WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	each(ops, func(name string, err error, took time.Duration) {
+		noOutcome(t, name, err)
+		if took > 3*time.Second {
+			t.Errorf("%s on a locked table took %v", name, took)
+		}
+	})
+	if _, err := conn.ExecContext(background, "UNLOCK TABLES"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "all is well again", func() bool { return s.Create(background, record()) == nil })
+}
+
+// TestLockedRow: error 1205, bounded.
+func TestLockedRow(t *testing.T) {
+	s := open(t)
+	rec := create(t, s, record())
+	defer lockRow(t, s, rec.ID)()
+	within(t, 3*time.Second, "Update of a locked row", func() {
+		err := s.Update(background, rec)
+		if se, ok := errors.AsType[*mysql.MySQLError](err); !ok || se.Number != errLockWait {
+			t.Errorf("Update of a locked row = %v, want error 1205", err)
+		}
+	})
+	within(t, time.Second, "Load of a locked row", func() { load(t, s, rec.ID) })
+}
+
+// TestDeadlock: the store's statement is the victim of a deadlock with
+// somebody's transaction, and succeeds the next time (MY-4). A sweep needs
+// several rows, so it can be brought into one.
+func TestDeadlock(t *testing.T) {
+	s, before := open(t), deadlocks(t)
+	for range 20 {
+		a, b := record(), record()
+		a.Expires, b.Expires = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+		create(t, s, a)
+		create(t, s, b)
+		tx, err := s.db.Beginx()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Make the transaction the heavier one: the lighter is the victim.
+		if _, err := tx.Exec("UPDATE sessions SET data = REPEAT('x', 1000) WHERE id = ?", b.ID[:]); err != nil {
+			t.Fatal(err)
+		}
+		swept := make(chan error, 1)
+		go func() { _, err := s.Sweep(background, 10); swept <- err }()
+		eventually(t, time.Second, "the sweep waits for a lock", func() bool {
+			var n int
+			err := server.Admin().QueryRow("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'").Scan(&n)
+			return err == nil && n > 0
+		})
+		// Either side may be chosen; the store's call succeeds in any case.
+		_, _ = tx.Exec("UPDATE sessions SET data = REPEAT('y', 1000) WHERE id = ?", a.ID[:])
+		_ = tx.Commit()
+		if err := <-swept; err != nil {
+			t.Errorf("Sweep in a deadlock: %v", err)
+		}
+	}
+	if after := deadlocks(t); after == before {
+		t.Error("there was no deadlock at all")
+	}
+}
+
+// deadlocks is how many the server has found so far.
+func deadlocks(t *testing.T) (n int) {
+	t.Helper()
+	err := server.Admin().QueryRow("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").Scan(new(string), &n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestRetries counts: three and no more, and only what may be repeated.
+func TestRetries(t *testing.T) {
+	s := &Store{}
+	for _, c := range []struct {
+		err         error
+		once, again int32
+	}{
+		{&mysql.MySQLError{Number: errDeadlock}, 4, 4},
+		{&mysql.MySQLError{Number: errLockWait}, 4, 4},
+		{&mysql.MySQLError{Number: errCheckRead}, 4, 4},
+		{&mysql.MySQLError{Number: errKilled}, 1, 4},
+		{mysql.ErrInvalidConn, 1, 4},
+		{&mysql.MySQLError{Number: errDuplicate}, 1, 1},
+		{&mysql.MySQLError{Number: 1064}, 1, 1},
+		{errors.New("other"), 1, 1},
+	} {
+		for rep, want := range map[repeat]int32{once: c.once, again: c.again} {
+			var calls atomic.Int32
+			err := s.call(background, "try", rep, func() error { calls.Add(1); return c.err })
+			if err == nil || calls.Load() != want {
+				t.Errorf("%v, repeat %v: called %d times, %v; want %d and an error", c.err, rep, calls.Load(), err, want)
+			}
+		}
+	}
+}
+
+// TestReadOnly: the error says so, the connections are dropped, reads go on,
+// and it works at once when the server is writable again (MY-5).
+func TestReadOnly(t *testing.T) {
+	s := open(t)
+	rec := create(t, s, record())
+	exec(t, "SET GLOBAL read_only = ON")
+	t.Cleanup(func() { exec(t, "SET GLOBAL read_only = OFF") })
+	before := connections(t)
+	for name, err := range map[string]error{
+		"Update": s.Update(background, rec),
+		"Create": s.Create(background, record()),
+		"Touch":  s.Touch(background, rec.ID, rec.Expires.Add(time.Minute)),
+		"Delete": s.Delete(background, rec.ID),
+	} {
+		noOutcome(t, name, err)
+		if err != nil && !strings.Contains(err.Error(), "read only") {
+			t.Errorf("%s on a read-only server = %q, want it to say so", name, err)
+		}
+	}
+	load(t, s, rec.ID)
+	eventually(t, 5*time.Second, "connections are dropped", func() bool {
+		for _, id := range connections(t) {
+			for _, old := range before {
+				if id == old {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	exec(t, "SET GLOBAL read_only = OFF")
+	if err := s.Update(background, rec); err != nil {
+		t.Errorf("Update when writable again: %v", err)
+	}
+
+	exec(t, "SET GLOBAL read_only = ON")
+	own, err := New(pool(t, dbOf(t, s)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	err = own.Delete(background, rec.ID)
+	if se, ok := errors.AsType[*mysql.MySQLError](err); !ok || se.Number != 1290 {
+		t.Errorf("Delete on a caller's pool without rejectReadOnly = %v, want error 1290", err)
+	}
+}
+
+func dbOf(t *testing.T, s *Store) (name string) {
+	t.Helper()
+	if err := s.db.Get(&name, "SELECT DATABASE()"); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestTooManyConnections: error 1040 is told at once, and nothing leaks
+// (MY-11).
+func TestTooManyConnections(t *testing.T) {
+	db := database(t)
+	s := openIn(t, db)
+	s.db.SetMaxIdleConns(0) // every call connects
+	var max int
+	if err := server.Admin().QueryRow("SELECT @@max_connections").Scan(&max); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, "SET GLOBAL max_connections = 10") // 10 is the least there is
+	t.Cleanup(func() { exec(t, fmt.Sprintf("SET GLOBAL max_connections = %d", max)) })
+	hog := pool(t, db)
+	var held []interface{ Close() error }
+	for {
+		conn, err := hog.Conn(background)
+		if err != nil {
+			break
+		}
+		held = append(held, conn)
+	}
+	within(t, 2*time.Second, "Create with too many connections", func() {
+		err := s.Create(background, record())
+		noOutcome(t, "Create", err)
+		if se, ok := errors.AsType[*mysql.MySQLError](err); !ok || se.Number != 1040 {
+			t.Errorf("Create = %v, want error 1040", err)
+		}
+	})
+	for _, conn := range held {
+		conn.Close()
+	}
+	hog.Close()
+	eventually(t, 5*time.Second, "a call succeeds again", func() bool { return s.Create(background, record()) == nil })
+	if open := s.db.Stats().OpenConnections; open > 1 {
+		t.Errorf("%d connections are open, want none to be left over", open)
+	}
+}
+
+// TestBusyPool: more calls than connections, behind a lock: each is answered
+// in time, none waits for all those before it.
+func TestBusyPool(t *testing.T) {
+	s := open(t)
+	rec := create(t, s, record())
+	defer lockRow(t, s, rec.ID)() // takes a connection that the slots do not count; database/sql waits for one
+	const callers = 4 * maxConns
+	errs := make(chan error, callers)
+	within(t, 5*time.Second, "128 callers behind one lock", func() {
+		for range callers {
+			go func() { errs <- s.Update(background, rec) }()
+		}
+		for range callers {
+			noOutcome(t, "Update", <-errs)
+		}
+	})
+}
+
+// TestServerIsDown: errors at once, for all; the pool is well again when it
+// is back, with every record (MY-1).
+func TestServerIsDown(t *testing.T) {
+	s := open(t)
+	rec := create(t, s, record())
+	ops := operations(t, s)
+	if err := server.Kill9(); err != nil {
+		t.Fatal(err)
+	}
+	each(ops, func(name string, err error, took time.Duration) {
+		noOutcome(t, name, err)
+		if took > 3*time.Second {
+			t.Errorf("%s on a dead server took %v", name, took)
+		}
+	})
+	if _, err := Open(server.DSN("session_x")); err == nil {
+		t.Error("Open on a dead server: no error")
+	} else if strings.Contains(err.Error(), server.Password()) {
+		t.Errorf("the error repeats the password: %v", err)
+	}
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, time.Second, "the first Load after the restart", func() { checkRecord(t, load(t, s, rec.ID), rec) })
+}
+
+// TestKill9UnderLoad: every write that was acknowledged is there afterwards,
+// the first success comes within a second of the server's, and neither
+// connections nor goroutines are left over (MY-1, BEHAVIOURS 74).
+func TestKill9UnderLoad(t *testing.T) {
+	s := open(t)
+	const workers = 8
+	type state struct {
+		rec   backend.Record
+		acked uint64        // the version that was acknowledged last
+		err   atomic.Uint64 // errors seen
+		ok    atomic.Uint64
+	}
+	states := make([]*state, workers)
+	ctx, stop := context.WithCancel(background)
+	defer stop()
+	var wg sync.WaitGroup
+	for i := range states {
+		st := &state{rec: create(t, s, record()), acked: 1}
+		states[i] = st
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				next := st.rec
+				next.Data = fmt.Appendf(nil, "version %d", st.rec.Version+1)
+				switch err := s.Update(background, next); {
+				case err == nil:
+					st.rec.Version++
+					st.acked = st.rec.Version
+					st.ok.Add(1)
+				case errors.Is(err, backend.ErrConflict): // an unacknowledged one was done
+					if rec, err := s.Load(background, st.rec.ID); err == nil {
+						st.rec.Version = rec.Version
+					}
+				case errors.Is(err, backend.ErrNotFound):
+					t.Errorf("Update = %v: the record is there", err)
+					return
+				default:
+					st.err.Add(1)
+				}
+			}
+		})
+	}
+	total := func(n func(*state) uint64) (sum uint64) {
+		for _, st := range states {
+			sum += n(st)
+		}
+		return sum
+	}
+	oks := func() uint64 { return total(func(st *state) uint64 { return st.ok.Load() }) }
+	for range 3 {
+		done := oks()
+		eventually(t, 10*time.Second, "writes go on", func() bool { return oks() > done+100 })
+		if err := server.Kill9(); err != nil {
+			t.Fatal(err)
+		}
+		failed := total(func(st *state) uint64 { return st.err.Load() })
+		eventually(t, 5*time.Second, "workers see errors", func() bool {
+			return total(func(st *state) uint64 { return st.err.Load() }) > failed+workers
+		})
+		if err := server.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		done = oks()
+		eventually(t, time.Second, "the first success after the restart", func() bool { return oks() > done })
+	}
+	stop()
+	wg.Wait()
+	for i, st := range states {
+		got := load(t, s, st.rec.ID)
+		if got.Version < st.acked {
+			t.Errorf("worker %d: version %d was acknowledged, %d is stored", i, st.acked, got.Version)
+		}
+		if want := fmt.Sprintf("version %d", got.Version); string(got.Data) != want {
+			t.Errorf("worker %d: version %d has data %q", i, got.Version, got.Data)
+		}
+	}
+	if in := s.db.Stats().InUse; in != 0 || len(s.slots) != 0 {
+		t.Errorf("%d connections and %d slots are in use after it", in, len(s.slots))
+	}
+}
+
+// TestFrozenServer: it accepts connections and never answers (MY-3). Every
+// call ends in time, also a crowd of them, and it works when it is thawed.
+func TestFrozenServer(t *testing.T) {
+	s := open(t)
+	rec := create(t, s, record())
+	ops := operations(t, s)
+	if err := server.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	thaw := sync.OnceFunc(func() {
+		if err := server.Thaw(); err != nil {
+			t.Error(err)
+		}
+	})
+	defer thaw()
+	for range 2 { // the second time on new connections
+		each(ops, func(name string, err error, took time.Duration) {
+			noOutcome(t, name, err)
+			if took > 4*time.Second {
+				t.Errorf("%s on a frozen server took %v", name, took)
+			}
+		})
+	}
+	within(t, 5*time.Second, "100 Loads on a frozen server", func() {
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				_, err := s.Load(background, rec.ID)
+				noOutcome(t, "Load", err)
+			})
+		}
+		wg.Wait()
+	})
+	within(t, 5*time.Second, "Open on a frozen server", func() {
+		if err := openErr(server.DSN("session_x")); err == nil {
+			t.Error("Open on a frozen server: no error")
+		}
+	})
+	thaw()
+	within(t, time.Second, "the first Load after it is thawed", func() { load(t, s, rec.ID) })
+}
+
+// TestRefused: nobody listens.
+func TestRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	err = openErr("user:s3cret@tcp(" + addr + ")/db")
+	noOutcome(t, "Open", err)
+	if strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("the error repeats the password: %v", err)
+	}
+}
+
+// TestErrorsHoldNoValue: canaries in every parameter, and every error there
+// can be (DR-6).
+func TestErrorsHoldNoValue(t *testing.T) {
+	told := serverFailure("update", &mysql.MySQLError{Number: 1366, SQLState: [5]byte{'2', '2', '0', '0', '7'}, Message: "Incorrect string value: 'canary'"})
+	if strings.Contains(told.Error(), "canary") || !strings.Contains(told.Error(), "1366") {
+		t.Errorf("error 1366 is told as %q, want the number and no value", told)
+	}
+	for _, dsn := range []string{
+		"user:canary", "user:canary@word/db", "user:canary@tcp(h:1/db", "user:canary@canary(h)/db",
+		"canary:canary@tcp(h:1)/db?parseTime=canary", "u:canary@tcp(h:1)/db?tls=canary", "u:canary@canary/db",
+		"u:p@unix(x)/canary?timeout=canary", "/%canary?x=%zz", "u:ca?nary@/tcp(h:1)canary",
+	} {
+		if err := openErr(dsn); err == nil || strings.Contains(err.Error(), "canary@") || strings.Contains(err.Error(), ":canary") ||
+			strings.Contains(err.Error(), "'canary'") {
+			t.Errorf("Open(%q) = %v, want an error without the password", dsn, err)
+		}
+	}
+	err := openErr(strings.Replace(server.DSN("session_x"), server.Password(), "canary", 1))
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("Open with a wrong password = %v", err)
+	}
+}

@@ -150,6 +150,10 @@ type Hooks struct {
 	// with the reason.
 	Destroyed func(id string, reason Reason)
 
+	// Failed is called when a session could not be stored, with the error
+	// that the answer, or the log, was made from.
+	Failed func(id string, err error)
+
 	// Rejected is called when a request's token is not that of a session:
 	// id is its public half, which may be invented.
 	Rejected func(id string, reason Reason)

@@ -1,0 +1,234 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// A body is the encoded form of a session's values: immutable, sorted by key,
+// and readable in place, so that reading one value of a thousand costs ten
+// comparisons and decodes one value.
+//
+//	body    = nothing | width count ends entries
+//	width   = 1 byte: 1, 2 or 4, the bytes of each end
+//	count   = uvarint, at least 1
+//	ends    = count × width bytes, big-endian: where each entry ends
+//	entry   = uvarint length of key, key, value
+//	value   = kind byte, payload (see encode)
+//
+// Every access checks its bounds: bytes that were not written by this code
+// give wrong answers at worst, never a panic. check does it for all at once.
+type body struct {
+	ends    []byte
+	entries []byte
+	width   int
+	count   int
+}
+
+var errBody = errors.New("values are damaged")
+
+// parseBody reads the frame of a body, not its entries: that is constant work.
+func parseBody(b []byte) (body, error) {
+	if len(b) == 0 {
+		return body{}, nil
+	}
+	width := int(b[0])
+	count, n := binary.Uvarint(b[1:])
+	if (width != 1 && width != 2 && width != 4) || n <= 0 || count == 0 || count > uint64(len(b)/(width+2)) {
+		return body{}, errBody
+	}
+	rest := b[1+n:]
+	size := int(count) * width
+	if size > len(rest) {
+		return body{}, errBody
+	}
+	v := body{ends: rest[:size], entries: rest[size:], width: width, count: int(count)}
+	if v.end(v.count-1) != len(v.entries) {
+		return body{}, errBody
+	}
+	return v, nil
+}
+
+// check reads every entry: keys must be in order, each once, each with a value.
+func (b *body) check() error {
+	var last []byte
+	for i := range b.count {
+		key, value := b.at(i)
+		if value == nil || i > 0 && bytes.Compare(last, key) >= 0 {
+			return errBody
+		}
+		last = key
+	}
+	return nil
+}
+
+func (b *body) end(i int) int {
+	switch at := b.ends[i*b.width:]; b.width {
+	case 1:
+		return int(at[0])
+	case 2:
+		return int(binary.BigEndian.Uint16(at))
+	default:
+		return int(binary.BigEndian.Uint32(at))
+	}
+}
+
+// at returns the key and the value of the entry number i; a nil value if the
+// bytes are damaged.
+func (b *body) at(i int) (key, value []byte) {
+	start := 0
+	if i > 0 {
+		start = b.end(i - 1)
+	}
+	end := b.end(i)
+	if start >= end || end > len(b.entries) {
+		return nil, nil
+	}
+	entry := b.entries[start:end:end]
+	size, n := binary.Uvarint(entry)
+	if n <= 0 || size >= uint64(len(entry)-n) {
+		return nil, nil
+	}
+	return entry[n : n+int(size)], entry[n+int(size):]
+}
+
+// find returns the encoded value of key, nil if there is none.
+func (b *body) find(key string) []byte {
+	low, high := 0, b.count
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		k, value := b.at(mid)
+		switch {
+		case string(k) == key:
+			return value
+		case string(k) < key:
+			low = mid + 1
+		default:
+			high = mid
+		}
+	}
+	return nil
+}
+
+// size returns the bytes that keys and values take.
+func (b *body) size() int { return len(b.entries) }
+
+// entrySize returns the bytes that an entry takes.
+func entrySize(key string, value []byte) int {
+	return uvarintLen(uint64(len(key))) + len(key) + len(value)
+}
+
+func uvarintLen(x uint64) int {
+	n := 1
+	for ; x >= 0x80; x >>= 7 {
+		n++
+	}
+	return n
+}
+
+// appendBody appends base with changes (sorted by key) laid over it.
+func appendBody(dst []byte, base *body, changes []change) []byte {
+	count, size := mergedSize(base, changes)
+	if count == 0 {
+		return dst
+	}
+	width := endWidth(size)
+	dst = append(dst, byte(width))
+	dst = binary.AppendUvarint(dst, uint64(count))
+	table := len(dst)
+	dst = append(dst, make([]byte, count*width)...)
+	start := len(dst)
+	i := 0
+	merge(base, changes, func(key string, k, value []byte) {
+		if k != nil {
+			dst = binary.AppendUvarint(dst, uint64(len(k)))
+			dst = append(dst, k...)
+		} else {
+			dst = binary.AppendUvarint(dst, uint64(len(key)))
+			dst = append(dst, key...)
+		}
+		dst = append(dst, value...)
+		putEnd(dst[table+i*width:], width, len(dst)-start)
+		i++
+	})
+	return dst
+}
+
+func putEnd(at []byte, width, end int) {
+	switch width {
+	case 1:
+		at[0] = byte(end)
+	case 2:
+		binary.BigEndian.PutUint16(at, uint16(end))
+	default:
+		binary.BigEndian.PutUint32(at, uint32(end))
+	}
+}
+
+// bodyLen returns the exact length of a body of that many entries and bytes.
+func bodyLen(count, size int) int {
+	if count == 0 {
+		return 0
+	}
+	return 1 + uvarintLen(uint64(count)) + count*endWidth(size) + size
+}
+
+// endWidth returns the bytes that it takes to say where an entry of a body of
+// that size ends.
+func endWidth(size int) int {
+	switch {
+	case size <= math.MaxUint8:
+		return 1
+	case size <= math.MaxUint16:
+		return 2
+	}
+	return 4
+}
+
+func mergedSize(base *body, changes []change) (count, size int) {
+	count, size = base.count, base.size()
+	for i := range changes {
+		c := &changes[i]
+		if old := base.find(c.key); old != nil {
+			count--
+			size -= entrySize(c.key, old)
+		}
+		if c.value != nil {
+			count++
+			size += entrySize(c.key, c.value)
+		}
+	}
+	return count, size
+}
+
+// merge calls emit for every entry of base with changes laid over it, in the
+// order of the keys: with k for one of base, with key for a changed one.
+func merge(base *body, changes []change, emit func(key string, k, value []byte)) {
+	for i := range base.count {
+		k, value := base.at(i)
+		if value == nil {
+			continue // damaged; parseRecord refuses such a body where it can happen
+		}
+		for len(changes) > 0 && changes[0].key < string(k) {
+			if changes[0].value != nil {
+				emit(changes[0].key, nil, changes[0].value)
+			}
+			changes = changes[1:]
+		}
+		if len(changes) > 0 && changes[0].key == string(k) {
+			if changes[0].value != nil {
+				emit(changes[0].key, nil, changes[0].value)
+			}
+			changes = changes[1:]
+			continue
+		}
+		emit("", k, value)
+	}
+	for i := range changes {
+		if changes[i].value != nil {
+			emit(changes[i].key, nil, changes[i].value)
+		}
+	}
+}

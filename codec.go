@@ -1,0 +1,367 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"sync"
+	"time"
+)
+
+// The kinds of encoded values. They are stored: never change a number, never
+// use one again.
+const (
+	kindNil      = 1
+	kindFalse    = 2
+	kindTrue     = 3
+	kindInt      = 4
+	kindInt8     = 5
+	kindInt16    = 6
+	kindInt32    = 7
+	kindInt64    = 8
+	kindUint     = 9
+	kindUint8    = 10
+	kindUint16   = 11
+	kindUint32   = 12
+	kindUint64   = 13
+	kindFloat32  = 14
+	kindFloat64  = 15
+	kindString   = 16
+	kindBytes    = 17
+	kindTime     = 18
+	kindDuration = 19
+	kindJSON     = 20 // a type of the application
+	kindNamed    = 21 // one that was registered: uvarint length, name, JSON
+)
+
+var errValue = errors.New("value is damaged, or of a kind that this version does not know")
+
+// encode appends the encoded form of value: a kind byte and a payload. The
+// built-in types are kept exactly; everything else is JSON.
+func encode(dst []byte, value any) ([]byte, error) {
+	switch v := value.(type) {
+	case nil:
+		return append(dst, kindNil), nil
+	case bool:
+		if v {
+			return append(dst, kindTrue), nil
+		}
+		return append(dst, kindFalse), nil
+	case string:
+		return append(append(dst, kindString), v...), nil
+	case []byte:
+		return append(append(dst, kindBytes), v...), nil
+	case int:
+		return binary.AppendVarint(append(dst, kindInt), int64(v)), nil
+	case int8:
+		return binary.AppendVarint(append(dst, kindInt8), int64(v)), nil
+	case int16:
+		return binary.AppendVarint(append(dst, kindInt16), int64(v)), nil
+	case int32:
+		return binary.AppendVarint(append(dst, kindInt32), int64(v)), nil
+	case int64:
+		return binary.AppendVarint(append(dst, kindInt64), v), nil
+	case time.Duration:
+		return binary.AppendVarint(append(dst, kindDuration), int64(v)), nil
+	case uint:
+		return binary.AppendUvarint(append(dst, kindUint), uint64(v)), nil
+	case uint8:
+		return binary.AppendUvarint(append(dst, kindUint8), uint64(v)), nil
+	case uint16:
+		return binary.AppendUvarint(append(dst, kindUint16), uint64(v)), nil
+	case uint32:
+		return binary.AppendUvarint(append(dst, kindUint32), uint64(v)), nil
+	case uint64:
+		return binary.AppendUvarint(append(dst, kindUint64), v), nil
+	case float32:
+		return binary.BigEndian.AppendUint32(append(dst, kindFloat32), math.Float32bits(v)), nil
+	case float64:
+		return binary.BigEndian.AppendUint64(append(dst, kindFloat64), math.Float64bits(v)), nil
+	case time.Time:
+		return v.AppendBinary(append(dst, kindTime))
+	}
+	return encodeJSON(dst, value)
+}
+
+func encodeJSON(dst []byte, value any) ([]byte, error) {
+	t := reflect.TypeOf(value)
+	if err := hidden(t); err != nil {
+		return dst, err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return dst, err
+	}
+	if replaced(text) {
+		return dst, errors.New("a string in it is not valid UTF-8, which JSON cannot keep: use []byte, or Set it as a plain string")
+	}
+	if name, ok := types.name(t); ok {
+		dst = binary.AppendUvarint(append(dst, kindNamed), uint64(len(name)))
+		return append(append(dst, name...), text...), nil
+	}
+	return append(append(dst, kindJSON), text...), nil
+}
+
+// hidden refuses a struct of which JSON would keep nothing at all, because
+// its fields are all unexported and it does not marshal itself.
+func hidden(t reflect.Type) error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t.NumField() == 0 || marshals(t) {
+		return nil
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() || f.Anonymous {
+			return nil
+		}
+	}
+	return errors.New("all its fields are unexported, so JSON would store {}: export them, or implement json.Marshaler")
+}
+
+func marshals(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	for _, m := range []reflect.Type{
+		reflect.TypeFor[json.Marshaler](),
+		reflect.TypeFor[interface{ MarshalText() ([]byte, error) }](),
+	} {
+		if p.Implements(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// replaced reports whether json.Marshal put a replacement character in the
+// place of bytes that are not UTF-8: those it writes as the escape \ufffd, a
+// genuine one as itself.
+func replaced(text []byte) bool {
+	for {
+		i := bytes.Index(text, []byte(`\ufffd`))
+		if i < 0 {
+			return false
+		}
+		slashes := 0
+		for slashes <= i && text[i-slashes] == '\\' {
+			slashes++
+			if slashes > i {
+				break
+			}
+		}
+		if slashes%2 == 1 {
+			return true
+		}
+		text = text[i+len(`\ufffd`):]
+	}
+}
+
+// decode returns the value in its Go type: the exact one for the built-in
+// types and the registered ones, the generic form of JSON for others.
+func decode(encoded []byte) (any, error) {
+	if len(encoded) == 0 {
+		return nil, errValue
+	}
+	kind, payload := encoded[0], encoded[1:]
+	switch kind {
+	case kindNil:
+		return nil, nil
+	case kindFalse:
+		return false, nil
+	case kindTrue:
+		return true, nil
+	case kindString:
+		return string(payload), nil
+	case kindBytes:
+		return append([]byte{}, payload...), nil
+	case kindInt, kindInt8, kindInt16, kindInt32, kindInt64, kindDuration:
+		return decodeInt(kind, payload)
+	case kindUint, kindUint8, kindUint16, kindUint32, kindUint64:
+		return decodeUint(kind, payload)
+	case kindFloat32:
+		if len(payload) == 4 {
+			return math.Float32frombits(binary.BigEndian.Uint32(payload)), nil
+		}
+	case kindFloat64:
+		if len(payload) == 8 {
+			return math.Float64frombits(binary.BigEndian.Uint64(payload)), nil
+		}
+	case kindTime:
+		var t time.Time
+		err := t.UnmarshalBinary(payload)
+		return t, err
+	case kindJSON:
+		var v any
+		err := json.Unmarshal(payload, &v)
+		return v, err
+	case kindNamed:
+		return decodeNamed(payload)
+	}
+	return nil, errValue
+}
+
+func decodeInt(kind byte, payload []byte) (any, error) {
+	v, n := binary.Varint(payload)
+	if n <= 0 || n != len(payload) {
+		return nil, errValue
+	}
+	switch {
+	case kind == kindInt && int64(int(v)) == v:
+		return int(v), nil
+	case kind == kindInt8 && int64(int8(v)) == v:
+		return int8(v), nil
+	case kind == kindInt16 && int64(int16(v)) == v:
+		return int16(v), nil
+	case kind == kindInt32 && int64(int32(v)) == v:
+		return int32(v), nil
+	case kind == kindInt64:
+		return v, nil
+	case kind == kindDuration:
+		return time.Duration(v), nil
+	}
+	return nil, errValue
+}
+
+func decodeUint(kind byte, payload []byte) (any, error) {
+	v, n := binary.Uvarint(payload)
+	if n <= 0 || n != len(payload) {
+		return nil, errValue
+	}
+	switch {
+	case kind == kindUint && uint64(uint(v)) == v:
+		return uint(v), nil
+	case kind == kindUint8 && v <= math.MaxUint8:
+		return uint8(v), nil
+	case kind == kindUint16 && v <= math.MaxUint16:
+		return uint16(v), nil
+	case kind == kindUint32 && v <= math.MaxUint32:
+		return uint32(v), nil
+	case kind == kindUint64:
+		return v, nil
+	}
+	return nil, errValue
+}
+
+func splitNamed(payload []byte) (name string, text []byte, err error) {
+	size, n := binary.Uvarint(payload)
+	if n <= 0 || size > uint64(len(payload)-n) {
+		return "", nil, errValue
+	}
+	return string(payload[n : n+int(size)]), payload[n+int(size):], nil
+}
+
+// decodeNamed decodes into the registered type of that name. A name that this
+// program did not register (another version did) gives the generic form.
+func decodeNamed(payload []byte) (any, error) {
+	name, text, err := splitNamed(payload)
+	if err != nil {
+		return nil, err
+	}
+	t, ok := types.byName(name)
+	if !ok {
+		var v any
+		err := json.Unmarshal(text, &v)
+		return v, err
+	}
+	p := reflect.New(t)
+	err = json.Unmarshal(text, p.Interface())
+	return p.Elem().Interface(), err
+}
+
+// decodeTo decodes into T: JSON of any type into whatever T takes it, other
+// values only into their own type, or one defined from it.
+func decodeTo[T any](encoded []byte) (T, error) {
+	var t T
+	if len(encoded) == 0 {
+		return t, errValue
+	}
+	switch encoded[0] {
+	case kindJSON:
+		err := json.Unmarshal(encoded[1:], &t)
+		return t, err
+	case kindNamed:
+		_, text, err := splitNamed(encoded[1:])
+		if err == nil {
+			err = json.Unmarshal(text, &t)
+		}
+		return t, err
+	}
+	v, err := decode(encoded)
+	if err != nil {
+		return t, err
+	}
+	if exact, ok := v.(T); ok {
+		return exact, nil
+	}
+	return convertTo[T](v)
+}
+
+// convertTo serves defined types (type Role string) and nil. Numbers do not
+// change their kind.
+func convertTo[T any](v any) (T, error) {
+	var t T
+	into := reflect.ValueOf(&t).Elem()
+	if v == nil {
+		switch into.Kind() {
+		case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Slice:
+			return t, nil
+		}
+		return t, fmt.Errorf("it is nil, not %T", t)
+	}
+	from := reflect.ValueOf(v)
+	if from.Kind() != into.Kind() || !from.CanConvert(into.Type()) {
+		return t, fmt.Errorf("it is of type %T, not %s", v, into.Type())
+	}
+	into.Set(from.Convert(into.Type()))
+	return t, nil
+}
+
+// types are the registered types, as encoding/gob keeps its own.
+var types typeRegistry
+
+type typeRegistry struct {
+	names sync.Map // reflect.Type → string
+	types sync.Map // string → reflect.Type
+}
+
+// Register makes Get return values of value's type as that type, where it
+// would return the generic form of JSON (maps, slices, float64). Get[T] needs
+// no registration. Call it from an init function, once for each type, with a
+// value of exactly the type that is Set; a pointer type is another type.
+//
+// The type's name is stored with its values. A program that does not know the
+// name gets the generic form and keeps the value intact. It panics if value
+// is nil or of a built-in type, which needs none.
+func Register(value any) {
+	t := reflect.TypeOf(value)
+	if t == nil || t.PkgPath() == "" && t.Kind() != reflect.Pointer && t.Name() != "" {
+		panic(fmt.Sprintf("session: Register(%T): give a value of one of your own types; built-in ones come back as they are", value))
+	}
+	name := t.String()
+	if t.PkgPath() != "" {
+		name = t.PkgPath() + "." + t.Name()
+	}
+	if other, taken := types.types.LoadOrStore(name, t); taken && other != t {
+		panic(fmt.Sprintf("session: Register: two types are called %s", name))
+	}
+	types.names.Store(t, name)
+}
+
+func (r *typeRegistry) name(t reflect.Type) (string, bool) {
+	name, ok := r.names.Load(t)
+	if !ok {
+		return "", false
+	}
+	return name.(string), true
+}
+
+func (r *typeRegistry) byName(name string) (reflect.Type, bool) {
+	t, ok := r.types.Load(name)
+	if !ok {
+		return nil, false
+	}
+	return t.(reflect.Type), true
+}

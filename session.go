@@ -1,0 +1,622 @@
+package session
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/chisession/session/backend"
+)
+
+// The errors that a caller may want to tell apart, with errors.Is.
+var (
+	// ErrNoMiddleware says that the request did not pass the middleware.
+	ErrNoMiddleware = errors.New("session: no session in this context: mount session.Middleware on the router, before this handler")
+
+	// ErrDisabled says that sessions are switched off by configuration.
+	ErrDisabled = errors.New("session: sessions are off: Config.Disabled is set (sessionon is not true in the configuration file)")
+
+	// ErrSkipped says that Config.Skip kept sessions out of this request.
+	ErrSkipped = errors.New("session: Config.Skip returned true for this request")
+
+	// ErrReleased says that the session was used after its handler returned.
+	ErrReleased = errors.New("session: used after it was released: its handler has returned")
+
+	// ErrHeadersSent says that a change needs a new cookie, which cannot be
+	// sent any more. Nothing was stored.
+	ErrHeadersSent = errors.New("session: the response's header is sent already: change the session before the first byte of the body")
+
+	// ErrDestroyed says that the session ended while this request ran: by a
+	// logout, a revocation, or its expiry. What this request did is dropped.
+	ErrDestroyed = errors.New("session: it was destroyed, or expired, during this request")
+
+	// ErrSuperseded says that another request renewed the session, so this
+	// one holds an old token. What it did is dropped.
+	ErrSuperseded = errors.New("session: its token was replaced by another request")
+
+	// ErrUnavailable says that the session could not be loaded, and that
+	// Config.OnOutage let the handler run all the same.
+	ErrUnavailable = errors.New("session: the store did not answer, so this session keeps nothing")
+
+	// ErrNested says that Update was called by the function of an Update of
+	// the same session, or waited for another one for too long.
+	ErrNested = errors.New("session: Update within Update of one session")
+
+	// ErrOutcomeUnknown says that the store's reply to an Update was lost
+	// and that others have written since: it may have been stored or not.
+	ErrOutcomeUnknown = errors.New("session: the store's reply was lost, the update may be stored or not")
+
+	// ErrClosed says that the manager was closed.
+	ErrClosed = errors.New("session: the manager is closed")
+)
+
+// A Session is one browser's values during one request. All methods may be
+// called by any number of goroutines, until the handler returns; after that
+// they do nothing but say so in the log.
+//
+// What a handler does is kept here and stored in one go before the first byte
+// of the answer leaves, and merged with what other requests stored meanwhile.
+type Session struct {
+	m *Manager
+	x *exchange
+
+	// mu guards all below. It is held while this session's own store calls
+	// run, so that one session does one thing at a time; functions of the
+	// application and of the log run outside of it.
+	mu sync.Mutex
+
+	cred    credentials
+	next    credentials // what Renew makes of cred
+	known   bool        // cred is set
+	exists  bool        // the store has the record, as far as known
+	version uint64
+	expires int64 // Unix ms, as stored
+	loaded  head  // as stored
+	user    string
+
+	vals    Values
+	want    settings // what this request changed of the head
+	changed changedBits
+	doomed  *doomed // what Destroy has to remove
+	removed bool    // ...and did
+	cookie  cookieState
+	err     error // the first change that cannot be stored: nothing is
+	refused error // a change that was refused; the others are stored
+	lost    error // ErrDestroyed or ErrSuperseded: changes are dropped
+	late    bool  // lost since it was loaded: its token was replaced moments before
+
+	used     bool // by the handler: the answer varies with the cookie
+	released bool
+	sent     bool // the response's header has left
+	noTouch  bool
+	touched  bool  // the expiry has moved
+	outage   bool  // it could not be loaded: Config.OnOutage is Anonymous
+	hand     bool  // started by Manager.Start: cookies go out at once
+	broken   bool  // ...but not for what could not be stored
+	reason   error // why there is no session here at all: see detached
+
+	after    []func()      // to run once mu is free
+	updating chan struct{} // held by the one Update that runs
+}
+
+// settings are the parts of the head that a handler can change.
+type settings struct {
+	user           string
+	label          string
+	idle, absolute time.Duration
+	persist        byte // flagPersist, flagTransient or neither
+}
+
+type changedBits uint8
+
+const (
+	changedUser changedBits = 1 << iota
+	changedLabel
+	changedIdle
+	changedAbsolute
+	changedPersist
+	changedSecret // Renew
+)
+
+// doomed is a stored session that Destroy was called on.
+type doomed struct {
+	cred    credentials
+	version uint64
+}
+
+type cookieState uint8
+
+const (
+	cookieAlone cookieState = iota
+	cookieSet
+	cookieRemove
+)
+
+// detached returns a session for where there is none. It says why.
+func detached(reason error) *Session { return &Session{reason: reason} }
+
+// begin locks s for a method called by the handler. It reports false, after
+// saying so in the log, if there is no session to work on.
+func (s *Session) begin(method string) bool {
+	s.mu.Lock()
+	s.used = true
+	if err := s.gone(); err != nil {
+		s.complain(method, err)
+		s.unlock()
+		return false
+	}
+	return true
+}
+
+// gone returns why there is no session here, if there is none.
+func (s *Session) gone() error {
+	if s.reason != nil {
+		return s.reason
+	}
+	if s.released {
+		return ErrReleased
+	}
+	return nil
+}
+
+func (s *Session) complain(method string, err error) {
+	logger := slog.Default()
+	if s.m != nil {
+		logger = s.m.cfg.Logger
+	}
+	s.after = append(s.after, func() {
+		logger.Error("session: unusable session used", "method", method, "error", err)
+	})
+}
+
+// unlock ends a method: it frees mu and then runs what must not run under it.
+func (s *Session) unlock() {
+	if s.hand && !s.released {
+		s.announce()
+	}
+	after := s.after
+	s.after = nil
+	s.mu.Unlock()
+	for _, f := range after {
+		f()
+	}
+}
+
+// later runs f when mu is free.
+func (s *Session) later(f func()) { s.after = append(s.after, f) }
+
+// Get returns the value of key, nil if there is none. Built-in types, time.Time
+// and time.Duration come back exactly as they were Set; so do types that were
+// [Register]ed; others come in the generic form of JSON, for which [Get] with
+// a type parameter is better. What it returns is a copy.
+func (s *Session) Get(key string) any {
+	encoded := s.lookup(key)
+	if encoded == nil {
+		return nil
+	}
+	value, err := decode(encoded)
+	if err != nil {
+		s.unreadable(key, err)
+		return nil
+	}
+	return value
+}
+
+// Get returns the value of key as a T, structs included, and whether there is
+// one that is a T. It needs no registration. A number comes back only as the
+// type that it was Set with.
+func Get[T any](s *Session, key string) (T, bool) {
+	encoded := s.lookup(key)
+	if encoded == nil {
+		var zero T
+		return zero, false
+	}
+	value, err := decodeTo[T](encoded)
+	if err != nil {
+		var zero T
+		return zero, false
+	}
+	return value, true
+}
+
+// lookup returns the encoded value of key. Encoded values are never changed,
+// so it can be read without the lock.
+func (s *Session) lookup(key string) []byte {
+	if !s.begin("Get") {
+		return nil
+	}
+	encoded := s.vals.find(key)
+	s.mu.Unlock()
+	return encoded
+}
+
+func (s *Session) unreadable(key string, err error) {
+	s.m.stats.add(statUnreadable, nil)
+	s.m.cfg.Logger.Warn("session: a value cannot be decoded, it reads as absent", "id", s.ID(), "key", key, "error", err)
+}
+
+// Set stores value under key. It is encoded now, so changing it afterwards has
+// no effect. Built-in types keep their exact type, everything else becomes
+// JSON. A value that cannot be stored, or makes the session larger than
+// MaxBytes, fails the request when the session is stored: with an answer of
+// status 500, a log line that names key and type, and nothing stored. [Session.Err]
+// tells at once.
+func (s *Session) Set(key string, value any) {
+	if !s.begin("Set") {
+		return
+	}
+	defer s.unlock()
+	if s.refuses("Set") {
+		return
+	}
+	s.vals.Set(key, value)
+	if s.err == nil && s.vals.err != nil {
+		s.err = s.vals.err
+	}
+}
+
+// refuses reports whether a change has no place to go, and says so.
+func (s *Session) refuses(method string) bool {
+	switch {
+	case s.outage:
+		s.keepError(ErrUnavailable) // the answer must not say that it was stored
+		return true
+	case s.lost != nil:
+		return false // it is taken, dropped when stored, and counted there
+	case s.sent && !s.exists:
+		s.refuse(method)
+		return true
+	}
+	return false
+}
+
+// refuse turns down a change that needs a cookie when it is too late for one.
+func (s *Session) refuse(method string) {
+	s.refused = ErrHeadersSent
+	s.m.stats.add(statErrors, &s.cred)
+	s.complain(method, ErrHeadersSent)
+}
+
+// Delete removes key; that there is none is no error.
+func (s *Session) Delete(key string) {
+	if s.begin("Delete") {
+		s.vals.Delete(key)
+		s.unlock()
+	}
+}
+
+// Clear removes all keys that this request can see. One that another request
+// sets at the same time stays.
+func (s *Session) Clear() {
+	if s.begin("Clear") {
+		s.vals.Clear()
+		s.unlock()
+	}
+}
+
+// Has reports whether key is there, even if its value is nil.
+func (s *Session) Has(key string) bool {
+	if !s.begin("Has") {
+		return false
+	}
+	defer s.unlock()
+	return s.vals.Has(key)
+}
+
+// Keys returns all keys, sorted.
+func (s *Session) Keys() []string {
+	if !s.begin("Keys") {
+		return nil
+	}
+	defer s.unlock()
+	return s.vals.Keys()
+}
+
+// Len returns the number of keys.
+func (s *Session) Len() int {
+	if !s.begin("Len") {
+		return 0
+	}
+	defer s.unlock()
+	return s.vals.Len()
+}
+
+// Pop returns the value of key and removes it: what several requests pop at
+// once, each may see; where exactly one must, use Update.
+func (s *Session) Pop(key string) any {
+	if !s.begin("Pop") {
+		return nil
+	}
+	defer s.unlock()
+	encoded := s.vals.find(key)
+	if encoded == nil {
+		return nil
+	}
+	value, err := decode(encoded)
+	if err != nil {
+		s.later(func() { s.unreadable(key, err) })
+	}
+	s.vals.Delete(key)
+	return value
+}
+
+// Renew gives the session a new token when it is stored; values and ID stay.
+// The old token is dead from then on, for requests under way too. Call it
+// when privileges change (OWASP "Renew the Session ID After Any Privilege
+// Level Change", CWE-384); [Session.SetUser] does it by itself. After the
+// header is sent it is refused, and the session stays as it was.
+func (s *Session) Renew() {
+	if !s.begin("Renew") {
+		return
+	}
+	defer s.unlock()
+	s.renew("Renew")
+}
+
+func (s *Session) renew(method string) bool {
+	if s.outage {
+		s.keepError(ErrUnavailable)
+		return false
+	}
+	if s.sent {
+		s.refuse(method)
+		return false
+	}
+	if s.late { // what a late request does from here on belongs to a new session
+		s.late, s.lost = false, nil
+	}
+	if s.changed&changedSecret == 0 {
+		s.ensureID()
+		s.next = s.cred.renewed()
+		s.changed |= changedSecret
+	}
+	return true
+}
+
+func (s *Session) keepError(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// SetUser logs user in: it renews the token and enters the session into the
+// index behind [Manager.Sessions] and [Manager.RevokeUser]. The empty name
+// takes it out. The name may be any bytes, at most 255; it is kept readable
+// in the store.
+func (s *Session) SetUser(user string) {
+	if !s.begin("SetUser") {
+		return
+	}
+	defer s.unlock()
+	if len(user) > backend.MaxUser {
+		s.keepError(fmt.Errorf("session: SetUser: the name is %d bytes long, at most %d can be stored", len(user), backend.MaxUser))
+		return
+	}
+	if s.renew("SetUser") {
+		s.want.user = user
+		s.changed |= changedUser
+	}
+}
+
+// User returns the name given to SetUser, empty if there is none.
+func (s *Session) User() string {
+	if !s.begin("User") {
+		return ""
+	}
+	defer s.unlock()
+	return s.currentUser()
+}
+
+func (s *Session) currentUser() string {
+	if s.changed&changedUser != 0 {
+		return s.want.user
+	}
+	return s.user
+}
+
+// SetLabel gives the session a name for lists of devices ("Firefox, Lisbon").
+// It is stored readable, and cut to 255 bytes.
+func (s *Session) SetLabel(label string) {
+	if s.begin("SetLabel") {
+		s.want.label = cut(label, maxLabel)
+		s.changed |= changedLabel
+		s.unlock()
+	}
+}
+
+// cut shortens s to at most max bytes without splitting a character.
+func cut(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	for max > 0 && s[max]&0xc0 == 0x80 {
+		max--
+	}
+	return s[:max]
+}
+
+// SetIdleTimeout gives this session an idle timeout of its own, now and in
+// later requests; 0 is back to Config.IdleTimeout. One that is longer than
+// the absolute timeout stretches that, unless it was set for this session,
+// too.
+func (s *Session) SetIdleTimeout(d time.Duration) {
+	if s.begin("SetIdleTimeout") {
+		s.setTimeout("SetIdleTimeout", d, &s.want.idle, changedIdle)
+		s.unlock()
+	}
+}
+
+// SetAbsoluteTimeout gives this session an absolute timeout of its own, from
+// its creation, now and in later requests; 0 is back to Config.AbsoluteTimeout.
+func (s *Session) SetAbsoluteTimeout(d time.Duration) {
+	if s.begin("SetAbsoluteTimeout") {
+		s.setTimeout("SetAbsoluteTimeout", d, &s.want.absolute, changedAbsolute)
+		s.unlock()
+	}
+}
+
+func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, bit changedBits) {
+	if d != 0 {
+		if err := checkTimeout(method, d); err != nil {
+			s.keepError(err)
+			return
+		}
+	}
+	*to = d.Truncate(time.Millisecond)
+	s.changed |= bit
+}
+
+// Persist says whether the browser keeps the cookie when it is closed
+// ("remember me"), now and in later requests, whatever Config.Cookie says.
+func (s *Session) Persist(on bool) {
+	if s.begin("Persist") {
+		s.want.persist = flagTransient
+		if on {
+			s.want.persist = flagPersist
+		}
+		s.changed |= changedPersist
+		s.unlock()
+	}
+}
+
+// Destroy ends the session: the record is removed and the browser told to
+// forget the cookie when the answer's header goes out. What was set before is
+// gone at once; what is set after belongs to a new session. If the store
+// fails, the request fails.
+func (s *Session) Destroy() {
+	if !s.begin("Destroy") {
+		return
+	}
+	defer s.unlock()
+	if s.outage {
+		s.keepError(ErrUnavailable)
+		return
+	}
+	if s.exists && s.doomed == nil {
+		s.doomed = &doomed{cred: s.cred, version: s.version}
+	}
+	s.startOver()
+}
+
+// startOver makes s an empty, unstored session.
+func (s *Session) startOver() {
+	s.cred, s.known, s.exists = credentials{}, false, false
+	s.version, s.expires, s.loaded, s.user = 0, 0, head{}, ""
+	s.want, s.changed, s.err = settings{}, 0, nil
+	s.vals.reset(body{}, s.m.cfg.MaxBytes)
+}
+
+// ID returns the session's public ID: fit for logs and lists, it opens
+// nothing. It stays the same across Renew.
+func (s *Session) ID() string {
+	s.mu.Lock()
+	defer s.unlock()
+	s.used = true
+	if s.reason != nil {
+		return ""
+	}
+	if !s.released {
+		s.ensureID()
+	}
+	return s.cred.id().String()
+}
+
+func (s *Session) ensureID() {
+	if !s.known {
+		s.cred, s.known = newCredentials(time.Now()), true
+	}
+}
+
+// Token returns the secret that the browser holds, empty if the session is
+// not stored. It is for transports other than the cookie; whoever has it has
+// the session, so never log it.
+func (s *Session) Token() string {
+	if !s.begin("Token") {
+		return ""
+	}
+	defer s.unlock()
+	if !s.exists {
+		return ""
+	}
+	return s.cred.token()
+}
+
+// IsNew reports whether the session has not been stored yet.
+func (s *Session) IsNew() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = true
+	return !s.exists
+}
+
+// CreatedAt returns when the session was created, to the millisecond; the
+// zero time if it is not stored yet.
+func (s *Session) CreatedAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = true
+	if !s.exists {
+		return time.Time{}
+	}
+	return createdAt(s.cred.id())
+}
+
+// ExpiresAt returns when the session ends if nothing more happens, as stored;
+// the zero time if it is not stored yet.
+func (s *Session) ExpiresAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = true
+	if !s.exists {
+		return time.Time{}
+	}
+	return time.UnixMilli(s.expires)
+}
+
+// Unavailable reports whether the session could not be loaded and
+// Config.OnOutage is Anonymous.
+func (s *Session) Unavailable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = true
+	return s.outage
+}
+
+// Err returns the first change of this request that cannot be stored, or nil.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.gone(); err != nil {
+		return err
+	}
+	return cmp.Or(s.err, s.refused, s.lost)
+}
+
+// NoTouch says that r is not activity of the user (a poll, say): it does not
+// move the session's idle expiry.
+func NoTouch(r *http.Request) {
+	if s, ok := Lookup(r.Context()); ok {
+		s.mu.Lock()
+		s.noTouch = true
+		s.mu.Unlock()
+	}
+}
+
+// Format prints the session's public ID and nothing else, whatever the verb.
+func (s *Session) Format(f fmt.State, _ rune) {
+	if s == nil || s.reason != nil {
+		fmt.Fprint(f, "session(none)")
+		return
+	}
+	fmt.Fprintf(f, "session(%s)", s.ID())
+}
+
+// LogValue is what a log shows of s: its public ID.
+func (s *Session) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
+
+// MarshalJSON encodes the session's public ID.
+func (s *Session) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fmt.Sprint(s)), nil }

@@ -1,0 +1,112 @@
+package session
+
+import "net/http"
+
+// Start returns the session of r for code that is not behind the middleware,
+// as Beego's StartSession does. The caller must [Session.Release] it, which
+// stores it:
+//
+//	s, err := manager.Start(w, r)
+//	if err != nil { … }
+//	defer s.Release()
+//
+// The cookie goes into w's header as soon as it is known that one is needed:
+// at the first Set of a new session, at Renew, at Destroy. So make changes
+// before the first byte of the answer, and call [Session.Save] there to have
+// the error while it can still be answered; this library cannot see w's header
+// leave, and cannot hold it back, as the middleware does. Behind this
+// manager's middleware, Start returns the session that is there.
+//
+// A session that cannot be loaded is an error, whatever Config.OnOutage says.
+func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error) {
+	if m.cfg.Disabled {
+		return nil, ErrDisabled
+	}
+	if m.closed.Load() {
+		return nil, ErrClosed
+	}
+	if s, ok := r.Context().Value(&m.key).(*Session); ok {
+		return s, nil
+	}
+	x := &exchange{Context: r.Context(), request: r}
+	x.writer.x, x.writer.rw = x, w
+	s := &x.session
+	m.start(s, x)
+	s.hand = true
+	if err := m.load(s, r.Header); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Release stores the session and ends its use: what [Manager.Start] began. The
+// error is that of Save. Releasing again does nothing. Behind the middleware,
+// which releases by itself, it only stores.
+func (s *Session) Release() error {
+	s.mu.Lock()
+	if !s.hand {
+		s.mu.Unlock()
+		return s.Save()
+	}
+	defer s.unlock()
+	if s.released {
+		return nil
+	}
+	err := s.commit()
+	s.broken = err != nil
+	if err == nil {
+		err = s.refused
+	}
+	s.announce()
+	s.released = true
+	return err
+}
+
+// announce puts the cookie of a session started by hand into the header, in
+// place of an earlier one of this request. mu is held.
+func (s *Session) announce() {
+	if !s.hand {
+		return
+	}
+	x, h := s.x, s.x.writer.rw.Header()
+	old := x.cookie[0]
+	switch {
+	case s.exists && s.changed&changedSecret != 0 && !s.broken:
+		x.cookie[0] = s.m.cookie.Set(x.request, s.next.token(), s.maxAge())
+	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
+		s.ensureID()
+		x.cookie[0] = s.m.cookie.Set(x.request, s.cred.token(), s.maxAge())
+	case s.doomed != nil:
+		x.cookie[0] = s.m.cookie.Remove(x.request)
+	case s.cookie == cookieAlone:
+		x.cookie[0] = ""
+	default:
+		x.cookie[0] = x.cookieLine()
+	}
+	replaceLine(h, old, x.cookie[0])
+	if s.used && !varies(h) {
+		h.Add("Vary", "Cookie")
+	}
+	if x.cookie[0] != "" && len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = noStore()
+	}
+}
+
+// replaceLine puts line in the place of the Set-Cookie line old; either may be
+// empty.
+func replaceLine(h http.Header, old, line string) {
+	lines := h["Set-Cookie"]
+	for i := range lines {
+		if old != "" && lines[i] == old {
+			if line == "" {
+				h["Set-Cookie"] = append(lines[:i:i], lines[i+1:]...)
+			} else {
+				lines[i] = line
+			}
+			return
+		}
+	}
+	if line != "" {
+		h["Set-Cookie"] = append(lines, line)
+	}
+}

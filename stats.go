@@ -1,0 +1,85 @@
+package session
+
+import "sync/atomic"
+
+// Stats counts what a manager did since it was made.
+type Stats struct {
+	Loads       uint64 `json:"loads"`       // records asked for
+	Hits        uint64 `json:"hits"`        // ...and found to be live sessions
+	Creates     uint64 `json:"creates"`     // new sessions stored
+	Updates     uint64 `json:"updates"`     // sessions stored again
+	Touches     uint64 `json:"touches"`     // expiries moved without a write
+	Deletes     uint64 `json:"deletes"`     // sessions destroyed or revoked
+	Renewals    uint64 `json:"renewals"`    // tokens replaced
+	Conflicts   uint64 `json:"conflicts"`   // writes merged with another request's
+	Dropped     uint64 `json:"dropped"`     // requests whose changes came after their session's end
+	Superseded  uint64 `json:"superseded"`  // requests that held a token replaced meanwhile
+	Rejected    uint64 `json:"rejected"`    // tokens that were no session's
+	Tossed      uint64 `json:"tossed"`      // requests with several tokens
+	Unreadable  uint64 `json:"unreadable"`  // records and values that could not be decoded
+	Unavailable uint64 `json:"unavailable"` // requests served without their session in an outage
+	Errors      uint64 `json:"errors"`      // store calls that failed, and refused changes
+	Swept       uint64 `json:"swept"`       // expired records removed
+}
+
+type stat int
+
+const (
+	statLoads stat = iota
+	statHits
+	statCreates
+	statUpdates
+	statTouches
+	statDeletes
+	statRenewals
+	statConflicts
+	statDropped
+	statSuperseded
+	statRejected
+	statTossed
+	statUnreadable
+	statUnavailable
+	statErrors
+	statSwept
+	statCount
+)
+
+// counters are spread over cache lines by session, so that requests on
+// several cores do not wait for one another to count.
+type counters [8]struct {
+	n [statCount]atomic.Uint64
+	_ [64]byte
+}
+
+func (c *counters) add(what stat, of *credentials) {
+	shard := 0
+	if of != nil {
+		shard = int(of[15] & 7)
+	}
+	c[shard].n[what].Add(1)
+}
+
+func (c *counters) addN(what stat, n int) { c[0].n[what].Add(uint64(n)) }
+
+func (c *counters) sum(what stat) (n uint64) {
+	for i := range c {
+		n += c[i].n[what].Load()
+	}
+	return n
+}
+
+// Stats returns the counts so far. Each is exact; together they are no
+// snapshot of one instant.
+func (m *Manager) Stats() Stats {
+	c := &m.stats
+	return Stats{
+		Loads: c.sum(statLoads), Hits: c.sum(statHits),
+		Creates: c.sum(statCreates), Updates: c.sum(statUpdates),
+		Touches: c.sum(statTouches), Deletes: c.sum(statDeletes),
+		Renewals: c.sum(statRenewals), Conflicts: c.sum(statConflicts),
+		Dropped: c.sum(statDropped), Superseded: c.sum(statSuperseded),
+		Rejected: c.sum(statRejected), Tossed: c.sum(statTossed),
+		Unreadable: c.sum(statUnreadable), Unavailable: c.sum(statUnavailable),
+		Errors: c.sum(statErrors), Swept: c.sum(statSwept),
+	}
+}

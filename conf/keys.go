@@ -71,7 +71,7 @@ var keys = []Key{{
 	Meaning: "The same as sessionsavepath. Give one, or the same value twice.",
 	set:     text(func(c *session.Config) *string { return &c.SavePath }), optional: true,
 }, {
-	Name: "sessionname", Field: "Cookie.Name", Values: "letters, digits and !#$%&'*+-.^_`|~", Default: cookie.DefaultName,
+	Name: "sessionname", Field: "Cookie.Name", Values: "letters, digits, and the signs that a cookie's name may have, such as - _ and .", Default: cookie.DefaultName,
 	Meaning: "The cookie's name. One that begins with `__Host-` or `__Secure-` has the browser check where it comes from.",
 	set:     text(func(c *session.Config) *string { return &c.Cookie.Name }), optional: true,
 }, {
@@ -168,11 +168,11 @@ var keys = []Key{{
 	set:     ignore, optional: true,
 }, {
 	Name: "sessionhashfunc", Values: wantText,
-	Meaning: "No effect (Beego before 1.4): tokens are random, not a hash of anything.",
+	Meaning: "No effect (a key of old Beegos): tokens are random, not a hash of anything.",
 	set:     ignore, optional: true,
 }, {
 	Name: "sessionhashkey", Values: wantText,
-	Meaning: "No effect (Beego before 1.4): there is no key to manage.",
+	Meaning: "No effect (a key of old Beegos): there is no key to manage.",
 	set:     ignore, optional: true,
 }, {
 	Name: "sessionconfig", Values: "nothing",

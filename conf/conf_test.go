@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/chisession/session"
-	"github.com/chisession/session/cookie"
 )
 
 // files is what a test has instead of a disk.
@@ -190,15 +189,25 @@ func TestNoErrorShowsAValue(t *testing.T) {
 	}
 }
 
-// What conf returns is what session.New takes.
+// What conf returns, session.New takes: the limits and contradictions that are
+// known here are those that are known there. Every two settings are tried.
 func TestWhatIsReturnedIsValid(t *testing.T) {
-	for _, tt := range valid {
-		got, err := loadText(tt.key+" = "+tt.value, nil)
-		if err != nil {
-			continue // another test's
-		}
-		if _, err := cookie.New(got.Cookie); err != nil {
-			t.Errorf("%s = %s: cookie.New: %v", tt.key, tt.value, err)
+	for i, a := range valid {
+		for _, b := range valid[i:] {
+			text := a.key + " = " + a.value + "\n" + b.key + " = " + b.value
+			c, err := loadText(text, nil)
+			if err != nil {
+				continue // TestContradictions and TestKeysValid say when that is right
+			}
+			c.Provider, c.SavePath = "memory", ""
+			m, err := session.New(c)
+			if err != nil {
+				t.Errorf("Load of %q is fine, but session.New says %v", text, err)
+				continue
+			}
+			if err := m.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
 		}
 	}
 }

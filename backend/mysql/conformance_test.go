@@ -1,0 +1,27 @@
+package mysql
+
+import (
+	"testing"
+
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/backendtest"
+)
+
+func TestConformance(t *testing.T) {
+	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t) })
+}
+
+// TestConformanceCallersPool is the same on a pool of the caller's, with
+// settings that must not matter.
+func TestConformanceCallersPool(t *testing.T) {
+	backendtest.Run(t, func(t *testing.T) backend.Store {
+		db := pool(t, database(t), "parseTime=true", "loc=America%2FSao_Paulo", "time_zone='%2B11:30'", "clientFoundRows=true",
+			"interpolateParams=true", "sql_mode=''", "collation=utf8mb4_turkish_ci")
+		s, err := New(db, Options{Table: "other_sessions"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	})
+}

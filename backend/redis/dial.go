@@ -1,0 +1,208 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+const (
+	dialTimeout = 1500 * time.Millisecond
+	keepAlive   = 30 * time.Second
+)
+
+var errStale = errors.New("stale connection")
+
+// A dialer makes the connections of a pool of our own. It exists so that a
+// call has one deadline for all it does, and a dead connection is found
+// before a write is entrusted to it.
+type dialer struct {
+	target     target
+	slots      slots
+	generation atomic.Uint64
+}
+
+func newDialer(t target) *dialer {
+	return &dialer{target: t, slots: make(slots, t.poolSize)}
+}
+
+// retire has every connection made until now closed instead of used again.
+func (d *dialer) retire() { d.generation.Add(1) }
+
+// dial connects, authenticates and selects the database, within dialTimeout.
+func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
+	generation := d.generation.Load()
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	raw, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, d.target.network, d.target.addr)
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.greet(ctx, raw)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to %s: %w", d.target, err), raw.Close())
+	}
+	c.generation = generation
+	return c, nil
+}
+
+// greet makes a Redis connection of a network connection.
+func (d *dialer) greet(ctx context.Context, raw net.Conn) (*conn, error) {
+	probe, err := newProbe(raw)
+	if err != nil {
+		return nil, err
+	}
+	if d.target.tls {
+		host, _, _ := net.SplitHostPort(d.target.addr) // it was joined by parse
+		secure := tls.Client(raw, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, err
+		}
+		raw = secure
+	}
+	timed := &timedConn{Conn: raw}
+	c := &conn{Conn: redis.NewConn(timed, 0, 0), net: timed, probe: probe}
+	left := callTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left = time.Until(deadline)
+	}
+	for _, command := range d.target.greeting() {
+		if err := c.Send(command[0].(string), command[1:]...); err != nil {
+			return nil, err
+		}
+	}
+	replies, err := redis.Values(c.DoWithTimeout(left, ""))
+	if err != nil && !errors.Is(err, redis.ErrNil) { // nothing to say is nil
+		return nil, err
+	}
+	for _, reply := range replies {
+		if err, ok := reply.(redis.Error); ok {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// test is the pool's TestOnBorrow. It costs no round trip.
+func (d *dialer) test(c redis.Conn, _ time.Time) error {
+	if own, ok := c.(*conn); !ok || own.generation != d.generation.Load() || !own.probe.alive() {
+		return errStale
+	}
+	return nil
+}
+
+// conn is a redigo connection under one deadline for a whole call, writing
+// and reading together.
+type conn struct {
+	redis.Conn
+	net        *timedConn
+	probe      *probe
+	generation uint64
+}
+
+// Send implements [redis.Conn]. It may write, so it needs a deadline, too.
+func (c *conn) Send(command string, args ...any) error {
+	if err := c.net.limit(callTimeout); err != nil {
+		return err
+	}
+	return c.Conn.Send(command, args...)
+}
+
+// DoWithTimeout implements [redis.ConnWithTimeout].
+func (c *conn) DoWithTimeout(timeout time.Duration, command string, args ...any) (any, error) {
+	if err := c.net.limit(timeout); err != nil {
+		return nil, err
+	}
+	return c.Conn.Do(command, args...)
+}
+
+// ReceiveWithTimeout implements [redis.ConnWithTimeout].
+func (c *conn) ReceiveWithTimeout(timeout time.Duration) (any, error) {
+	if err := c.net.limit(timeout); err != nil {
+		return nil, err
+	}
+	return c.Receive()
+}
+
+// DoContext implements [redis.ConnWithContext].
+func (c *conn) DoContext(ctx context.Context, command string, args ...any) (any, error) {
+	return redis.DoContext(c.Conn, ctx, command, args...)
+}
+
+// ReceiveContext implements [redis.ConnWithContext].
+func (c *conn) ReceiveContext(ctx context.Context) (any, error) {
+	return redis.ReceiveContext(c.Conn, ctx)
+}
+
+// timedConn is a network connection whose deadline is set by limit alone:
+// redigo's own setting, twice a command, is ignored.
+type timedConn struct{ net.Conn }
+
+func (c *timedConn) limit(timeout time.Duration) error {
+	return c.Conn.SetDeadline(time.Now().Add(timeout))
+}
+
+func (*timedConn) SetReadDeadline(time.Time) error  { return nil }
+func (*timedConn) SetWriteDeadline(time.Time) error { return nil }
+
+// A probe looks, without waiting, whether the server has closed a connection.
+type probe struct {
+	raw   syscall.RawConn
+	look  func(fd uintptr)
+	state bool
+}
+
+func newProbe(c net.Conn) (*probe, error) {
+	p := &probe{}
+	p.look = func(fd uintptr) { p.state = quiet(fd) }
+	if c, ok := c.(syscall.Conn); ok {
+		raw, err := c.SyscallConn()
+		if err != nil {
+			return nil, err
+		}
+		p.raw = raw
+	}
+	return p, nil
+}
+
+// alive reports whether an idle connection is open and silent, as it should
+// be: bytes that nobody asked for are a farewell, or an answer to somebody
+// else's question.
+func (p *probe) alive() bool {
+	if p.raw == nil {
+		return true
+	}
+	return p.raw.Control(p.look) == nil && p.state
+}
+
+// slots bounds how many connections are in use. Unlike a redigo pool that
+// waits, it waits without a context with a deadline for every call.
+type slots chan struct{}
+
+func (s slots) acquire(ctx context.Context, deadline time.Time) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("all %d connections are busy: %w", cap(s), ctx.Err())
+	case <-timer.C:
+		return fmt.Errorf("all %d connections are busy: %w", cap(s), os.ErrDeadlineExceeded)
+	}
+}
+
+func (s slots) release() { <-s }

@@ -1,0 +1,198 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/chisession/session/backend"
+)
+
+// callTimeout is how long a call may take on a pool of our own, waiting for a
+// connection, dialling and trying again included.
+const callTimeout = 2500 * time.Millisecond
+
+// A repeat says whether a call may be sent again after its connection was
+// found dead: the first one may have been executed.
+type repeat bool
+
+const (
+	once  repeat = false
+	again repeat = true // idempotent
+)
+
+// A lease is a connection for the time of one call.
+type lease struct {
+	c        redis.Conn
+	deadline time.Time // zero: what the caller's pool says
+}
+
+// do sends a command and whatever was sent before, and returns the answer,
+// or for the empty command all answers.
+func (l lease) do(command string, args ...any) (any, error) {
+	if l.deadline.IsZero() {
+		return l.c.Do(command, args...)
+	}
+	left := time.Until(l.deadline)
+	if left <= 0 {
+		return nil, os.ErrDeadlineExceeded
+	}
+	return redis.DoWithTimeout(l.c, left, command, args...)
+}
+
+// run calls fn with a connection from the pool. Errors come back fit to be
+// shown: without values and passwords, and with the context's if that was the
+// reason.
+func (s *Store) run(ctx context.Context, r repeat, fn func(lease) (any, error)) (any, error) {
+	if s.closed.Load() {
+		return nil, backend.ErrClosed
+	}
+	deadline, limited := ctx.Deadline()
+	if s.own != nil {
+		if limit := time.Now().Add(callTimeout); !limited || limit.Before(deadline) {
+			deadline = limit
+		}
+	}
+	var reply any
+	err := ctx.Err()
+	switch {
+	case err != nil:
+	case s.own == nil && ctx.Done() != nil:
+		reply, err = s.detached(ctx, deadline, r, fn)
+	default:
+		reply, err = s.attempts(ctx, deadline, r, fn)
+	}
+	if err != nil {
+		if limited && ctx.Err() == nil && timedOut(err) && !time.Now().Before(deadline) {
+			err = errors.Join(context.DeadlineExceeded, err) // the context's timer is a moment late
+		}
+		return nil, clean(err)
+	}
+	return reply, nil
+}
+
+// detached runs a call on a caller's pool in a goroutine of its own: a
+// connection that somebody else dialled cannot be interrupted, so when the
+// context ends first, the call is left to end by its own time-outs.
+func (s *Store) detached(ctx context.Context, deadline time.Time, r repeat, fn func(lease) (any, error)) (any, error) {
+	type outcome struct {
+		reply any
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		reply, err := s.attempts(ctx, deadline, r, fn)
+		done <- outcome{reply, err}
+	}()
+	select {
+	case o := <-done:
+		return o.reply, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// attempts makes the call, and again on another connection if it may and its
+// connection was dead. On our own pool all idle ones are then dropped, so the
+// second is fresh; on a caller's, there are at most so many dead ones as idle
+// ones.
+func (s *Store) attempts(ctx context.Context, deadline time.Time, r repeat, fn func(lease) (any, error)) (any, error) {
+	left := 1
+	if s.own == nil && r == again {
+		left = s.pool.IdleCount() + 1
+	}
+	for {
+		c, err := s.get(ctx, deadline)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := fn(lease{c, deadline})
+		s.put(c, err)
+		if err == nil || r == once || left == 0 || !dead(err) {
+			return reply, err
+		}
+		left--
+	}
+}
+
+// get takes a connection out of the pool.
+func (s *Store) get(ctx context.Context, deadline time.Time) (redis.Conn, error) {
+	if s.own == nil {
+		return s.pool.GetContext(ctx)
+	}
+	if err := s.own.slots.acquire(ctx, deadline); err != nil {
+		return nil, err
+	}
+	c, err := s.pool.GetContext(ctx)
+	if err != nil {
+		s.own.slots.release()
+	}
+	return c, err
+}
+
+// put gives a connection back, or closes it if err says that it is no good.
+func (s *Store) put(c redis.Conn, err error) {
+	if err != nil && (dead(err) || deposed(err)) {
+		if s.own != nil {
+			s.own.retire()
+		}
+		// Ends any redigo connection, unsent, so that its pool drops it.
+		_, _ = redis.DoContext(c, expired, "PING")
+	}
+	_ = c.Close() // what it could say, the call's own error has said
+	if s.own != nil {
+		s.own.slots.release()
+	}
+}
+
+// expired is a context whose time is over.
+var expired = func() context.Context {
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	cancel()
+	return ctx
+}()
+
+// dead reports whether err says that the connection had been cut.
+func dead(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+// timedOut reports whether err is a connection's time-out.
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// deposed reports whether the server at the other end is no longer the one to
+// talk to: after a failover the address leads to another one.
+func deposed(err error) bool {
+	refusal, ok := errors.AsType[redis.Error](err)
+	return ok && (strings.HasPrefix(string(refusal), "READONLY") ||
+		strings.HasPrefix(string(refusal), "MASTERDOWN") ||
+		strings.HasPrefix(string(refusal), "NOAUTH"))
+}
+
+// wrongType reports whether the key holds something else than it should.
+func wrongType(err error) bool {
+	refusal, ok := errors.AsType[redis.Error](err)
+	return ok && strings.HasPrefix(string(refusal), "WRONGTYPE")
+}
+
+// clean cuts from a server's error what it quotes of a command it does not
+// know: that may be a value.
+func clean(err error) error {
+	refusal, ok := errors.AsType[redis.Error](err)
+	if !ok {
+		return err
+	}
+	text, _, cut := strings.Cut(string(refusal), ", with args beginning with")
+	if !cut {
+		return err
+	}
+	return redis.Error(text)
+}

@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+// maxRounds bounds the calls that answer "once more, with this": each round
+// more needs another request to have come between.
+const maxRounds = 4
+
+// Load returns the live record of id, with one GET. The server's clock says
+// what is live. If the pooled connection turns out to be dead, it tries again
+// on a fresh one.
+func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) {
+	key := s.key(id)
+	reply, err := s.run(ctx, again, func(l lease) (any, error) { return l.do("GET", key) })
+	if err != nil {
+		return backend.Record{}, s.failed("load", id, err)
+	}
+	value, ok := reply.([]byte)
+	if !ok { // nil
+		return backend.Record{}, backend.ErrNotFound
+	}
+	rec, ok := decode(id, value)
+	if !ok {
+		s.corrupt.Add(1)
+		return backend.Record{}, backend.ErrNotFound
+	}
+	return rec, nil
+}
+
+// Create stores a new record with one SET NX PXAT. With a user it is two
+// script calls in one round trip: the index first, so that it is never
+// without a record that exists. A key that holds anything at all is
+// ErrExists.
+func (s *Store) Create(ctx context.Context, rec backend.Record) error {
+	if err := s.check(rec); err != nil {
+		return err
+	}
+	key, value, expires := s.key(rec.ID), encode(rec, 1), milli(rec.Expires)
+	reply, err := s.run(ctx, once, func(l lease) (any, error) {
+		if rec.User == "" {
+			return l.do("SET", key, value, "NX", "PXAT", expires)
+		}
+		return l.scripts(s.enter(rec), call{key, []any{"create", value, expires}})
+	})
+	if err != nil {
+		return s.failed("create", rec.ID, err)
+	}
+	if reply == nil {
+		return backend.ErrExists
+	}
+	return nil
+}
+
+// Update replaces the record if it has rec.Version, with one script call;
+// with a user, the index is entered first, in the same round trip. If a Touch
+// has meanwhile moved the expiry beyond rec.Expires, that is kept, and costs a
+// second round trip.
+func (s *Store) Update(ctx context.Context, rec backend.Record) error {
+	if err := s.check(rec); err != nil {
+		return err
+	}
+	var version [8]byte
+	binary.BigEndian.PutUint64(version[:], rec.Version)
+	shorten := ""
+	if rec.Shorten {
+		shorten = "1"
+	}
+	key := s.key(rec.ID)
+	for range maxRounds {
+		update := call{key, []any{"update", version[:], encode(rec, rec.Version+1), milli(rec.Expires), shorten}}
+		code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) {
+			if rec.User == "" {
+				return l.scripts(update)
+			}
+			return l.scripts(s.enter(rec), update)
+		}))
+		if err != nil {
+			return s.failed("update", rec.ID, err)
+		}
+		if code <= 1 {
+			return s.verdict(code)
+		}
+		rec.Expires = time.UnixMilli(code)
+	}
+	return fmt.Errorf("redis: update session %v: its expiry is moved all the time", rec.ID)
+}
+
+// Touch moves the expiry with one script call. For a session with a user
+// there is a second round trip about once an hour, to move its entry in the
+// index as well. If the pooled connection turns out to be dead, it tries
+// again on a fresh one.
+func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error {
+	rec := backend.Record{ID: id, Expires: expires}
+	key := s.key(id)
+	for range maxRounds {
+		touch := call{key, []any{"touch", milli(expires), rec.User}}
+		reply, err := s.run(ctx, again, func(l lease) (any, error) {
+			if rec.User == "" {
+				return l.scripts(touch)
+			}
+			return l.scripts(s.enter(rec), touch)
+		})
+		if err != nil {
+			return s.failed("touch", id, err)
+		}
+		switch reply := reply.(type) {
+		case int64:
+			return s.verdict(reply)
+		case []byte:
+			rec.User = string(reply)
+		default:
+			return fmt.Errorf("redis: touch session %v: unexpected answer of type %T", id, reply)
+		}
+	}
+	return fmt.Errorf("redis: touch session %v: its user changes all the time", id)
+}
+
+// Delete removes the record with one DEL. Its entry in the user index stays
+// until it is read and found stale, or expires. If the pooled connection
+// turns out to be dead, it tries again on a fresh one.
+func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
+	key := s.key(id)
+	_, err := s.run(ctx, again, func(l lease) (any, error) { return l.do("DEL", key) })
+	if err != nil {
+		return fmt.Errorf("redis: delete session %v: %w", id, err)
+	}
+	return nil
+}
+
+// DeleteVersion removes the record if it has that version, with one script
+// call.
+func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
+	del := call{s.key(id), []any{"delete", binary.BigEndian.AppendUint64(nil, version)}}
+	code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) { return l.scripts(del) }))
+	if err != nil {
+		return s.failed("delete", id, err)
+	}
+	return s.verdict(code)
+}
+
+func (s *Store) key(id uuid.UUID) string { return s.opts.Prefix + id.String() }
+
+// check refuses what cannot be stored.
+func (s *Store) check(rec backend.Record) error {
+	if len(rec.User) > backend.MaxUser {
+		return fmt.Errorf("redis: user name of %d bytes: %w", len(rec.User), backend.ErrUser)
+	}
+	if size := atUser + len(rec.User) + len(rec.Data); size > s.opts.MaxBytes {
+		return fmt.Errorf("redis: record of %d bytes, %d at most: %w", size, s.opts.MaxBytes, backend.ErrTooLarge)
+	}
+	return nil
+}
+
+// verdict turns a script's answer about an existing record into an error.
+func (s *Store) verdict(code int64) error {
+	switch code {
+	case 1:
+		return nil
+	case 0:
+		return backend.ErrConflict
+	case -2:
+		s.corrupt.Add(1)
+	}
+	return backend.ErrNotFound
+}
+
+// failed wraps err, unless it says that the key holds no string: that is a
+// broken record, and broken records are not found.
+func (s *Store) failed(verb string, id uuid.UUID, err error) error {
+	if wrongType(err) {
+		s.corrupt.Add(1)
+		return backend.ErrNotFound
+	}
+	return fmt.Errorf("redis: %s session %v: %w", verb, id, err)
+}

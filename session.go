@@ -99,6 +99,7 @@ type Session struct {
 	broken   bool  // ...but not for what could not be stored
 	reason   error // why there is no session here at all: see detached
 
+	locals   map[any]any   // of this request, never stored
 	after    []func()      // to run once mu is free
 	updating chan struct{} // held by the one Update that runs
 }
@@ -508,6 +509,30 @@ func (s *Session) startOver() {
 	s.version, s.expires, s.loaded, s.user = 0, 0, head{}, ""
 	s.want, s.changed, s.err = settings{}, 0, nil
 	s.vals.reset(body{}, s.m.cfg.MaxBytes)
+}
+
+// SetLocal keeps value for the rest of this request: it is never stored, costs
+// nothing, and stays when the session is destroyed. Package flash keeps its
+// messages for the current request there. Keys are compared as those of a
+// context are: use a type of your own.
+func (s *Session) SetLocal(key, value any) {
+	if !s.begin("SetLocal") {
+		return
+	}
+	defer s.unlock()
+	if s.locals == nil {
+		s.locals = make(map[any]any)
+	}
+	s.locals[key] = value
+}
+
+// Local returns what SetLocal kept under key, or nil.
+func (s *Session) Local(key any) any {
+	if !s.begin("Local") {
+		return nil
+	}
+	defer s.unlock()
+	return s.locals[key]
 }
 
 // ID returns the session's public ID: fit for logs and lists, it opens

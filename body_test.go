@@ -1,0 +1,101 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// contents reads a body through its own methods.
+func contents(t *testing.T, b *body) map[string]string {
+	t.Helper()
+	if err := b.check(); err != nil {
+		t.Fatalf("check: %v", err)
+	}
+	all := map[string]string{}
+	for i := range b.count {
+		key, value := b.at(i)
+		all[string(key)] = string(value)
+		if got := b.find(string(key)); !bytes.Equal(got, value) {
+			t.Errorf("find(%q) = %q, want %q", key, got, value)
+		}
+	}
+	return all
+}
+
+// Random changes over random bodies give what a map gives.
+func TestBodyAgainstMap(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	for round := range 300 {
+		want := map[string]string{}
+		var base body
+		for step := range 4 {
+			changes := map[string][]byte{}
+			for range r.IntN(40) {
+				key := fmt.Sprint(r.IntN(30))
+				if r.IntN(3) == 0 {
+					changes[key] = nil
+					delete(want, key)
+					continue
+				}
+				value := bytes.Repeat([]byte{byte(1 + r.IntN(20))}, 1+r.IntN(1<<r.IntN(15)))
+				changes[key] = value
+				want[key] = string(value)
+			}
+			var sorted []change
+			for _, key := range slices.Sorted(maps.Keys(changes)) {
+				sorted = append(sorted, change{key, changes[key]})
+			}
+			count, size := mergedSize(&base, sorted)
+			encoded := appendBody(nil, &base, sorted)
+			if len(encoded) != bodyLen(count, size) {
+				t.Fatalf("seed %d: bodyLen = %d, the body has %d", seed, bodyLen(count, size), len(encoded))
+			}
+			var err error
+			if base, err = parseBody(encoded); err != nil {
+				t.Fatalf("seed %d, round %d, step %d: parseBody: %v", seed, round, step, err)
+			}
+			if got := contents(t, &base); !maps.Equal(got, want) {
+				t.Fatalf("seed %d, round %d, step %d: got %d keys, want %d", seed, round, step, len(got), len(want))
+			}
+		}
+	}
+}
+
+func TestEmptyKeyAndValue(t *testing.T) {
+	base, err := parseBody(appendBody(nil, &body{}, []change{{"", []byte{kindNil}}}))
+	if err != nil || base.find("") == nil || base.find("x") != nil {
+		t.Errorf("the empty key: %v, %v", base, err)
+	}
+}
+
+// Bytes that this code did not write: no panic, no out-of-bounds read, and
+// whatever check lets pass is consistent.
+func FuzzBody(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(appendBody(nil, &body{}, []change{{"a", []byte{kindTrue}}, {"b", []byte{kindInt, 2}}}))
+	f.Add(appendBody(nil, &body{}, []change{{"k", bytes.Repeat([]byte{kindString}, 300)}}))
+	f.Add([]byte{1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b, err := parseBody(data)
+		if err != nil {
+			return
+		}
+		b.find("a")
+		b.find("\xff")
+		for i := range b.count {
+			b.at(i)
+		}
+		if b.check() != nil {
+			return
+		}
+		again, err := parseBody(appendBody(nil, &b, nil))
+		if err != nil || again.count != b.count {
+			t.Errorf("a body that passes check does not survive being written: %v", err)
+		}
+	})
+}

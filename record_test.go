@@ -1,0 +1,170 @@
+package session
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func TestToken(t *testing.T) {
+	before := time.Now().Truncate(time.Millisecond)
+	cred := newCredentials(time.Now())
+	id := cred.id()
+	if id.Version() != 7 || id.Variant() != uuid.RFC4122 {
+		t.Errorf("ID %v: version %v, variant %v, want a UUIDv7", id, id.Version(), id.Variant())
+	}
+	if at := createdAt(id); at.Before(before) || at.After(time.Now()) {
+		t.Errorf("createdAt = %v, want now", at)
+	}
+	got, ok := parseToken(cred.token())
+	if !ok || got != cred {
+		t.Errorf("parseToken(token()) = %v, %v", got == cred, ok)
+	}
+	next := cred.renewed()
+	if next.id() != id || bytes.Equal(next.secret(), cred.secret()) {
+		t.Error("renewed: want the same ID and another secret")
+	}
+	hash := cred.hash()
+	if !cred.matches(&hash) || next.matches(&hash) {
+		t.Error("matches: want true for the own hash, false for another")
+	}
+}
+
+func TestParseTokenRefuses(t *testing.T) {
+	cred := newCredentials(time.Now())
+	good := cred.token()
+	v4 := cred
+	v4[6] = v4[6]&0x0f | 0x40
+	variant := cred
+	variant[8] = 0xff
+	bad := []string{
+		"", good[:63], good + "A", good + "=", " " + good[1:], good[:63] + " ", good[:63] + "\n", good[:10] + "\r\n" + good[12:],
+		good[:5] + "+" + good[6:], good[:5] + "/" + good[6:], good[:5] + "." + good[6:], good[:5] + "\x00" + good[6:], `"` + good[:62] + `"`,
+		v4.token(), variant.token(), strings.Repeat("A", 64), strings.Repeat("..", 32), strings.Repeat("%", 64),
+		base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 48)), strings.Repeat("x", 10<<10),
+	}
+	for _, s := range bad {
+		if _, ok := parseToken(s); ok {
+			t.Errorf("parseToken(%q) is ok, want refused", s)
+		}
+	}
+}
+
+// A token has one spelling: what parses is what it would be written as.
+func FuzzParseToken(f *testing.F) {
+	cred := newCredentials(time.Now())
+	f.Add(cred.token())
+	f.Add(cred.token()[:63] + "\n")
+	f.Add(strings.Repeat("_", 64))
+	f.Fuzz(func(t *testing.T, s string) {
+		if cred, ok := parseToken(s); ok && cred.token() != s {
+			t.Errorf("parseToken(%q) is ok but is written %q", s, cred.token())
+		}
+	})
+}
+
+func sampleHead(cred *credentials) head {
+	return head{hash: cred.hash(), commit: 7, renewed: 8, idle: time.Minute, absolute: time.Hour, label: []byte("Firefox")}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	cred := newCredentials(time.Now())
+	changes := []change{{"a", []byte{kindTrue}}, {"secret", append([]byte{kindString}, "canary"...)}}
+	for _, seal := range []bool{false, true} {
+		h := sampleHead(&cred)
+		data, plain, err := encodeRecord(&cred, "ada", &h, &body{}, changes, seal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := parseHead(data)
+		if err != nil || got.commit != 7 || got.renewed != 8 || got.idle != time.Minute || got.absolute != time.Hour || string(got.label) != "Firefox" {
+			t.Errorf("seal %v: parseHead = %+v, %v", seal, got, err)
+		}
+		values, err := openRecord(&cred, "ada", data, &got, seal, false)
+		if err != nil || string(values.find("secret")) != string(plain.find("secret")) || values.count != 2 {
+			t.Errorf("seal %v: openRecord: %v", seal, err)
+		}
+		if seal && bytes.Contains(data, []byte("canary")) {
+			t.Error("a sealed record shows its value")
+		}
+		if bytes.Contains(data, cred.secret()) {
+			t.Errorf("seal %v: the record holds the secret", seal)
+		}
+	}
+}
+
+// What the seal covers: the values, the ID, the user and the whole head.
+func TestSealCovers(t *testing.T) {
+	cred := newCredentials(time.Now())
+	h := sampleHead(&cred)
+	data, _, err := encodeRecord(&cred, "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range data {
+		spoilt := bytes.Clone(data)
+		spoilt[i] ^= 1
+		got, err := parseHead(spoilt)
+		if err != nil {
+			continue
+		}
+		if _, err := openRecord(&cred, "ada", spoilt, &got, true, false); err == nil {
+			t.Errorf("byte %d changed, and the record opens", i)
+		}
+	}
+	got, _ := parseHead(data)
+	if _, err := openRecord(&cred, "eve", data, &got, true, false); err == nil {
+		t.Error("it opens for another user")
+	}
+	other := newCredentials(time.Now())
+	copy(other[16:], cred[16:])
+	if _, err := openRecord(&other, "ada", data, &got, true, false); err == nil {
+		t.Error("it opens under another ID")
+	}
+}
+
+// There is no fallback to a plain record where records are sealed
+// (CVE-2026-39324).
+func TestPlainRecordWhereSealed(t *testing.T) {
+	cred := newCredentials(time.Now())
+	h := sampleHead(&cred)
+	data, _, err := encodeRecord(&cred, "ada", &h, &body{}, nil, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := parseHead(data)
+	if _, err := openRecord(&cred, "ada", data, &got, true, false); err == nil {
+		t.Error("a plain record opens where it must be sealed")
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	cred := newCredentials(time.UnixMilli(1_700_000_000_000))
+	for _, seal := range []bool{false, true} {
+		h := sampleHead(&cred)
+		data, _, err := encodeRecord(&cred, "", &h, &body{}, []change{{"a", []byte{kindTrue}}}, seal)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add(data[:len(data)-1])
+		f.Add(append([]byte{2}, data[1:]...))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		h, err := parseHead(data)
+		if err != nil {
+			return
+		}
+		if values, err := openRecord(&cred, "", data, &h, false, false); err == nil {
+			values.find("a")
+		}
+		again := appendHead(nil, &h)
+		if parsed, err := parseHead(again); err != nil || parsed.commit != h.commit || !bytes.Equal(parsed.label, h.label) {
+			t.Errorf("a head that parses does not survive being written: %v", err)
+		}
+	})
+}

@@ -1,0 +1,56 @@
+# Everything a developer does. `make help` lists it.
+
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 30s
+COUNT       ?= 1
+
+.DEFAULT_GOAL := help
+
+## run: the login example on http://127.0.0.1:8080, in memory
+.PHONY: run
+run:
+	$(GO) run ./examples/login
+
+## test: all tests with -race, on private servers that they start themselves (installs what is missing)
+.PHONY: test
+test: servers
+	$(GO) test -race -count=$(COUNT) -timeout 9m ./...
+
+## servers: install redis-server and mariadbd where they are missing
+.PHONY: servers
+servers:
+	@./internal/testserver/install.sh
+
+## lint: gofmt, go vet, staticcheck, go mod verify
+.PHONY: lint
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod verify
+
+## fuzz: every fuzz target for FUZZTIME (default 30s)
+.PHONY: fuzz
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
+			echo "== $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+## bench: the benchmarks of the library itself
+.PHONY: bench
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+## behaviours: run the cases of BEHAVIOURS and write docs/behaviours.md from what passed
+.PHONY: behaviours
+behaviours: servers
+	$(GO) test -race -run '^TestBehaviour' -json . | $(GO) run ./internal/behaviour > docs/behaviours.md
+
+## help: this list
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)

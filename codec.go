@@ -140,22 +140,17 @@ func marshals(t reflect.Type) bool {
 // place of bytes that are not UTF-8: those it writes as the escape \ufffd, a
 // genuine one as itself.
 func replaced(text []byte) bool {
+	escape := []byte(`\ufffd`)
 	for {
-		i := bytes.Index(text, []byte(`\ufffd`))
+		i := bytes.Index(text, escape)
 		if i < 0 {
 			return false
 		}
-		slashes := 0
-		for slashes <= i && text[i-slashes] == '\\' {
-			slashes++
-			if slashes > i {
-				break
-			}
-		}
-		if slashes%2 == 1 {
+		backslashes := len(text[:i+1]) - len(bytes.TrimRight(text[:i+1], `\`))
+		if backslashes%2 == 1 { // else it is an escaped backslash before ufffd
 			return true
 		}
-		text = text[i+len(`\ufffd`):]
+		text = text[i+len(escape):]
 	}
 }
 
@@ -337,7 +332,7 @@ type typeRegistry struct {
 // is nil or of a built-in type, which needs none.
 func Register(value any) {
 	t := reflect.TypeOf(value)
-	if t == nil || t.PkgPath() == "" && t.Kind() != reflect.Pointer && t.Name() != "" {
+	if builtin(t) {
 		panic(fmt.Sprintf("session: Register(%T): give a value of one of your own types; built-in ones come back as they are", value))
 	}
 	name := t.String()
@@ -348,6 +343,12 @@ func Register(value any) {
 		panic(fmt.Sprintf("session: Register: two types are called %s", name))
 	}
 	types.names.Store(t, name)
+}
+
+// builtin reports whether values of t have a kind of their own, or no name.
+func builtin(t reflect.Type) bool {
+	return t == nil || t.PkgPath() == "" && t.Name() != "" ||
+		t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[time.Duration]() || t == reflect.TypeFor[[]byte]()
 }
 
 func (r *typeRegistry) name(t reflect.Type) (string, bool) {

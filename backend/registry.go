@@ -3,6 +3,7 @@ package backend
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -67,5 +68,9 @@ func unknown(name string) error {
 	case "mysql", "redis", "file", "memory":
 		hint = "forgotten import github.com/chisession/session/backend/" + name + "? "
 	}
-	return fmt.Errorf("unknown provider %q (%shave %s)", name, hint, strings.Join(Names(), ", "))
+	shown := strconv.Quote(name)
+	if strings.ContainsAny(name, ":@/") || len(name) > 64 {
+		shown = "(not shown: it looks like a save path, which may hold a password)"
+	}
+	return fmt.Errorf("unknown provider %s (%shave %s)", shown, hint, strings.Join(Names(), ", "))
 }

@@ -1,0 +1,143 @@
+// Package file keeps sessions in files: one a session, in 256 directories
+// below the save path, shared by any number of processes of one machine.
+//
+// A record's file has a small head and two slots. A write goes into the slot
+// that does not hold the current version, with a checksum, so the version
+// before it stays whole until the new one is: a torn write, a full disk or a
+// kill -9 costs nothing that was acknowledged. Reading takes no lock; writing
+// takes a short one a directory, which the system drops with its process.
+//
+// By default nothing is flushed to the disk: what was written survives the
+// death of every process, but a power cut may take the last seconds.
+// [Options.Sync] is for those who cannot have that.
+//
+// The directory must be on a local file system that has flock. It belongs to
+// the store: directories are 0700 and files 0600, links, FIFOs and folders in
+// place of a record are never followed or waited for, and a file that the
+// store did not make is never removed.
+package file
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chisession/session/backend"
+)
+
+const (
+	// Name is the name that this backend is registered by.
+	Name = "file"
+
+	// DefaultDir is the directory that an empty save path stands for.
+	DefaultDir = "./tmp"
+)
+
+// lockWait is how long a write waits for its directory's lock, which is held
+// for microseconds unless its owner was stopped.
+const lockWait = 3 * time.Second
+
+var (
+	_ backend.Store            = (*Store)(nil)
+	_ backend.VersionedDeleter = (*Store)(nil)
+	_ backend.Sweeper          = (*Store)(nil)
+	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Counter          = (*Store)(nil)
+	_ backend.Bounded          = (*Store)(nil)
+)
+
+func init() {
+	backend.Register(Name, func(savePath string) (backend.Store, error) {
+		return Open(savePath)
+	})
+}
+
+// Options are for [New]. The zero value is what [Open] uses.
+type Options struct {
+	// Sync flushes every created and updated record to the disk before the
+	// call returns (fsync), so that a power cut costs nothing that was
+	// acknowledged. It makes a write as slow as the disk: 100 times and
+	// more. A Touch is never flushed. Default false.
+	Sync bool
+}
+
+// A Store keeps sessions in one directory. It is safe for concurrent use, and
+// several Stores, in one process or many, may share a directory.
+type Store struct {
+	path string // absolute
+	opts Options
+
+	// mu guards the directories that shards hold open, and closed. Every
+	// call holds it for reading; Close, and the search for a directory that
+	// was replaced, hold it for writing.
+	mu     sync.RWMutex
+	closed bool
+	shards [256]shard
+
+	chmod   bool          // the umask takes away what 0600 needs
+	corrupt atomic.Uint64 // see Corrupt
+	next    atomic.Uint64 // where the next Sweep begins, in shards; 256 are a round
+}
+
+// Open is [New] for a save path: the directory, or "" for [DefaultDir].
+func Open(savePath string) (*Store, error) {
+	if savePath == "" {
+		savePath = DefaultDir
+	}
+	return New(savePath, Options{})
+}
+
+// New opens the directory dir, relative to the working directory of now, and
+// creates it if it is missing. It keeps one descriptor for each of the 256
+// directories in it until Close. An error says what is wrong with dir and the
+// cure: it is a link, others may write to it, or it cannot be written to.
+func New(dir string, opts Options) (*Store, error) {
+	if dir == "" {
+		return nil, errors.New(`file: no directory named; use Open("") for ` + DefaultDir)
+	}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("file: open %q: %w", dir, err)
+	}
+	s := &Store{path: path, opts: opts}
+	for i := range s.shards {
+		s.shards[i].init(path, i)
+	}
+	if err := s.link(true); err != nil {
+		s.closeShards()
+		return nil, fmt.Errorf("file: open %q: %w", path, err)
+	}
+	if err := s.probe(); err != nil {
+		s.closeShards()
+		return nil, fmt.Errorf("file: open %q: %w", path, err)
+	}
+	return s, nil
+}
+
+// Close closes the directories, after the calls that are under way. Later
+// calls return [backend.ErrClosed]; a second Close does nothing.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if err := s.closeShards(); err != nil {
+		return fmt.Errorf("file: close: %w", err)
+	}
+	return nil
+}
+
+// Bounded reports true: no call waits for anybody longer than about three
+// seconds, whatever its context.
+func (s *Store) Bounded() bool { return true }
+
+// Corrupt returns how often a record was met whose bytes are not those that a
+// store wrote: damaged, foreign, or not a file at all. For its caller such a
+// record does not exist. A torn write does not count while the version before
+// it is there.
+func (s *Store) Corrupt() uint64 { return s.corrupt.Load() }

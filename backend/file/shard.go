@@ -1,0 +1,244 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+// A shard is one of the 256 directories. A record's is named by the last byte
+// of its ID, which is random; the first ones are the time.
+type shard struct {
+	name string
+	path string
+	dir  dir // guarded by Store.mu
+
+	// turn is held by the one goroutine that writes here, or waits for
+	// other processes to have written. It is a channel for the sake of those
+	// who cannot wait long.
+	turn chan struct{}
+}
+
+func (sh *shard) init(root string, i int) {
+	sh.name = fmt.Sprintf("%02x", i)
+	sh.path = filepath.Join(root, sh.name)
+	sh.dir = noDir
+	sh.turn = make(chan struct{}, 1)
+}
+
+func (s *Store) shardOf(id uuid.UUID) *shard { return &s.shards[id[len(id)-1]] }
+
+// errLocked says that the lock was not to be had.
+var errLocked = fmt.Errorf("another writer held the lock for %v", lockWait)
+
+// errMoved says that a shard's directory is not the one that we hold open.
+var errMoved = errors.New("its directory was replaced")
+
+// absent turns "there is no such file" into what it means: nil if so, an
+// error if the whole directory went away, which must never look like a
+// session that has ended, and errMoved if there is another one in its place.
+// Only a miss pays for this.
+func (sh *shard) absent() error {
+	here, err := sh.dir.at(sh.path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the directory is gone: %w", err)
+	case !here:
+		return errMoved
+	}
+	return nil
+}
+
+// lock takes the right to write in the shard, from the other goroutines and
+// from other processes. It waits until ctx is done, and no longer than
+// lockWait in any case: the owner may be a process that was stopped.
+func (s *Store) lock(ctx context.Context, sh *shard) error {
+	select {
+	case sh.turn <- struct{}{}:
+		if ok, err := sh.dir.tryLock(); ok {
+			return nil
+		} else if err != nil {
+			<-sh.turn
+			return fmt.Errorf("lock directory %s: %w", sh.path, err)
+		}
+		<-sh.turn
+	default:
+	}
+	return s.await(ctx, sh)
+}
+
+// await is the slow half of lock.
+func (s *Store) await(ctx context.Context, sh *shard) error {
+	enough := time.NewTimer(lockWait)
+	defer enough.Stop()
+	select {
+	case sh.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-enough.C:
+		return fmt.Errorf("directory %s: %w", sh.path, errLocked)
+	}
+	// flock has no wait with an end, so ask again and again.
+	const shortest, longest = 20 * time.Microsecond, 2 * time.Millisecond
+	again := time.NewTimer(shortest)
+	defer again.Stop()
+	for pause := shortest; ; pause = min(2*pause, longest) {
+		ok, err := sh.dir.tryLock()
+		if ok {
+			return nil
+		}
+		if err == nil {
+			again.Reset(pause/2 + rand.N(pause))
+			select {
+			case <-again.C:
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			case <-enough.C:
+				err = errLocked
+			}
+		}
+		<-sh.turn
+		return fmt.Errorf("lock directory %s: %w", sh.path, err)
+	}
+}
+
+func (s *Store) unlock(sh *shard) {
+	// It can fail only for a descriptor that is not open.
+	_ = sh.dir.unlock()
+	<-sh.turn
+}
+
+// enter begins a call; leave ends it.
+func (s *Store) enter() error {
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return backend.ErrClosed
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.mu.RUnlock() }
+
+// relink looks for the directories again after one of them was found to be
+// gone or replaced, and makes those that are missing if create is set.
+func (s *Store) relink(create bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return backend.ErrClosed
+	}
+	return s.link(create)
+}
+
+// link opens all directories that are not open yet or were replaced. The
+// caller holds mu, or has the store for itself.
+func (s *Store) link(create bool) error {
+	root, err := openRoot(s.path, create)
+	if err != nil {
+		return err
+	}
+	defer root.close()
+	for i := range s.shards {
+		sh := &s.shards[i]
+		d, err := root.sub(sh.name, create)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && !create:
+			continue
+		case err != nil:
+			return err
+		case sh.dir.fd >= 0 && d.same(sh.dir):
+			err = d.close()
+		default:
+			err = sh.dir.close()
+			sh.dir = d
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) closeShards() error {
+	var errs []error
+	for i := range s.shards {
+		errs = append(errs, s.shards[i].dir.close())
+		s.shards[i].dir = noDir
+	}
+	return errors.Join(errs...)
+}
+
+// probe finds out at start, and not at the first login, that the directory
+// cannot be written to or locked, and whether the umask is in the way.
+func (s *Store) probe() error {
+	sh := &s.shards[0]
+	name := tempName(uuid.New())
+	h, err := sh.dir.open(name, exclusive)
+	if err != nil {
+		return fmt.Errorf("make a file in %s: %w", sh.path, err)
+	}
+	defer h.close()
+	info, err := h.stat()
+	if err := errors.Join(err, sh.dir.remove(name)); err != nil {
+		return fmt.Errorf("try a file in %s: %w", sh.path, err)
+	}
+	s.chmod = !info.private
+	// That another process has the lock just now is as good.
+	ok, err := sh.dir.tryLock()
+	if err != nil {
+		return fmt.Errorf("lock %s (is it a file system without flock?): %w", sh.path, err)
+	}
+	if ok {
+		return sh.dir.unlock()
+	}
+	return nil
+}
+
+// fileInfo is what fstat says, as far as it matters.
+type fileInfo struct {
+	regular  bool
+	private  bool // 0600
+	size     int64
+	modified time.Time
+}
+
+// readNames calls yield with the names in f, a directory, some at a time,
+// until it returns an error.
+func readNames(f *os.File, yield func(names []string) error) error {
+	for {
+		names, err := f.Readdirnames(256)
+		if len(names) > 0 {
+			if err := yield(names); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// list calls yield with the names in d.
+func (d dir) list(yield func(names []string) error) error {
+	f, err := d.names()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return readNames(f, yield)
+}

@@ -1,0 +1,331 @@
+package file
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+// Load reads the record of id: open, one read, close, and no lock. Its cost
+// grows with the record, and not with what happened to it before. A record
+// that is damaged beyond reading, or something else in its place, is
+// [backend.ErrNotFound] and counted (see [Store.Corrupt]); that the
+// directory is gone or cannot be read is another error.
+func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) {
+	var rec backend.Record
+	err := s.call(ctx, "load", id, false, func(sh *shard) error {
+		sc := getScratch()
+		defer sc.put()
+		e, err := s.peek(ctx, sh, id, sc)
+		if err != nil {
+			return err
+		}
+		if e.expired() {
+			return backend.ErrNotFound
+		}
+		rec = e.record(id)
+		return nil
+	})
+	return rec, err
+}
+
+// Create stores rec in a new file: open, one write, close. If rec.User is
+// not empty, it makes a directory entry for [Store.ByUser] first. An expired
+// record that was not swept yet is [backend.ErrExists].
+func (s *Store) Create(ctx context.Context, rec backend.Record) error {
+	if err := check(rec); err != nil {
+		return err
+	}
+	return s.call(ctx, "create", rec.ID, true, func(sh *shard) error {
+		if rec.User == "" {
+			return s.create(sh, rec)
+		}
+		// The lock keeps those who tidy the index from taking the entry
+		// away before there is a record.
+		if err := s.lock(ctx, sh); err != nil {
+			return err
+		}
+		defer s.unlock(sh)
+		if err := s.addMarker(rec.User, rec.ID); err != nil {
+			return err
+		}
+		err := s.create(sh, rec)
+		if err != nil {
+			s.checkMarkerLocked(sh, rec.User, rec.ID)
+		}
+		return err
+	})
+}
+
+// Update writes rec into the file's other slot, under the lock. When rec has
+// outgrown the slot, the file is replaced (temporary file, rename) by one
+// with a quarter more room than is needed.
+func (s *Store) Update(ctx context.Context, rec backend.Record) error {
+	if err := check(rec); err != nil {
+		return err
+	}
+	return s.call(ctx, "update", rec.ID, true, func(sh *shard) error {
+		return s.locked(ctx, sh, rec.ID, func(h handle, e entry) error {
+			if e.version != rec.Version {
+				return backend.ErrConflict
+			}
+			return s.update(sh, h, e, rec)
+		})
+	})
+}
+
+// Touch writes eight bytes, under the lock, or none.
+func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error {
+	return s.call(ctx, "touch", id, false, func(sh *shard) error {
+		return s.locked(ctx, sh, id, func(h handle, e entry) error {
+			if ms := millis(expires); ms > e.expires {
+				return writeExpires(h, ms)
+			}
+			return nil
+		})
+	})
+}
+
+// Delete removes the file of id, under the lock, without reading it.
+func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
+	return s.call(ctx, "delete", id, false, func(sh *shard) error {
+		if err := s.lock(ctx, sh); err != nil {
+			return err
+		}
+		defer s.unlock(sh)
+		err := sh.dir.remove(recordName(id))
+		if missing(err) {
+			return sh.absent()
+		}
+		if noRecord(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// DeleteVersion removes the file of id if its version is version.
+func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
+	return s.call(ctx, "delete", id, false, func(sh *shard) error {
+		return s.locked(ctx, sh, id, func(_ handle, e entry) error {
+			if e.version != version {
+				return backend.ErrConflict
+			}
+			if err := sh.dir.remove(recordName(id)); err != nil {
+				return err
+			}
+			s.dropMarker(string(e.user), id)
+			return nil
+		})
+	})
+}
+
+// check refuses what could not be stored as it is.
+func check(rec backend.Record) error {
+	if len(rec.User) > backend.MaxUser {
+		return backend.ErrUser
+	}
+	if len(rec.Data) > maxData {
+		return backend.ErrTooLarge
+	}
+	return nil
+}
+
+// call runs fn with the shard of id, again if its directory was replaced
+// meanwhile, and says in an error what was attempted. With create, missing
+// directories are made anew.
+func (s *Store) call(ctx context.Context, what string, id uuid.UUID, create bool, fn func(*shard) error) error {
+	sh := s.shardOf(id)
+	err := s.try(ctx, sh, fn)
+	if err == errMoved {
+		if err = s.relink(create); err == nil {
+			err = s.try(ctx, sh, fn)
+		}
+	}
+	switch err {
+	case nil, backend.ErrNotFound, backend.ErrConflict, backend.ErrExists, backend.ErrClosed:
+		return err // as they are: no news for anybody's log
+	}
+	return fmt.Errorf("file: %s %s in %s: %w", what, id, s.path, err)
+}
+
+func (s *Store) try(ctx context.Context, sh *shard, fn func(*shard) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return fn(sh)
+}
+
+// locked opens the file of id under the shard's lock and calls fn with its
+// live record.
+func (s *Store) locked(ctx context.Context, sh *shard, id uuid.UUID, fn func(handle, entry) error) error {
+	if err := s.lock(ctx, sh); err != nil {
+		return err
+	}
+	defer s.unlock(sh)
+	h, err := s.open(sh, id, forWriting)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	sc := getScratch()
+	defer sc.put()
+	e, err := s.readLocked(h, id, sc)
+	if err != nil {
+		return err
+	}
+	if e.expired() {
+		return backend.ErrNotFound
+	}
+	return fn(h, e)
+}
+
+// open opens the file of id. What is no file is no record.
+func (s *Store) open(sh *shard, id uuid.UUID, flags int) (handle, error) {
+	h, err := sh.dir.open(recordName(id), flags)
+	switch {
+	case err == nil:
+		return h, nil
+	case missing(err):
+		if err := sh.absent(); err != nil {
+			return h, err
+		}
+		return h, backend.ErrNotFound
+	case noRecord(err):
+		s.corrupt.Add(1)
+		return h, backend.ErrNotFound
+	}
+	return h, err
+}
+
+// create writes the file of a new record.
+func (s *Store) create(sh *shard, rec backend.Record) error {
+	name := recordName(rec.ID)
+	h, err := sh.dir.open(name, exclusive)
+	switch {
+	case exists(err), noRecord(err):
+		return backend.ErrExists
+	case missing(err):
+		return errMoved
+	case err != nil:
+		return err
+	}
+	sc := getScratch()
+	defer sc.put()
+	ms := millis(rec.Expires)
+	if err := s.fill(h, appendFile(sc.buf[:0], rec, 1, ms)); err != nil {
+		// Nobody has read it: without a whole slot it is no record.
+		return errors.Join(err, sh.dir.remove(name))
+	}
+	return s.syncDir(sh)
+}
+
+// fill writes a new file and closes it.
+func (s *Store) fill(h handle, content []byte) error {
+	err := h.writeAt(content, 0)
+	if err == nil && s.chmod {
+		err = h.chmod0600()
+	}
+	if err == nil && s.opts.Sync {
+		err = h.sync()
+	}
+	return cmp.Or(err, h.close())
+}
+
+func (s *Store) syncDir(sh *shard) error {
+	if !s.opts.Sync {
+		return nil
+	}
+	return sh.dir.sync()
+}
+
+// update stores rec as the version after e. The caller has the lock.
+func (s *Store) update(sh *shard, h handle, e entry, rec backend.Record) error {
+	if e.version == math.MaxUint64 {
+		return errors.New("version overflow")
+	}
+	moved := rec.User != string(e.user)
+	if moved && rec.User != "" {
+		if err := s.addMarker(rec.User, rec.ID); err != nil {
+			return err
+		}
+	}
+	ms := millis(rec.Expires)
+	if !rec.Shorten {
+		ms = max(ms, e.expires)
+	}
+	err := s.store(sh, h, e, rec, ms)
+	if !moved {
+		return err
+	}
+	if err == nil {
+		s.dropMarker(string(e.user), rec.ID)
+	} else {
+		s.checkMarkerLocked(sh, rec.User, rec.ID)
+	}
+	return err
+}
+
+// store writes the version after e.
+func (s *Store) store(sh *shard, h handle, e entry, rec backend.Record, ms int64) error {
+	if !fits(frameSize(rec.User, rec.Data), e.head.capacity) {
+		return s.replace(sh, rec, e.version+1, ms)
+	}
+	sc := getScratch()
+	defer sc.put()
+	frame := appendFrame(sc.buf[:0], e.head.sum, e.version+1, ms, rec.User, rec.Data)
+	if err := h.writeAt(frame, e.head.slotAt(1-e.slot)); err != nil {
+		return err // the slot is torn, and the other one holds the record
+	}
+	if !e.head.expiresOK || ms < e.head.expires {
+		if err := writeExpires(h, ms); err != nil {
+			return err
+		}
+	}
+	if s.opts.Sync {
+		return h.sync()
+	}
+	return nil
+}
+
+// replace puts a new file in the place of the old one.
+func (s *Store) replace(sh *shard, rec backend.Record, version uint64, ms int64) error {
+	temp := tempName(rec.ID)
+	h, err := sh.dir.open(temp, exclusive)
+	if exists(err) { // of a process that died; we have the lock
+		if err := sh.dir.remove(temp); err != nil {
+			return err
+		}
+		h, err = sh.dir.open(temp, exclusive)
+	}
+	if missing(err) {
+		return errMoved
+	}
+	if err != nil {
+		return err
+	}
+	err = s.fill(h, appendFile(nil, rec, version, ms))
+	if err == nil {
+		err = sh.dir.rename(temp, recordName(rec.ID))
+	}
+	if err != nil {
+		return errors.Join(err, sh.dir.remove(temp))
+	}
+	return s.syncDir(sh)
+}
+
+func writeExpires(h handle, ms int64) error {
+	var b [8]byte
+	return h.writeAt(appendExpires(b[:0], ms), expiresAt)
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	_ "github.com/chisession/session/backend/file"   // always known by name
 	_ "github.com/chisession/session/backend/memory" // always known by name
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/gc"

@@ -34,7 +34,7 @@ var tellable = map[uint16]bool{
 	1044: true, 1045: true, 1142: true, 1227: true, // access denied
 	1049: true, 1146: true, 1054: true, 1176: true, // no such database, table, column, index
 	1053: true, 1317: true, errKilled: true, errIdleClosed: true, // shutdown, killed
-	1193: true, 1231: true, // a system variable of the DSN
+	1193: true, 1231: true, 1298: true, 1115: true, 1273: true, // a system variable of the DSN, a time zone, charset, collation
 	1290: true, 1792: true, 1836: true, // read only
 	1114: true, 1021: true, 3: true, 1461: true, // table or disk full, too many prepared statements
 	1698: true, 1820: true, 1862: true, // log-in and password rules

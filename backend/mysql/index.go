@@ -2,9 +2,6 @@ package mysql
 
 import (
 	"context"
-	"database/sql"
-
-	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
 )
@@ -34,25 +31,33 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	if user == "" || len(user) > backend.MaxUser {
 		return nil, nil
 	}
-	var rows []struct {
-		ID      uuid.UUID
-		Version uint64
-		Expires int64
-		User    sql.NullString
-		Data    []byte
-	}
-	err := s.call(ctx, "look for a user's sessions", again, func() error {
-		rows = nil
-		return s.stmts.byUser.SelectContext(ctx, &rows, []byte(user))
+	var records []backend.Record
+	err := s.call(ctx, "look for a user's sessions", again, func() (err error) {
+		records, err = s.byUser(ctx, user)
+		return err
 	})
+	return records, err
+}
+
+// byUser scans by position: what a column is called in an answer is up to the
+// DSN (columnsWithAlias).
+func (s *Store) byUser(ctx context.Context, user string) ([]backend.Record, error) {
+	rows, err := s.stmts.byUser.QueryContext(ctx, []byte(user))
 	if err != nil {
 		return nil, err
 	}
-	records := make([]backend.Record, len(rows))
-	for i, r := range rows {
-		records[i] = backend.Record{ID: r.ID, Version: r.Version, Expires: instant(r.Expires), User: r.User.String, Data: r.Data}
+	defer rows.Close() // for the early returns; Err has what Close could say
+	var records []backend.Record
+	for rows.Next() {
+		var rec backend.Record
+		var expires int64
+		if err := rows.Scan(&rec.ID, &rec.Version, &expires, &rec.User, &rec.Data); err != nil {
+			return nil, err
+		}
+		rec.Expires = instant(expires)
+		records = append(records, rec)
 	}
-	return records, nil
+	return records, rows.Err()
 }
 
 // Count implements [backend.Counter]. It reads the index on expires, from now

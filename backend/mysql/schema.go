@@ -110,24 +110,21 @@ func (s *Store) checkTable(ctx context.Context, t tableName, noCreate bool) erro
 // inspect reports whether the table is there. One of another shape is an
 // error.
 func (s *Store) inspect(ctx context.Context, t tableName) (found bool, err error) {
-	var about struct {
-		Engine  sql.NullString `db:"engine"` // NULL for a view
-		Comment string         `db:"comment"`
-	}
-	const query = `SELECT ENGINE AS engine, TABLE_COMMENT AS comment FROM information_schema.TABLES
-		WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`
-	err = s.db.GetContext(ctx, &about, query, t.database, t.table)
+	var engine sql.NullString // NULL for a view
+	var comment string
+	const query = "SELECT ENGINE, TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
+	err = s.db.QueryRowContext(ctx, query, t.database, t.table).Scan(&engine, &comment)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, s.failure("look for table "+t.String(), err, 0)
 	}
-	if err := checkComment(t, about.Comment); err != nil {
+	if err := checkComment(t, comment); err != nil {
 		return true, err
 	}
-	if !strings.EqualFold(about.Engine.String, "InnoDB") {
-		return true, fmt.Errorf("mysql: table %s is kept by engine %q, which loses sessions in a crash: ALTER TABLE it to ENGINE=InnoDB", t, about.Engine.String)
+	if !strings.EqualFold(engine.String, "InnoDB") {
+		return true, fmt.Errorf("mysql: table %s is kept by engine %q, which loses sessions in a crash: ALTER TABLE it to ENGINE=InnoDB", t, engine.String)
 	}
 	if err := s.checkColumns(ctx, t); err != nil {
 		return true, err
@@ -163,19 +160,18 @@ var columnTypes = map[string]string{
 var displayWidth = regexp.MustCompile(`^(bigint)\(\d+\)`)
 
 func (s *Store) checkColumns(ctx context.Context, t tableName) error {
-	var columns []struct{ Name, Type, Nullable string }
-	const query = `SELECT COLUMN_NAME AS name, COLUMN_TYPE AS type, IS_NULLABLE AS nullable
-		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`
-	if err := s.db.SelectContext(ctx, &columns, query, t.database, t.table); err != nil {
-		return s.failure("look at the columns of table "+t.String(), err, 0)
-	}
 	have := map[string]string{}
-	for _, c := range columns {
+	var name, typ, nullable string
+	const query = "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
+	err := s.eachRow(ctx, query, t, func() {
 		null := " not null"
-		if c.Nullable == "YES" {
+		if nullable == "YES" {
 			null = " null"
 		}
-		have[strings.ToLower(c.Name)] = displayWidth.ReplaceAllString(strings.ToLower(c.Type), "$1") + null
+		have[strings.ToLower(name)] = displayWidth.ReplaceAllString(strings.ToLower(typ), "$1") + null
+	}, &name, &typ, &nullable)
+	if err != nil {
+		return s.failure("look at the columns of table "+t.String(), err, 0)
 	}
 	for name, want := range columnTypes {
 		if got := have[name]; got != want {
@@ -189,20 +185,37 @@ func (s *Store) checkColumns(ctx context.Context, t tableName) error {
 // checkIndexes looks for the three indexes: without them it would all work,
 // and get slower with every session.
 func (s *Store) checkIndexes(ctx context.Context, t tableName) error {
-	var columns []struct{ Index, Name string }
-	const query = `SELECT INDEX_NAME AS ` + "`index`" + `, COLUMN_NAME AS name
-		FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND SEQ_IN_INDEX = 1`
-	if err := s.db.SelectContext(ctx, &columns, query, t.database, t.table); err != nil {
-		return s.failure("look at the indexes of table "+t.String(), err, 0)
-	}
 	missing := map[string]string{"primary": "id", "expires": "expires", "user": "user"}
-	for _, c := range columns {
-		if index := strings.ToLower(c.Index); missing[index] == strings.ToLower(c.Name) {
-			delete(missing, index)
+	var index, column string
+	const query = `SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+		WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND SEQ_IN_INDEX = 1`
+	err := s.eachRow(ctx, query, t, func() {
+		if missing[strings.ToLower(index)] == strings.ToLower(column) {
+			delete(missing, strings.ToLower(index))
 		}
+	}, &index, &column)
+	if err != nil {
+		return s.failure("look at the indexes of table "+t.String(), err, 0)
 	}
 	for index, column := range missing {
 		return fmt.Errorf("mysql: table %s has no index %s (%s): add it as the statements of mysql.Schema have it", t, index, column)
 	}
 	return nil
+}
+
+// eachRow runs a query about the table and calls f for each row, scanned into
+// dest.
+func (s *Store) eachRow(ctx context.Context, query string, t tableName, f func(), dest ...any) error {
+	rows, err := s.db.QueryContext(ctx, query, t.database, t.table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() // for the early return; Err has what Close could say
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return err
+		}
+		f()
+	}
+	return rows.Err()
 }

@@ -10,34 +10,39 @@ import (
 )
 
 // The statements. {table} is the quoted name, {at} a DATETIME(6) from a
-// parameter in microseconds since 1970 UTC, {live} the condition that a record
-// has not expired. Instants travel as integers, so neither parseTime and loc
-// of a DSN nor the session's time_zone have a say.
+// parameter in microseconds since 1970 UTC, {micros} the expiry in such
+// microseconds. Instants travel as integers, so neither parseTime and loc of a
+// DSN nor the session's time_zone have a say.
+//
+// {alive} is the condition that a record has not expired, as a sum that no
+// index can answer: beside "id = ?", an optimizer that sees a small table
+// would otherwise go by the index on expires, and lock a range of it. {live}
+// is the same for those that are to use that index.
 const (
-	sqlAt   = "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND"
-	sqlLive = "expires > UTC_TIMESTAMP(6)"
+	sqlAt     = "TIMESTAMP'1970-01-01 00:00:00' + INTERVAL ? MICROSECOND"
+	sqlMicros = "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', expires)"
+	sqlAlive  = "TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), expires) > 0"
+	sqlLive   = "expires > UTC_TIMESTAMP(6)"
 
-	sqlColumns = "version, TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', expires) AS expires, user, data"
-
-	sqlLoad   = "SELECT " + sqlColumns + " FROM {table} WHERE id = ? AND {live}"
+	sqlLoad   = "SELECT version, {micros}, user, data FROM {table} WHERE id = ? AND {alive}"
 	sqlCreate = "INSERT INTO {table} (id, version, expires, user, data) VALUES (?, 1, {at}, ?, ?)"
 
 	// The version changes in every row that is matched; so the number of
 	// affected rows means the same with clientFoundRows and without.
 	sqlUpdate = "UPDATE {table} SET version = version + 1, expires = GREATEST(expires, {at}), user = ?, data = ?" +
-		" WHERE id = ? AND version = ? AND {live}"
+		" WHERE id = ? AND version = ? AND {alive}"
 	sqlShorten = "UPDATE {table} SET version = version + 1, expires = {at}, user = ?, data = ?" +
-		" WHERE id = ? AND version = ? AND {live}"
+		" WHERE id = ? AND version = ? AND {alive}"
 
-	sqlTouch         = "UPDATE {table} SET expires = {at} WHERE id = ? AND {live} AND expires < {at}"
+	sqlTouch         = "UPDATE {table} SET expires = {at} WHERE id = ? AND {alive} AND {micros} < ?"
 	sqlDelete        = "DELETE FROM {table} WHERE id = ?"
-	sqlDeleteVersion = "DELETE FROM {table} WHERE id = ? AND version = ? AND {live}"
+	sqlDeleteVersion = "DELETE FROM {table} WHERE id = ? AND version = ? AND {alive}"
 
 	// Why did the statement before change nothing?
-	sqlExists = "SELECT 1 FROM {table} WHERE id = ? AND {live}"
+	sqlExists = "SELECT 1 FROM {table} WHERE id = ? AND {alive}"
 
 	sqlSweep  = "DELETE FROM {table} WHERE expires <= UTC_TIMESTAMP(6) ORDER BY expires LIMIT ?"
-	sqlByUser = "SELECT id, " + sqlColumns + " FROM {table} FORCE INDEX (user) WHERE user = ? AND {live}"
+	sqlByUser = "SELECT id, version, {micros}, user, data FROM {table} FORCE INDEX (user) WHERE user = ? AND {live}"
 	sqlCount  = "SELECT COUNT(*) FROM {table} FORCE INDEX (expires) WHERE {live}"
 )
 
@@ -70,9 +75,11 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB, t tableName) erro
 	return nil
 }
 
+var fragments = strings.NewReplacer("{at}", sqlAt, "{micros}", sqlMicros, "{alive}", sqlAlive, "{live}", sqlLive)
+
 // expand fills in the table and the fragments of a statement.
 func expand(t tableName, query string) string {
-	return t.in(strings.NewReplacer("{at}", sqlAt, "{live}", sqlLive).Replace(query))
+	return t.in(fragments.Replace(query))
 }
 
 func (s *statements) close() error {

@@ -90,6 +90,7 @@ var cases = []testCase{
 	{"SweepTouched", Sweeper, testSweepTouched},
 	{"SweepRace", Sweeper, testSweepRace},
 	{"SweepTouchRace", Sweeper, testSweepTouchRace},
+	{"SweepCreateRace", Sweeper, testSweepCreateRace},
 	{"Count", Counter, testCount},
 	{"CreateRace", 0, testCreateRace},
 	{"UpdateRace", 0, testUpdateRace},

@@ -30,10 +30,11 @@ type check struct {
 // caseTimeout ends a case whose store hangs.
 const caseTimeout = time.Minute
 
-func (tc testCase) check(open func() backend.Store) *check {
+// check runs the case. The result is named for when fatalf ends it.
+func (tc testCase) check(open func() backend.Store) (c *check) {
 	ctx, cancel := context.WithTimeout(context.Background(), caseTimeout)
 	defer cancel()
-	c := &check{ctx: ctx, open: open}
+	c = &check{ctx: ctx, open: open}
 	defer c.recover()
 	tc.run(c)
 	return c

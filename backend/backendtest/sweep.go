@@ -152,6 +152,32 @@ func testSweepTouchRace(c *check) {
 	}
 }
 
+// testSweepCreateRace stores new records in the place of expired ones while
+// others sweep: a Create that succeeded keeps its record.
+func testSweepCreateRace(c *check) {
+	s := c.open()
+	recs := c.expired(s, "ann", 30)
+	created := make([]error, len(recs))
+	c.race(4, func(i int) error {
+		if i < 2 {
+			c.sweepAll(s, 3)
+			return nil
+		}
+		for at := i - 2; at < len(recs); at += 2 {
+			recs[at].Expires = in(time.Hour)
+			created[at] = s.Create(c.ctx, recs[at])
+		}
+		return nil
+	})
+	c.sweepAll(s, 100)
+	for i, err := range created {
+		c.wantOneOf("Create over an expired record during a Sweep", err, nil, backend.ErrExists)
+		if err == nil {
+			c.wantRecord(s, recs[i])
+		}
+	}
+}
+
 func testCount(c *check) {
 	s := c.open()
 	want := func(n int) {

@@ -18,7 +18,8 @@ import (
 //     removed with it, so no crash and no race can leave a session out.
 //   - An entry stands until the end of the hour in which its session
 //     expires. So a Touch must renew it only when it moves the expiry into
-//     another hour, and needs to know the user only then.
+//     another hour, and needs to know the user only then; nor must an Update
+//     that changes neither user nor hour.
 //   - Reading checks each entry against the session's own record and removes
 //     those that are stale, but for those renewed within the last minute:
 //     their record may be on its way.

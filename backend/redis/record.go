@@ -42,12 +42,16 @@ func milli(expires time.Time) int64 {
 // encode returns rec as stored, with the given version.
 func encode(rec backend.Record, version uint64) []byte {
 	b := make([]byte, 0, atUser+len(rec.User)+len(rec.Data))
-	b = append(b, format)
-	b = binary.BigEndian.AppendUint64(b, version)
+	b = append(b, stamp(version)...)
 	b = strconv.AppendInt(b, milli(rec.Expires), 10)
 	b = append(b, byte(len(rec.User)))
 	b = append(b, rec.User...)
 	return append(b, rec.Data...)
+}
+
+// stamp returns what a record of that version begins with.
+func stamp(version uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{format}, version)
 }
 
 // decode returns the record in b, which it keeps, or false if b is none.

@@ -113,6 +113,7 @@ type Store struct {
 	own     *dialer // nil if the pool is the caller's
 	closed  atomic.Bool
 	corrupt atomic.Uint64
+	seen    seen
 }
 
 // New returns a Store on the caller's pool, which stays the caller's: its

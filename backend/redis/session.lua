@@ -5,13 +5,30 @@
 local op, key = ARGV[1], KEYS[1]
 local HOUR, GRACE = 3600000, 60000
 
+-- update (keeps a later expiry) and replace (does not): format and version,
+-- record, and if the index was not entered, the last byte of the record's user
+-- → 1, or the later expiry for which to try again, or -3: enter the index.
+if op == 'update' or op == 'replace' then
+  local head = redis.call('GETRANGE', key, 0, ARGV[4] or 21)
+  if string.sub(head, 1, 9) == ARGV[2] then
+    local stored, expires = string.sub(head, 10, 22), string.sub(ARGV[3], 10, 22)
+    if stored > expires and op == 'update' then return tonumber(stored) or -2 end
+    if ARGV[4] and (string.sub(head, 23) ~= string.sub(ARGV[3], 23, ARGV[4] + 1)
+        or math.floor(expires / HOUR) > math.floor(stored / HOUR)) then
+      return -3
+    end
+    redis.call('SET', key, ARGV[3], 'PXAT', expires)
+    return 1
+  end
+end
+
 local function now() -- in milliseconds
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-if op == 'create' then -- record, expires → OK or nil
-  return redis.call('SET', key, ARGV[2], 'NX', 'PXAT', ARGV[3])
+if op == 'create' then -- record → OK or nil
+  return redis.call('SET', key, ARGV[2], 'NX', 'PXAT', string.sub(ARGV[2], 10, 22))
 end
 
 if op == 'index' then -- id, expires: the entry stands at least until then
@@ -59,17 +76,9 @@ if op == 'touch' then -- expires, user → 1, or the user if it is another one
   return 1
 end
 
-if string.sub(head, 2, 9) ~= ARGV[2] then return 0 end
-
-if op == 'update' then -- version, record, expires, shorten → 1, or the later expiry
-  if ARGV[5] == '' and stored > tonumber(ARGV[4]) then return stored end
-  redis.call('SET', key, ARGV[3], 'PXAT', ARGV[4])
-  return 1
-end
-
-if op == 'delete' then -- version
+if op == 'delete' and string.sub(head, 1, 9) == ARGV[2] then -- format and version
   redis.call('DEL', key)
   return 1
 end
 
-return redis.error_reply('ERR session.lua: unknown operation')
+return 0

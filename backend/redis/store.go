@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -15,6 +14,15 @@ import (
 // maxRounds bounds the calls that answer "once more, with this": each round
 // more needs another request to have come between.
 const maxRounds = 4
+
+// What the scripts answer. Update's may also be a later expiry, in
+// milliseconds.
+const (
+	done      = 1
+	another   = 0 // it has another version; -1 is no record
+	broken    = -2
+	unindexed = -3
+)
 
 // Load returns the live record of id, with one GET. The server's clock says
 // what is live. If the pooled connection turns out to be dead, it tries again
@@ -34,6 +42,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 		s.corrupt.Add(1)
 		return backend.Record{}, backend.ErrNotFound
 	}
+	s.seen.note(rec)
 	return rec, nil
 }
 
@@ -45,12 +54,12 @@ func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
 	}
-	key, value, expires := s.key(rec.ID), encode(rec, 1), milli(rec.Expires)
+	key, value := s.key(rec.ID), encode(rec, 1)
 	reply, err := s.run(ctx, once, func(l lease) (any, error) {
 		if rec.User == "" {
-			return l.do("SET", key, value, "NX", "PXAT", expires)
+			return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))
 		}
-		return l.scripts(s.enter(rec), call{key, []any{"create", value, expires}})
+		return l.scripts(s.enter(rec), call{key, []any{"create", value}})
 	})
 	if err != nil {
 		return s.failed("create", rec.ID, err)
@@ -58,49 +67,58 @@ func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if reply == nil {
 		return backend.ErrExists
 	}
+	s.seen.note(rec)
 	return nil
 }
 
 // Update replaces the record if it has rec.Version, with one script call;
-// with a user, the index is entered first, in the same round trip. If a Touch
-// has meanwhile moved the expiry beyond rec.Expires, that is kept, and costs a
-// second round trip.
+// when the user is new or the index entry due, that is entered first, in the
+// same round trip. If a Touch has meanwhile moved the expiry beyond
+// rec.Expires, that is kept, and costs a second round trip.
 func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
 	}
-	var version [8]byte
-	binary.BigEndian.PutUint64(version[:], rec.Version)
-	shorten := ""
+	op := "update"
 	if rec.Shorten {
-		shorten = "1"
+		op = "replace"
 	}
 	key := s.key(rec.ID)
 	for range maxRounds {
-		update := call{key, []any{"update", version[:], encode(rec, rec.Version+1), milli(rec.Expires), shorten}}
+		args := []any{op, stamp(rec.Version), encode(rec, rec.Version+1)}
 		code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) {
-			if rec.User == "" {
-				return l.scripts(update)
+			switch {
+			case rec.User == "":
+				return l.scripts(call{key, args})
+			case s.seen.covers(rec):
+				return l.scripts(call{key, append(args, atUser+len(rec.User)-1)})
 			}
-			return l.scripts(s.enter(rec), update)
+			return l.scripts(s.enter(rec), call{key, args})
 		}))
-		if err != nil {
+		switch {
+		case err != nil:
 			return s.failed("update", rec.ID, err)
-		}
-		if code <= 1 {
+		case code == unindexed:
+			s.seen.forget(rec.ID)
+		case code > done:
+			rec.Expires = time.UnixMilli(code)
+		default:
+			if code == done {
+				s.seen.note(rec)
+			}
 			return s.verdict(code)
 		}
-		rec.Expires = time.UnixMilli(code)
 	}
-	return fmt.Errorf("redis: update session %v: its expiry is moved all the time", rec.ID)
+	return fmt.Errorf("redis: update session %v: others change it all the time", rec.ID)
 }
 
-// Touch moves the expiry with one script call. For a session with a user
-// there is a second round trip about once an hour, to move its entry in the
-// index as well. If the pooled connection turns out to be dead, it tries
-// again on a fresh one.
+// Touch moves the expiry with one script call. For a session with a user it
+// also renews the entry in the index, about once an hour: in the same round
+// trip if this Store has seen the session lately, or else in a second one. If
+// the pooled connection turns out to be dead, it tries again on a fresh one.
 func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error {
 	rec := backend.Record{ID: id, Expires: expires}
+	rec.User = s.seen.due(rec)
 	key := s.key(id)
 	for range maxRounds {
 		touch := call{key, []any{"touch", milli(expires), rec.User}}
@@ -140,7 +158,7 @@ func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 // DeleteVersion removes the record if it has that version, with one script
 // call.
 func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	del := call{s.key(id), []any{"delete", binary.BigEndian.AppendUint64(nil, version)}}
+	del := call{s.key(id), []any{"delete", stamp(version)}}
 	code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) { return l.scripts(del) }))
 	if err != nil {
 		return s.failed("delete", id, err)
@@ -164,11 +182,11 @@ func (s *Store) check(rec backend.Record) error {
 // verdict turns a script's answer about an existing record into an error.
 func (s *Store) verdict(code int64) error {
 	switch code {
-	case 1:
+	case done:
 		return nil
-	case 0:
+	case another:
 		return backend.ErrConflict
-	case -2:
+	case broken:
 		s.corrupt.Add(1)
 	}
 	return backend.ErrNotFound

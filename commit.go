@@ -395,6 +395,7 @@ func (s *Session) create(ctx context.Context) error {
 		s.changed = 0
 		return ErrHeadersSent
 	}
+	tries := attempt{deadline: time.Now().Add(s.m.cfg.StoreTimeout)}
 	for collisions := 0; ; collisions++ {
 		s.ensureID()
 		now := s.settings()
@@ -409,7 +410,10 @@ func (s *Session) create(ctx context.Context) error {
 		rec.Version = 1
 		err = s.m.store.Create(ctx, rec)
 		if err != nil && !errors.Is(err, backend.ErrExists) {
-			err = s.createdAfterAll(ctx, err, &h)
+			if definite(err) || tries.late(ctx) {
+				return s.m.failed("create", err)
+			}
+			err = s.createdAfterAll(ctx, err, rec, &h)
 		}
 		if errors.Is(err, backend.ErrExists) && collisions < maxCollisions {
 			s.known = false // another ID; whoever has this one keeps it
@@ -429,19 +433,19 @@ func (s *Session) create(ctx context.Context) error {
 
 // createdAfterAll finds out whether a Create that failed was done all the
 // same, its reply lost; if it was not, it is tried once more.
-func (s *Session) createdAfterAll(ctx context.Context, err error, h *head) error {
-	if definite(err) || ctx.Err() != nil {
-		return err
+func (s *Session) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *head) error {
+	there, err := s.m.store.Load(ctx, rec.ID)
+	if errors.Is(err, backend.ErrNotFound) {
+		err = s.m.store.Create(ctx, rec)
+		if !errors.Is(err, backend.ErrExists) {
+			return err
+		}
+		there, err = s.m.store.Load(ctx, rec.ID) // the first one was on its way
 	}
-	rec, loadErr := s.m.store.Load(ctx, s.cred.id())
-	if errors.Is(loadErr, backend.ErrNotFound) {
-		return err
+	if err != nil {
+		return failure
 	}
-	if loadErr != nil {
-		return err
-	}
-	there, parseErr := parseHead(rec.Data)
-	if parseErr == nil && there.commit == h.commit && there.hash == h.hash {
+	if got, err := parseHead(there.Data); err == nil && got.commit == h.commit && got.hash == h.hash {
 		return nil
 	}
 	return backend.ErrExists
@@ -474,14 +478,13 @@ func (s *Session) hook(f func(id, user string), user string) {
 // between, outside of mu, each time that the store has moved on.
 func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 	if fn == nil {
-		unlock, err := s.m.queue(ctx, &s.cred)
+		turn, err := s.m.queue(ctx, &s.cred)
 		if err != nil {
 			return s.m.failed("update", err)
 		}
-		defer unlock()
+		defer turn.leave()
 	}
-	deadline := time.Now().Add(s.m.cfg.StoreTimeout)
-	tries := attempt{exact: fn != nil}
+	tries := attempt{exact: fn != nil, deadline: time.Now().Add(s.m.cfg.StoreTimeout)}
 	for {
 		version := s.version
 		vals, err := s.apply(fn)
@@ -500,7 +503,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 				return err
 			}
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		if tries.late(ctx) {
 			return s.m.failed("update", fmt.Errorf("gave up after %d conflicts: %w", tries.conflicts, backend.ErrConflict))
 		}
 		if err := tries.pause(ctx); err != nil {
@@ -515,11 +518,10 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if err := vals.fits(); err != nil {
 		return true, err
 	}
-	next := s.cred
-	if s.changed&changedSecret != 0 {
-		next = s.next
+	if s.changed&changedSecret == 0 {
+		s.next = s.cred
 	}
-	rec, plain, h, err := s.encode(&next, vals, tries)
+	rec, plain, h, err := s.encode(&s.next, vals, tries)
 	if err != nil {
 		return true, err
 	}
@@ -528,11 +530,11 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	}
 	err = s.m.store.Update(ctx, rec)
 	if err != nil {
-		return s.again(ctx, err, tries, rec.Version, &next)
+		return s.again(ctx, err, tries, rec.Version)
 	}
 	login := s.changed&changedUser != 0
 	rec.Version++
-	s.updated(rec, h, plain, &next, vals)
+	s.updated(rec, h, plain, vals)
 	if login {
 		err = s.trim(ctx, rec.User)
 	}
@@ -589,13 +591,13 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt) (backe
 }
 
 // updated takes in a successful update.
-func (s *Session) updated(rec backend.Record, h head, plain body, next *credentials, vals *Values) {
+func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) {
 	s.m.stats.add(statUpdates, &s.cred)
 	renewed := s.changed&changedSecret != 0
 	moved := time.Duration(rec.Expires.UnixMilli()-s.expires) * time.Millisecond
 	lifetime := s.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	wasPersistent := s.persistent()
-	s.cred = *next
+	s.cred = s.next
 	// What other goroutines of this request changed while fn ran is kept.
 	var since []change
 	if vals != &s.vals {
@@ -618,7 +620,7 @@ func (s *Session) updated(rec backend.Record, h head, plain body, next *credenti
 // again decides what to do about an update of version that failed: done means
 // that it is stored after all, or never will be; without, s is on the newest
 // record and the update can be tried again.
-func (s *Session) again(ctx context.Context, err error, tries *attempt, version uint64, next *credentials) (done bool, _ error) {
+func (s *Session) again(ctx context.Context, err error, tries *attempt, version uint64) (done bool, _ error) {
 	switch {
 	case errors.Is(err, backend.ErrConflict):
 		s.m.stats.add(statConflicts, &s.cred)
@@ -626,13 +628,13 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	case errors.Is(err, backend.ErrNotFound):
 		s.lose(ErrDestroyed)
 		return true, s.lostUpdate(tries)
-	case definite(err), tries.uncertain == maxUncertain, ctx.Err() != nil:
+	case definite(err), tries.uncertain == maxUncertain, tries.late(ctx):
 		return true, s.m.failed("update", err)
 	default:
 		tries.uncertain++
 		tries.doubt = version
 	}
-	newest, fetchErr := s.fetch(ctx, next, tries.commit)
+	newest, fetchErr := s.fetch(ctx, &s.next, tries.commit)
 	switch {
 	case s.lost != nil:
 		return true, s.lostUpdate(tries)
@@ -642,7 +644,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 		return true, s.m.failed("update", err)
 	case newest.head.commit == tries.commit: // an earlier try was done, its reply lost
 		login := s.changed&changedUser != 0
-		s.updated(newest.rec, newest.head, newest.values, next, &s.vals)
+		s.updated(newest.rec, newest.head, newest.values, &s.vals)
 		if login {
 			err = s.trim(ctx, newest.rec.User)
 			return true, err
@@ -679,6 +681,12 @@ type attempt struct {
 	conflicts int
 	uncertain int    // errors that may hide a success
 	doubt     uint64 // the version named by the last of those; 0 when it is settled
+	deadline  time.Time
+}
+
+// late reports whether there is no time for another try.
+func (a *attempt) late(ctx context.Context) bool {
+	return ctx.Err() != nil || !time.Now().Before(a.deadline)
 }
 
 // pause waits a moment that grows with the number of conflicts, at random, so

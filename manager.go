@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,7 @@ type Manager struct {
 	persistent bool // cookies outlive the browser
 
 	collector *gc.Collector
-	queues    [64]chan struct{} // commits of one session queue here, by ID
+	queues    [64]turn // commits of one session queue here, by ID
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
 	closed    atomic.Bool
@@ -59,7 +60,7 @@ func New(cfg Config) (*Manager, error) {
 	m.key = cookieKey(m.cookie.Name())
 	m.persistent = m.cookie.Options().Persistent
 	for i := range m.queues {
-		m.queues[i] = make(chan struct{}, 1)
+		m.queues[i] = make(turn, 1)
 	}
 	if cfg.Disabled {
 		return m, nil
@@ -190,20 +191,25 @@ func (m *Manager) storeContext(x *exchange) (context.Context, context.CancelFunc
 	return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)
 }
 
+// A turn is a place at the head of a queue, until it is left.
+type turn chan struct{}
+
+func (t turn) leave() { <-t }
+
 // queue waits for the turn of a commit to the session of cred, so that the
 // commits of one process do not collide in the store for nothing.
-func (m *Manager) queue(ctx context.Context, cred *credentials) (func(), error) {
+func (m *Manager) queue(ctx context.Context, cred *credentials) (turn, error) {
 	queue := m.queues[cred[14]&63]
 	select {
 	case queue <- struct{}{}:
-		return func() { <-queue }, nil
+		return queue, nil
 	default:
 	}
 	timer := time.NewTimer(m.cfg.StoreTimeout)
 	defer timer.Stop()
 	select {
 	case queue <- struct{}{}:
-		return func() { <-queue }, nil
+		return queue, nil
 	case <-timer.C:
 		return nil, context.DeadlineExceeded
 	case <-ctx.Done():
@@ -220,25 +226,20 @@ func (m *Manager) load(s *Session, h http.Header) error {
 	n := 0
 	var err error
 	m.cookie.Values(h, func(value string) bool {
-		cred, ok := parseToken(value)
-		if !ok {
+		var ok bool
+		if s.next, ok = parseToken(value); !ok || slices.Contains(seen[:n], s.next) {
 			return true
 		}
-		for i := range n {
-			if seen[i] == cred {
-				return true
-			}
-		}
 		if n == 1 {
-			m.stats.add(statTossed, &cred)
-			m.reject(s, &cred, ReasonTossed)
+			m.stats.add(statTossed, &s.next)
+			m.hookRejected(&s.next, ReasonTossed)
 		}
-		seen[n] = cred
-		n++
 		if s.exists {
 			return false
 		}
-		err = m.loadOne(s, &cred)
+		seen[n] = s.next
+		n++
+		err = m.loadOne(s, &s.next)
 		return err == nil && n < most
 	})
 	return err
@@ -251,7 +252,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	cancel()
 	m.stats.add(statLoads, cred)
 	if errors.Is(err, backend.ErrNotFound) {
-		m.reject(s, cred, ReasonUnknown)
+		m.reject(cred, ReasonUnknown)
 		return nil
 	}
 	if err != nil {
@@ -260,7 +261,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	got, reason, err := m.verify(rec, cred)
 	switch {
 	case reason == ReasonAbsolute:
-		return m.expire(s, cred)
+		m.expire(s, cred)
 	case reason == ReasonSuperseded:
 		s.lost, s.late = ErrSuperseded, true
 	case reason == ReasonUnreadable:
@@ -269,7 +270,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 			slog.String("id", cred.id().String()), slog.Any("error", err))
 	}
 	if reason != "" {
-		m.reject(s, cred, reason)
+		m.reject(cred, reason)
 		return nil
 	}
 	m.stats.add(statHits, cred)
@@ -289,26 +290,31 @@ func (m *Manager) loadContext(x *exchange) (context.Context, context.CancelFunc)
 	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)
 }
 
-func (m *Manager) reject(s *Session, cred *credentials, reason Reason) {
+func (m *Manager) reject(cred *credentials, reason Reason) {
 	m.stats.add(statRejected, cred)
+	m.hookRejected(cred, reason)
+}
+
+func (m *Manager) hookRejected(cred *credentials, reason Reason) {
 	if f := m.cfg.Hooks.Rejected; f != nil {
 		f(cred.id().String(), reason)
 	}
 }
 
-// expire removes a session whose absolute timeout has passed.
-func (m *Manager) expire(s *Session, cred *credentials) error {
+// expire removes a session whose absolute timeout has passed. If that fails
+// the session is over all the same; the sweep will find the record.
+func (m *Manager) expire(s *Session, cred *credentials) {
 	ctx, cancel := m.storeContext(s.x)
 	defer cancel()
 	if err := m.store.Delete(ctx, cred.id()); err != nil {
-		return m.failed("delete", err)
+		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: expired, but not removed",
+			slog.String("id", cred.id().String()), slog.Any("error", m.failed("delete", err)))
+		return
 	}
 	m.stats.add(statDeletes, cred)
-	m.reject(s, cred, ReasonAbsolute)
 	if f := m.cfg.Hooks.Destroyed; f != nil {
 		f(cred.id().String(), ReasonAbsolute)
 	}
-	return nil
 }
 
 // A loaded is a record that has been verified and opened.
@@ -395,7 +401,7 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 			}
 			return err
 		case errors.Is(err, backend.ErrConflict) && time.Now().Before(deadline):
-		case uncertain == 0 && ctx.Err() == nil:
+		case uncertain == 0 && ctx.Err() == nil && time.Now().Before(deadline):
 			uncertain++
 		default:
 			return err
@@ -427,6 +433,9 @@ func (m *Manager) deleteVersion(ctx context.Context, d *doomed) error {
 	}
 	return m.store.Delete(ctx, id)
 }
+
+// Format prints the manager's configuration, without what may be secret.
+func (m *Manager) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session.Manager{%v}", m.cfg) }
 
 // parseID reads a public ID as Session.ID gives it.
 func parseID(id string) (uuid.UUID, error) {

@@ -48,8 +48,12 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// aside lets a request pass without a session.
+// aside lets a request pass without a session of this manager.
 func (m *Manager) aside(next http.Handler, w http.ResponseWriter, r *http.Request, why *Session) {
+	if _, other := Lookup(r.Context()); other {
+		next.ServeHTTP(w, r)
+		return
+	}
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, why)))
 }
 

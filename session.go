@@ -70,7 +70,7 @@ type Session struct {
 	mu sync.Mutex
 
 	cred    credentials
-	next    credentials // what Renew makes of cred
+	next    credentials // what cred will be: after Renew, or once it is verified
 	known   bool        // cred is set
 	exists  bool        // the store has the record, as far as known
 	version uint64
@@ -546,6 +546,9 @@ func (s *Session) ID() string {
 	}
 	if !s.released {
 		s.ensureID()
+	}
+	if !s.known {
+		return ""
 	}
 	return s.cred.id().String()
 }

@@ -53,6 +53,9 @@ func (v *Values) reset(base body, max int) {
 	}
 }
 
+// Format prints the number of values, whatever the verb; never a value.
+func (v Values) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session.Values(%d)", v.Len()) }
+
 // Get returns the value of key in the Go type it was Set with (see
 // [Session.Get]), nil if there is none or it cannot be decoded.
 func (v *Values) Get(key string) any {

@@ -186,11 +186,12 @@ func (c *core) finish() {
 	s := &c.x.session
 	s.mu.Lock()
 	err := s.commit()
+	id := s.cred.id().String()
 	s.unlock()
 	if err != nil && !errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) {
 		s.failed(err)
 		s.m.cfg.Logger.LogAttrs(c.x, slog.LevelError, "session: changes made after the header was sent are lost",
-			slog.String("id", s.cred.id().String()), slog.Any("error", err))
+			slog.String("id", id), slog.Any("error", err))
 	}
 }
 

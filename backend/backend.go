@@ -10,6 +10,8 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +75,15 @@ type Record struct {
 	// store does not keep it.
 	Shorten bool
 }
+
+// Format prints what identifies r and how large it is, whatever the verb:
+// Data may be readable.
+func (r Record) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "record(%v version %d, %d bytes)", r.ID, r.Version, len(r.Data))
+}
+
+// LogValue is what a log shows of r: what Format prints.
+func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 
 // A Store keeps records. It must be safe for concurrent use, by any number of
 // goroutines and, unless it lives in memory, of processes.

@@ -1,0 +1,136 @@
+package flash
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/chisession/session"
+)
+
+// MaxMessages is how many messages wait in a session at most; the oldest goes
+// when another is added. It keeps a client that never shows any from filling
+// its session. Requests that add at the same time may exceed it a little.
+const MaxMessages = 100
+
+// Flash is the flash of one session: what the package's functions work on,
+// for code that has the session and not the request. Its methods may be
+// called by any number of goroutines until the session is released.
+type Flash struct{ s *session.Session }
+
+// Of returns the flash of s.
+func Of(s *session.Session) Flash { return Flash{s} }
+
+// Add adds a message, formatted as by [fmt.Sprintf]; see [Success].
+func (f Flash) Add(level Level, format string, args ...any) {
+	waiting := keysOf(f.s.Keys())
+	for len(waiting) >= MaxMessages {
+		f.s.Delete(waiting[0])
+		waiting = waiting[1:]
+	}
+	f.s.Set(newKey(level), fmt.Sprintf(format, args...))
+}
+
+// Now adds a message for this request only; see [Now].
+func (f Flash) Now(level Level, format string, args ...any) {
+	l := f.local()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = append(l.now, Message{level, fmt.Sprintf(format, args...)})
+}
+
+// Take returns all messages and removes them; see [Take]. With an error, which
+// is that of [session.Session.Update], it returns those of [Flash.Now] alone.
+// That the session ended meanwhile is no error: its messages went with it.
+func (f Flash) Take() (Messages, error) {
+	stored := keysOf(f.s.Keys())
+	if len(stored) == 0 && f.s.Local(localKey{}) == nil {
+		return nil, nil
+	}
+	l := f.local()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now
+	l.now = nil
+	if l.isKept(f.s) {
+		return append(l.show(f.s, f.read(stored)), now...), nil
+	}
+	if len(l.unseen(stored)) == 0 {
+		return now, nil
+	}
+	taken, err := f.remove(l)
+	if err != nil {
+		return now, err
+	}
+	return append(l.show(f.s, taken), now...), nil
+}
+
+// remove takes the messages out of the store: in one step, so that no two
+// requests get the same one.
+func (f Flash) remove(l *local) ([]entry, error) {
+	var taken []entry
+	err := f.s.Update(func(v *session.Values) error {
+		taken = nil // Update may begin again
+		for _, key := range l.unseen(keysOf(v.Keys())) {
+			if text, ok := v.Get(key).(string); ok {
+				taken = append(taken, entry{key, text})
+				v.Delete(key)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, session.ErrDestroyed) || errors.Is(err, session.ErrSuperseded) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("flash: take: %w", err)
+	}
+	return taken, nil
+}
+
+// Peek returns what [Flash.Take] would, and removes nothing; see [Peek].
+func (f Flash) Peek() Messages {
+	stored := f.read(keysOf(f.s.Keys()))
+	l, ok := f.s.Local(localKey{}).(*local)
+	if !ok {
+		return messages(stored)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(messages(l.unshown(stored)), l.now...)
+}
+
+// Keep leaves what this request takes for one more; see [Keep].
+func (f Flash) Keep() {
+	l := f.local()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep(f.s)
+}
+
+// read returns the messages of keys as this request has them.
+func (f Flash) read(keys []string) []entry {
+	var entries []entry
+	for _, key := range keys {
+		if text, ok := f.s.Get(key).(string); ok {
+			entries = append(entries, entry{key, text})
+		}
+	}
+	return entries
+}
+
+// local returns what this request knows of its flash.
+func (f Flash) local() *local {
+	making.Lock()
+	defer making.Unlock()
+	l, ok := f.s.Local(localKey{}).(*local)
+	if !ok {
+		l = new(local)
+		f.s.SetLocal(localKey{}, l)
+	}
+	return l
+}
+
+// making guards the moment between "there is none" and "here is one" in local,
+// where goroutines of one request could each make one.
+var making sync.Mutex

@@ -11,6 +11,7 @@ import (
 )
 
 func TestCorrectStorePasses(t *testing.T) {
+	t.Parallel()
 	Run(t, func(*testing.T) backend.Store { return newToy("") })
 }
 
@@ -18,10 +19,12 @@ func TestCorrectStorePasses(t *testing.T) {
 type plain struct{ backend.Store }
 
 func TestPlainStorePasses(t *testing.T) {
+	t.Parallel()
 	Run(t, func(*testing.T) backend.Store { return plain{newToy("")} })
 }
 
 func TestSharedStorePasses(t *testing.T) {
+	t.Parallel()
 	RunShared(t, func(*testing.T) (a, b backend.Store) {
 		s := newToy("")
 		return s, s

@@ -18,15 +18,18 @@ func newStore(tb testing.TB, o Options) *Store {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store { return newStore(t, Options{}) })
 }
 
 // One shard only, so that all calls meet.
 func TestConformanceOneShard(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store { return newStore(t, Options{MaxSessions: 500}) })
 }
 
 func TestConformanceShared(t *testing.T) {
+	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		s := newStore(t, Options{})
 		return s, s

@@ -165,7 +165,7 @@ func (s *Store) remove(sh *shard, sl slot) {
 }
 
 // shrinkAbove is the size below which giving memory back is not worth it.
-const shrinkAbove = 64
+const shrinkAbove = 16
 
 // shrink gives back what a crowd that has left took: neither slices nor maps
 // do so by themselves.

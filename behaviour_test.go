@@ -3,7 +3,10 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -17,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
@@ -39,6 +43,10 @@ type app struct {
 	calls  *backendtest.Fault
 	log    *logBook
 	name   string // of the cookie
+
+	// around, if set before the first request, is mounted outside of the
+	// session's middleware.
+	around func(http.Handler) http.Handler
 
 	mu     sync.Mutex // guards what follows
 	tokens map[string]bool
@@ -110,16 +118,88 @@ func (a *app) handle(path string, h sessionHandler) {
 	a.router.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h(w, r, session.FromContext(r)) })
 }
 
+// basics registers what most cases need: /ignore does not use the session, /get
+// answers with the value of the key ?k, /set sets ?k to the string ?v, /renew
+// and /destroy do so, /id answers with the public ID.
+func (a *app) basics() {
+	a.handle("/ignore", func(w http.ResponseWriter, _ *http.Request, _ *session.Session) { io.WriteString(w, "ignored") })
+	a.handle("/get", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		fmt.Fprint(w, s.Get(r.FormValue("k")))
+	})
+	a.handle("/set", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		s.Set(r.FormValue("k"), r.FormValue("v"))
+		io.WriteString(w, "set")
+	})
+	a.handle("/renew", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		s.Renew()
+		io.WriteString(w, "renewed")
+	})
+	a.handle("/destroy", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		s.Destroy()
+		io.WriteString(w, "destroyed")
+	})
+	a.handle("/id", func(w http.ResponseWriter, _ *http.Request, s *session.Session) { io.WriteString(w, s.ID()) })
+}
+
 // url starts the server, if that was not done yet, and returns its address.
 func (a *app) url() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.server == nil {
-		a.server = httptest.NewUnstartedServer(a.router)
+		a.server = httptest.NewUnstartedServer(a.handler())
 		a.server.Config.ErrorLog = log.New(io.Discard, "", 0) // panics on purpose
 		a.server.Start()
 	}
 	return a.server.URL
+}
+
+func (a *app) handler() http.Handler {
+	if a.around != nil {
+		return a.around(a.router)
+	}
+	return a.router
+}
+
+// idOf returns the public ID in a token.
+func idOf(t testing.TB, token string) uuid.UUID {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(raw) != 48 {
+		t.Fatalf("%d characters that are no token", len(token))
+	}
+	return uuid.UUID(raw[:16])
+}
+
+// unknownToken returns a token as a manager makes it, that none has made.
+func unknownToken() string {
+	raw := make([]byte, 48)
+	rand.Read(raw)
+	id := uuid.Must(uuid.NewV7())
+	copy(raw, id[:])
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// record returns the record of a token, as the store has it.
+func (a *app) record(t testing.TB, token string) backend.Record {
+	t.Helper()
+	rec, err := a.store.Load(context.Background(), idOf(t, token))
+	if err != nil {
+		t.Fatalf("Load of the record: %v", err)
+	}
+	return rec
+}
+
+// plant puts a changed record in the place of the one that has its ID.
+func (a *app) plant(t testing.TB, rec backend.Record) {
+	t.Helper()
+	now, err := a.store.Load(context.Background(), rec.ID)
+	if err == nil {
+		rec.Version, rec.Shorten = now.Version, true
+		err = a.store.Update(context.Background(), rec)
+	}
+	if err != nil {
+		t.Fatalf("plant a record: %v", err)
+	}
 }
 
 // records returns how many records the app's store has.
@@ -169,7 +249,7 @@ func (a *app) browser(t testing.TB) *browser {
 // without a network: for synctest bubbles. The site is https://app.test.
 func (a *app) direct(t testing.TB) *browser {
 	t.Helper()
-	return a.newBrowser(t, "https://app.test", recorded{a.router})
+	return a.newBrowser(t, "https://app.test", recorded{a.handler()})
 }
 
 func (a *app) newBrowser(t testing.TB, base string, transport http.RoundTripper) *browser {
@@ -286,6 +366,14 @@ func (a answer) want(t testing.TB, status int, body string) {
 	t.Helper()
 	if a.status != status || a.body != body {
 		t.Errorf("answer is %d %q, want %d %q", a.status, a.body, status, body)
+	}
+}
+
+// wantRecords fails the test unless the store has n records.
+func (a *app) wantRecords(t testing.TB, n int) {
+	t.Helper()
+	if got := a.records(t); got != n {
+		t.Errorf("the store has %d records, want %d", got, n)
 	}
 }
 

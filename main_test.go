@@ -172,3 +172,9 @@ func forEachBackend(t *testing.T, run func(t *testing.T, open func(*testing.T) b
 	t.Helper()
 	forEachKind(t, func(t *testing.T, k kind) { run(t, k.open) })
 }
+
+// onEach runs the case called name once for each backend.
+func onEach(t *testing.T, name string, run func(t *testing.T, k kind)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { forEachKind(t, run) })
+}

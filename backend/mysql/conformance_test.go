@@ -25,3 +25,12 @@ func TestConformanceCallersPool(t *testing.T) {
 		return s
 	})
 }
+
+// TestConformanceShared is the same on two stores over one table, as two
+// processes have them.
+func TestConformanceShared(t *testing.T) {
+	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
+		db := database(t)
+		return openIn(t, db), openIn(t, db)
+	})
+}

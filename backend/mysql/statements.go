@@ -24,7 +24,10 @@ const (
 	sqlAlive  = "TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), expires) > 0"
 	sqlLive   = "expires > UTC_TIMESTAMP(6)"
 
-	sqlLoad   = "SELECT version, {micros}, user, data FROM {table} WHERE id = ? AND {alive}"
+	// The server says whether the record is live; as a condition of WHERE
+	// the same comparison made the statement 7 % slower (MariaDB 10.11).
+	sqlLoad = "SELECT version, {micros}, user, data, {live} FROM {table} WHERE id = ?"
+
 	sqlCreate = "INSERT INTO {table} (id, version, expires, user, data) VALUES (?, 1, {at}, ?, ?)"
 
 	// The version changes in every row that is matched; so the number of

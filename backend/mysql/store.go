@@ -17,11 +17,15 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 	rec := backend.Record{ID: id}
 	var expires int64
 	var user sql.NullString
+	var live bool
 	err := s.call(ctx, "load", again, func() error {
-		return s.stmts.load.QueryRowContext(ctx, id[:]).Scan(&rec.Version, &expires, &user, &rec.Data)
+		return s.stmts.load.QueryRowContext(ctx, id[:]).Scan(&rec.Version, &expires, &user, &rec.Data, &live)
 	})
 	if err != nil {
 		return backend.Record{}, err
+	}
+	if !live {
+		return backend.Record{}, backend.ErrNotFound
 	}
 	rec.Expires, rec.User = instant(expires), user.String
 	return rec, nil

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/chisession/session"
+	"github.com/chisession/session/internal/testserver"
+)
+
+// TestCount counts on every backend, and with all but memory goes on counting
+// after a restart.
+func TestCount(t *testing.T) {
+	t.Run("memory", func(t *testing.T) {
+		visit(t, session.Config{}, nil, 1, 2, 3)
+	})
+	t.Run("file", func(t *testing.T) {
+		restart(t, session.Config{Provider: "file", SavePath: t.TempDir()})
+	})
+	t.Run("redis", func(t *testing.T) {
+		server, err := testserver.StartRedis(testserver.RedisOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Stop() })
+		restart(t, session.Config{Provider: "redis", SavePath: server.URL()})
+	})
+	t.Run("mysql", func(t *testing.T) {
+		server, err := testserver.StartMariaDB(testserver.MariaDBOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Stop() })
+		name, err := server.CreateDatabase()
+		if err != nil {
+			t.Fatal(err)
+		}
+		restart(t, session.Config{Provider: "mysql", SavePath: server.DSN(name)})
+	})
+}
+
+func restart(t *testing.T, cfg session.Config) {
+	t.Helper()
+	cookies := visit(t, cfg, nil, 1, 2, 3)
+	visit(t, cfg, cookies, 4, 5)
+}
+
+// visit starts the program's handler, visits it once for each number that it
+// shall show, and returns the browser's cookies.
+func visit(t *testing.T, cfg session.Config, cookies []*http.Cookie, want ...int) []*http.Cookie {
+	t.Helper()
+	manager, err := session.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	handler := routes(manager.Middleware)
+	for _, n := range want {
+		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		handler.ServeHTTP(w, r)
+		if got, want := w.Body.String(), fmt.Sprintf("visit number %d\n", n); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if set := w.Result().Cookies(); len(set) > 0 {
+			cookies = set
+		}
+	}
+	return cookies
+}

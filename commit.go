@@ -94,9 +94,12 @@ func (s *Session) Update(fn func(*Values) error) error {
 	if s.outage {
 		return ErrUnavailable
 	}
+	if s.m.closed.Load() {
+		return s.m.failed("update", ErrClosed)
+	}
 	ctx, cancel := s.m.storeContext(s.x)
 	defer cancel()
-	if err := s.remove(ctx); err != nil {
+	if err := firstError(s.remove(ctx), s.lost); err != nil {
 		return err
 	}
 	if s.exists {
@@ -164,10 +167,8 @@ func (s *Session) createWith(ctx context.Context, fn func(*Values) error) error 
 	if s.exists { // stored by another goroutine of this request, while fn ran
 		return s.update(ctx, fn)
 	}
-	since := s.vals.since(vals)
 	before, size := s.vals.changes, s.vals.size
-	s.vals.changes, s.vals.size = vals.changes, vals.size
-	s.vals.replay(since)
+	s.vals.take(vals)
 	if !s.dirty() {
 		return nil
 	}
@@ -183,6 +184,9 @@ func (s *Session) createWith(ctx context.Context, fn func(*Values) error) error 
 func (s *Session) commit() error {
 	if s.doomed == nil && s.err == nil && s.lost == nil && !s.dirty() && !s.touchDue() {
 		return nil // most requests
+	}
+	if s.m.closed.Load() {
+		return s.m.failed("store", ErrClosed)
 	}
 	ctx, cancel := s.m.storeContext(s.x)
 	defer cancel()
@@ -496,7 +500,8 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 		}
 		if s.version == version {
 			if fn != nil && len(vals.changes) == 0 && s.changed == 0 {
-				return nil // fn changed nothing
+				s.vals.take(vals)
+				return nil // nothing to store, or not any more
 			}
 			done, err := s.swap(ctx, vals, &tries)
 			if done || err != nil {
@@ -526,11 +531,17 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 		return true, err
 	}
 	if rec.Expires.UnixMilli() <= time.Now().UnixMilli() && !s.noTouch {
-		return true, s.ended(ctx) // the absolute timeout has passed meanwhile
+		// The absolute timeout has passed meanwhile, unless another request
+		// has prolonged the session: then this is a conflict.
+		err = s.m.deleteVersion(ctx, &doomed{s.cred, s.version})
+		if err == nil {
+			err = backend.ErrNotFound
+		}
+	} else {
+		err = s.m.store.Update(ctx, rec)
 	}
-	err = s.m.store.Update(ctx, rec)
 	if err != nil {
-		return s.again(ctx, err, tries, rec.Version)
+		return s.again(ctx, err, tries, rec.Version, vals)
 	}
 	login := s.changed&changedUser != 0
 	rec.Version++
@@ -620,7 +631,7 @@ func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) 
 // again decides what to do about an update of version that failed: done means
 // that it is stored after all, or never will be; without, s is on the newest
 // record and the update can be tried again.
-func (s *Session) again(ctx context.Context, err error, tries *attempt, version uint64) (done bool, _ error) {
+func (s *Session) again(ctx context.Context, err error, tries *attempt, version uint64, vals *Values) (done bool, _ error) {
 	switch {
 	case errors.Is(err, backend.ErrConflict):
 		s.m.stats.add(statConflicts, &s.cred)
@@ -644,7 +655,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 		return true, s.m.failed("update", err)
 	case newest.head.commit == tries.commit: // an earlier try was done, its reply lost
 		login := s.changed&changedUser != 0
-		s.updated(newest.rec, newest.head, newest.values, &s.vals)
+		s.updated(newest.rec, newest.head, newest.values, vals)
 		if login {
 			err = s.trim(ctx, newest.rec.User)
 			return true, err
@@ -706,15 +717,6 @@ func (a *attempt) pause(ctx context.Context) error {
 	}
 }
 
-// ended removes a session whose absolute timeout passed during the request.
-func (s *Session) ended(ctx context.Context) error {
-	if err := s.m.store.Delete(ctx, s.cred.id()); err != nil {
-		return s.m.failed("delete", err)
-	}
-	s.lose(ErrDestroyed)
-	return s.dropped()
-}
-
 // remove deletes what Destroy was called on. A request that holds an old
 // token cannot: the record goes only if its secret is still the one that this
 // request came with, in one atomic step.
@@ -731,8 +733,14 @@ func (s *Session) remove(ctx context.Context) error {
 			s.later(func() { f(id, ReasonDestroyed) })
 		}
 		s.cookie = cookieRemove
-	case errors.Is(err, backend.ErrNotFound), errors.Is(err, ErrSuperseded):
-		// Somebody else ended or renewed it: the cookie is theirs to change.
+	case errors.Is(err, backend.ErrNotFound):
+		// Somebody else ended it: the cookie is theirs to change.
+	case errors.Is(err, ErrSuperseded):
+		// Somebody else renewed it. What was Set after Destroy would need a
+		// cookie that replaces theirs.
+		if s.changed&changedSecret == 0 {
+			s.cred, s.known, s.lost = s.doomed.cred, true, ErrSuperseded
+		}
 	default:
 		s.cookie = cookieRemove // the browser shall forget it all the same
 		return s.m.failed("destroy", err)

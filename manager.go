@@ -261,7 +261,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	got, reason, err := m.verify(rec, cred)
 	switch {
 	case reason == ReasonAbsolute:
-		m.expire(s, cred)
+		m.expire(s, cred, rec.Version)
 	case reason == ReasonSuperseded:
 		s.lost, s.late = ErrSuperseded, true
 	case reason == ReasonUnreadable:
@@ -302,18 +302,24 @@ func (m *Manager) hookRejected(cred *credentials, reason Reason) {
 }
 
 // expire removes a session whose absolute timeout has passed. If that fails
-// the session is over all the same; the sweep will find the record.
-func (m *Manager) expire(s *Session, cred *credentials) {
+// the session is over all the same; the sweep will find the record. If another
+// request has renewed or prolonged it at this very moment, this one came late.
+func (m *Manager) expire(s *Session, cred *credentials, version uint64) {
 	ctx, cancel := m.storeContext(s.x)
 	defer cancel()
-	if err := m.store.Delete(ctx, cred.id()); err != nil {
+	err := m.deleteVersion(ctx, &doomed{*cred, version})
+	switch {
+	case err == nil:
+		m.stats.add(statDeletes, cred)
+		if f := m.cfg.Hooks.Destroyed; f != nil {
+			f(cred.id().String(), ReasonAbsolute)
+		}
+	case errors.Is(err, backend.ErrNotFound):
+	case errors.Is(err, backend.ErrConflict):
+		s.lost, s.late = ErrSuperseded, true
+	default:
 		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: expired, but not removed",
 			slog.String("id", cred.id().String()), slog.Any("error", m.failed("delete", err)))
-		return
-	}
-	m.stats.add(statDeletes, cred)
-	if f := m.cfg.Hooks.Destroyed; f != nil {
-		f(cred.id().String(), ReasonAbsolute)
 	}
 }
 

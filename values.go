@@ -247,6 +247,14 @@ func (v *Values) since(clone *Values) []change {
 	return done
 }
 
+// take makes v what clone has become, and then does what was done to v since
+// the clone was made.
+func (v *Values) take(clone *Values) {
+	since := v.since(clone)
+	v.changes, v.size = clone.changes, clone.size
+	v.replay(since)
+}
+
 // replay does changes once more.
 func (v *Values) replay(changes []change) {
 	for _, c := range changes {

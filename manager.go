@@ -343,12 +343,12 @@ func (m *Manager) verify(rec backend.Record, cred *credentials) (loaded, Reason,
 		}
 		return loaded{}, ReasonSecret, nil
 	}
-	if _, absolute := m.timeouts(h.idle, h.absolute); !createdAt(rec.ID).Add(absolute).After(now) {
-		return loaded{}, ReasonAbsolute, nil
-	}
 	values, err := openRecord(cred, rec.User, rec.Data, &h, m.seal, m.trusted)
 	if err != nil {
 		return loaded{}, ReasonUnreadable, err
+	}
+	if _, absolute := m.timeouts(h.idle, h.absolute); !createdAt(rec.ID).Add(absolute).After(now) {
+		return loaded{}, ReasonAbsolute, nil
 	}
 	return loaded{rec, h, values}, "", nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,6 +108,46 @@ func BenchmarkHeap(b *testing.B) {
 				runtime.KeepAlive(s)
 			}
 		})
+	}
+}
+
+// BenchmarkLoadDuringSweep reports the p99 of reads from a million sessions,
+// in quiet and while the expired half is swept, and how long that took.
+func BenchmarkLoadDuringSweep(b *testing.B) {
+	const n = 1_000_000
+	ctx := context.Background()
+	for b.Loop() {
+		s, ids := filled(b, n)
+		for i := 0; i < n; i += 2 {
+			rec := backend.Record{ID: ids[i], Version: 1, Expires: time.Now(), Shorten: true}
+			if err := s.Update(ctx, rec); err != nil {
+				b.Fatal(err)
+			}
+		}
+		p99 := func(going func() bool) float64 {
+			var took []time.Duration
+			for i := 1; going(); i = (i + 7920) % n {
+				began := time.Now()
+				s.Load(ctx, ids[i])
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			return float64(took[len(took)*99/100])
+		}
+		quiet := time.Now().Add(time.Second)
+		b.ReportMetric(p99(func() bool { return time.Now().Before(quiet) }), "quiet-p99-ns")
+		var swept atomic.Bool
+		began := time.Now()
+		go func() {
+			for {
+				if removed, _ := s.Sweep(ctx, 1000); removed < 1000 {
+					swept.Store(true)
+					return
+				}
+			}
+		}()
+		b.ReportMetric(p99(func() bool { return !swept.Load() }), "sweep-p99-ns")
+		b.ReportMetric(float64(time.Since(began).Milliseconds()), "sweep-ms")
 	}
 }
 

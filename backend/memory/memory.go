@@ -42,16 +42,19 @@ type Options struct {
 	MaxSessions int
 
 	// MaxBytes is the memory that the sessions may take: of each, its Data
-	// and User and 160 bytes for the record and its place in the indexes,
-	// which is about what the heap shows. Default 1 GiB; math.MaxInt64 is
-	// as good as no bound. A record that is larger by itself is refused
-	// with [backend.ErrTooLarge].
+	// and 160 bytes for the record and its place in the index, and if it
+	// has a User that name and 100 bytes more. That is about what the heap
+	// shows. Default 1 GiB; math.MaxInt64 is as good as no bound. A record
+	// that is larger by itself is refused with [backend.ErrTooLarge].
 	MaxBytes int64
 }
 
-// overhead is what a record takes besides Data and User: its entry, its slot
-// in the map, and the air in both.
-const overhead = 160
+// What a record takes besides Data and User, as measured at a million: its
+// entry, its slot in the map, and the air in both; its place in the user index.
+const (
+	overhead     = 160
+	userOverhead = 100
+)
 
 // A Store keeps records in memory. It is safe for concurrent use and has all
 // the optional interfaces of package backend. Its calls do not wait for

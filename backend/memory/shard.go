@@ -30,7 +30,13 @@ func (e *entry) expired(now int64) bool { return e.expires <= now }
 
 // cost is what e takes of Options.MaxBytes. A slice keeps all that it was made
 // with in memory, so its capacity counts.
-func (e *entry) cost() int64 { return int64(cap(e.data)+len(e.user)) + overhead }
+func (e *entry) cost() int64 {
+	cost := int64(cap(e.data)) + overhead
+	if e.user != "" {
+		cost += int64(len(e.user)) + userOverhead
+	}
+	return cost
+}
 
 func (e *entry) kind() kind {
 	if e.user == "" {

@@ -36,11 +36,12 @@ func (d dir) close() error                         { return nil }
 func (d dir) tryLock() (bool, error)               { return false, errSystem }
 func (d dir) unlock() error                        { return errSystem }
 func (d dir) open(string, int) (handle, error)     { return -1, errSystem }
+func (d dir) strictUmask(string) (bool, error)     { return false, errSystem }
 func (d dir) remove(string) error                  { return errSystem }
 func (d dir) removeOurs(string) error              { return errSystem }
 func (d dir) removeDir(string) error               { return errSystem }
 func (d dir) rename(string, string) error          { return errSystem }
-func (d dir) makeDir(string) error                 { return errSystem }
+func (d dir) makeDir(string, bool) error           { return errSystem }
 func (d dir) makeMarker(string, bool) error        { return errSystem }
 func (d dir) sync() error                          { return errSystem }
 func (d dir) names() (*os.File, error)             { return nil, errSystem }

@@ -170,6 +170,17 @@ func (d dir) open(name string, flags int) (handle, error) {
 	return openat(d.fd, name, flags|always)
 }
 
+// strictUmask reports whether the umask takes away rights of the owner, so
+// that a new file or directory needs a chmod.
+func (d dir) strictUmask(name string) (bool, error) {
+	if err := unix.Mkdirat(d.fd, name, 0o700); err != nil {
+		return false, err
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	return st.Mode&0o777 != 0o700, cmp.Or(err, d.removeDir(name))
+}
+
 // remove removes a file that is no directory.
 func (d dir) remove(name string) error {
 	return retry(func() error { return unix.Unlinkat(d.fd, name, 0) })
@@ -192,11 +203,12 @@ func (d dir) user(name string) (dir, error) {
 	return dir{fd: int(h)}, err
 }
 
-func (d dir) makeDir(name string) error {
-	if err := unix.Mkdirat(d.fd, name, 0o700); err != nil {
-		return err
+func (d dir) makeDir(name string, chmod bool) error {
+	err := unix.Mkdirat(d.fd, name, 0o700)
+	if err == nil && chmod {
+		err = unix.Fchmodat(d.fd, name, 0o700, 0)
 	}
-	return unix.Fchmodat(d.fd, name, 0o700, 0) // the umask may have taken too much
+	return err
 }
 
 // makeMarker makes an empty file, if it is not there.
@@ -271,7 +283,6 @@ func (h handle) stat() (fileInfo, error) {
 	}
 	return fileInfo{
 		regular:  st.Mode&unix.S_IFMT == unix.S_IFREG,
-		private:  st.Mode&0o777 == 0o600,
 		size:     st.Size,
 		modified: time.Unix(st.Mtim.Unix()),
 	}, nil

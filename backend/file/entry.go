@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,25 +31,56 @@ func parseName(name string) (uuid.UUID, bool) {
 	return id, err == nil && id.String() == name
 }
 
-// scratch is a buffer for one read or write, big enough for most files.
-type scratch struct{ buf []byte }
+// A scratch has the buffers for one read and one write. Files of usual size
+// are read whole into first.
+type scratch struct {
+	first [4 * pageSize]byte
+	large []byte // one slot of a larger file, for those who do not keep it
+	out   []byte
+}
 
-const scratchSize = 4 * pageSize
+// keepLarge is the size up to which buffers for larger files are kept.
+const keepLarge = 256 << 10
 
-var scratches = sync.Pool{New: func() any { return &scratch{buf: make([]byte, scratchSize)} }}
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 func getScratch() *scratch { return scratches.Get().(*scratch) }
 
-// put gives the buffer back. It holds nothing that is not also in the page
-// cache; a record's bytes never leave it but as a copy.
-func (sc *scratch) put() { scratches.Put(sc) }
+// put gives the buffers back. A record's bytes leave them only as a copy.
+func (sc *scratch) put() {
+	if cap(sc.large) > keepLarge {
+		sc.large = nil
+	}
+	if cap(sc.out) > keepLarge {
+		sc.out = nil
+	}
+	scratches.Put(sc)
+}
+
+// frame returns the bytes of a slot, until the next frame or file.
+func (sc *scratch) frame(headSum uint32, rec backend.Record, version uint64, ms int64) []byte {
+	sc.out = slices.Grow(sc.out[:0], frameSize(rec.User, rec.Data))
+	sc.out = appendFrame(sc.out, headSum, version, ms, rec.User, rec.Data)
+	return sc.out
+}
+
+// file returns the content of a new file, the head and the first slot, until
+// the next frame or file.
+func (sc *scratch) file(rec backend.Record, version uint64, ms int64) []byte {
+	size := frameSize(rec.User, rec.Data)
+	sc.out = slices.Grow(sc.out[:0], headSize+size)
+	sc.out = appendHead(sc.out, rec.ID, ms, capacityFor(size))
+	headSum := binary.LittleEndian.Uint32(sc.out[sumAt:])
+	sc.out = appendFrame(sc.out, headSum, version, ms, rec.User, rec.Data)
+	return sc.out
+}
 
 // An entry is a record as its file has it.
 type entry struct {
 	frame
-	head  head
-	slot  int
-	owned bool // data is not in a scratch buffer
+	head head
+	slot int
+	kept bool // data is in memory of its own, not in a scratch
 }
 
 func (e entry) expired() bool { return e.expires <= time.Now().UnixMilli() }
@@ -61,7 +93,7 @@ func (e entry) record(id uuid.UUID) backend.Record {
 		User:    string(e.user),
 		Data:    e.data,
 	}
-	if !e.owned {
+	if !e.kept {
 		rec.Data = bytes.Clone(e.data)
 	}
 	return rec
@@ -82,9 +114,9 @@ func (s *Store) peek(ctx context.Context, sh *shard, id uuid.UUID, sc *scratch) 
 		return entry{}, err
 	}
 	for range 3 {
-		e, torn, err := h.read(id, sc)
+		e, torn, err := h.read(id, sc, true)
 		if err == nil && torn {
-			e, _, err = h.read(id, sc)
+			e, _, err = h.read(id, sc, true)
 		}
 		if err != errUnreadable || !torn {
 			return e, cmp.Or(s.contain(err), h.close())
@@ -103,13 +135,14 @@ func (s *Store) peek(ctx context.Context, sh *shard, id uuid.UUID, sc *scratch) 
 	if err != nil {
 		return entry{}, err
 	}
-	e, err := s.readLocked(h, id, sc)
-	return e, cmp.Or(err, h.close())
+	e, _, err := h.read(id, sc, true)
+	return e, cmp.Or(s.contain(err), h.close())
 }
 
-// readLocked reads the record of id while nobody writes.
+// readLocked reads the record of id while nobody writes. Its data is good
+// until sc is put back.
 func (s *Store) readLocked(h handle, id uuid.UUID, sc *scratch) (entry, error) {
-	e, _, err := h.read(id, sc)
+	e, _, err := h.read(id, sc, false)
 	return e, s.contain(err)
 }
 
@@ -123,19 +156,20 @@ func (s *Store) contain(err error) error {
 }
 
 // read reads the newest valid slot. torn says that the file has something
-// half-written besides, or nothing else.
-func (h handle) read(id uuid.UUID, sc *scratch) (e entry, torn bool, err error) {
-	n, err := h.readAt(sc.buf, 0)
+// half-written besides, or nothing else. With keep, the data of a large
+// record is read into memory of its own.
+func (h handle) read(id uuid.UUID, sc *scratch, keep bool) (e entry, torn bool, err error) {
+	n, err := h.readAt(sc.first[:], 0)
 	if err != nil {
 		return entry{}, false, err
 	}
-	b := sc.buf[:n]
+	b := sc.first[:n]
 	hd, ok := parseHead(b, id)
 	if !ok {
 		return entry{}, false, errUnreadable
 	}
-	if n == len(sc.buf) && hd.size() > n {
-		return h.readLarge(hd, b)
+	if n == len(sc.first) && hd.size() > n {
+		return h.readLarge(hd, sc, keep)
 	}
 	found := false
 	for i := range 2 {
@@ -170,11 +204,11 @@ func slotIn(b []byte, hd head, i int) []byte {
 
 // readLarge reads a file that is larger than the scratch buffer: from the
 // beginnings of both slots it knows the newer one, and reads only that.
-func (h handle) readLarge(hd head, b []byte) (e entry, torn bool, err error) {
+func (h handle) readLarge(hd head, sc *scratch, keep bool) (e entry, torn bool, err error) {
 	var length [2]int
 	var version [2]uint64
 	for i := range 2 {
-		start := slotIn(b, hd, i)
+		start := slotIn(sc.first[:], hd, i)
 		if len(start) < frameHead {
 			start = make([]byte, frameHead)
 			n, err := h.readAt(start, hd.slotAt(i))
@@ -195,25 +229,32 @@ func (h handle) readLarge(hd head, b []byte) (e entry, torn bool, err error) {
 		if length[i] == 0 {
 			continue
 		}
-		f, state, err := h.readSlot(hd, i, length[i])
+		if length[i] > frameHead+backend.MaxUser+maxData {
+			torn = true
+			continue
+		}
+		var b []byte
+		if keep {
+			b = make([]byte, length[i])
+		} else {
+			sc.large = slices.Grow(sc.large[:0], length[i])[:length[i]]
+			b = sc.large
+		}
+		f, state, err := h.readSlot(hd, i, b)
 		if err != nil {
 			return entry{}, false, err
 		}
 		if state == slotValid {
-			return entry{frame: f, head: hd, slot: i, owned: true}.settle(true, torn)
+			return entry{frame: f, head: hd, slot: i, kept: keep}.settle(true, torn)
 		}
 		torn = true
 	}
 	return entry{}.settle(false, torn)
 }
 
-// readSlot reads a frame of length bytes into memory of its own.
-func (h handle) readSlot(hd head, i, length int) (frame, slotState, error) {
-	if length > frameHead+backend.MaxUser+maxData {
-		return frame{}, slotTorn, nil
-	}
-	b := make([]byte, length)
-	for n := 0; n < length; {
+// readSlot reads the frame that fills b.
+func (h handle) readSlot(hd head, i int, b []byte) (frame, slotState, error) {
+	for n := 0; n < len(b); {
 		m, err := h.readAt(b[n:], hd.slotAt(i)+int64(n))
 		if err != nil {
 			return frame{}, slotTorn, err
@@ -225,14 +266,4 @@ func (h handle) readSlot(hd head, i, length int) (frame, slotState, error) {
 	}
 	f, state := parseFrame(b, hd)
 	return f, state, nil
-}
-
-// appendFile appends the content of a new file: the head and the first slot.
-func appendFile(b []byte, rec backend.Record, version uint64, ms int64) []byte {
-	size := frameSize(rec.User, rec.Data)
-	if cap(b) < headSize+size {
-		b = make([]byte, 0, headSize+size)
-	}
-	b = appendHead(b, rec.ID, ms, capacityFor(size))
-	return appendFrame(b, binary.LittleEndian.Uint32(b[sumAt:]), version, ms, rec.User, rec.Data)
 }

@@ -184,17 +184,11 @@ func (s *Store) closeShards() error {
 // cannot be written to or locked, and whether the umask is in the way.
 func (s *Store) probe() error {
 	sh := &s.shards[0]
-	name := tempName(uuid.New())
-	h, err := sh.dir.open(name, exclusive)
+	strict, err := sh.dir.strictUmask(tempName(uuid.New()))
 	if err != nil {
-		return fmt.Errorf("make a file in %s: %w", sh.path, err)
+		return fmt.Errorf("make something in %s: %w", sh.path, err)
 	}
-	defer h.close()
-	info, err := h.stat()
-	if err := errors.Join(err, sh.dir.remove(name)); err != nil {
-		return fmt.Errorf("try a file in %s: %w", sh.path, err)
-	}
-	s.chmod = !info.private
+	s.chmod = strict
 	// That another process has the lock just now is as good.
 	ok, err := sh.dir.tryLock()
 	if err != nil {
@@ -209,7 +203,6 @@ func (s *Store) probe() error {
 // fileInfo is what fstat says, as far as it matters.
 type fileInfo struct {
 	regular  bool
-	private  bool // 0600
 	size     int64
 	modified time.Time
 }

@@ -114,16 +114,27 @@ func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 // DeleteVersion removes the file of id if its version is version.
 func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
 	return s.call(ctx, "delete", id, false, func(sh *shard) error {
-		return s.locked(ctx, sh, id, func(_ handle, e entry) error {
-			if e.version != version {
-				return backend.ErrConflict
-			}
-			if err := sh.dir.remove(recordName(id)); err != nil {
-				return err
-			}
-			s.dropMarker(string(e.user), id)
-			return nil
-		})
+		if err := s.lock(ctx, sh); err != nil {
+			return err
+		}
+		defer s.unlock(sh)
+		sc := getScratch()
+		defer sc.put()
+		h, e, err := s.openLive(sh, id, forReading, sc)
+		if err != nil {
+			return err
+		}
+		if err := h.close(); err != nil {
+			return err
+		}
+		if e.version != version {
+			return backend.ErrConflict
+		}
+		if err := sh.dir.remove(recordName(id)); err != nil {
+			return err
+		}
+		s.dropMarker(string(e.user), id)
+		return nil
 	})
 }
 
@@ -167,28 +178,38 @@ func (s *Store) try(ctx context.Context, sh *shard, fn func(*shard) error) error
 	return fn(sh)
 }
 
-// locked opens the file of id under the shard's lock and calls fn with its
-// live record.
+// locked opens the file of id for writing, under the shard's lock, and calls
+// fn with its live record.
 func (s *Store) locked(ctx context.Context, sh *shard, id uuid.UUID, fn func(handle, entry) error) error {
 	if err := s.lock(ctx, sh); err != nil {
 		return err
 	}
 	defer s.unlock(sh)
-	h, err := s.open(sh, id, forWriting)
-	if err != nil {
-		return err
-	}
-	defer h.close()
 	sc := getScratch()
 	defer sc.put()
-	e, err := s.readLocked(h, id, sc)
+	h, e, err := s.openLive(sh, id, forWriting, sc)
 	if err != nil {
 		return err
 	}
-	if e.expired() {
-		return backend.ErrNotFound
+	err = fn(h, e)
+	return cmp.Or(err, h.close())
+}
+
+// openLive opens the file of id and reads its record, which must be live.
+// The caller has the lock, and closes the handle if there is no error.
+func (s *Store) openLive(sh *shard, id uuid.UUID, flags int, sc *scratch) (handle, entry, error) {
+	h, err := s.open(sh, id, flags)
+	if err != nil {
+		return h, entry{}, err
 	}
-	return fn(h, e)
+	e, err := s.readLocked(h, id, sc)
+	if err == nil && e.expired() {
+		err = backend.ErrNotFound
+	}
+	if err != nil {
+		_ = h.close() // nothing was written
+	}
+	return h, e, err
 }
 
 // open opens the file of id. What is no file is no record.
@@ -224,7 +245,7 @@ func (s *Store) create(sh *shard, rec backend.Record) error {
 	sc := getScratch()
 	defer sc.put()
 	ms := millis(rec.Expires)
-	if err := s.fill(h, appendFile(sc.buf[:0], rec, 1, ms)); err != nil {
+	if err := s.fill(h, sc.file(rec, 1, ms)); err != nil {
 		// Nobody has read it: without a whole slot it is no record.
 		return errors.Join(err, sh.dir.remove(name))
 	}
@@ -284,7 +305,7 @@ func (s *Store) store(sh *shard, h handle, e entry, rec backend.Record, ms int64
 	}
 	sc := getScratch()
 	defer sc.put()
-	frame := appendFrame(sc.buf[:0], e.head.sum, e.version+1, ms, rec.User, rec.Data)
+	frame := sc.frame(e.head.sum, rec, e.version+1, ms)
 	if err := h.writeAt(frame, e.head.slotAt(1-e.slot)); err != nil {
 		return err // the slot is torn, and the other one holds the record
 	}
@@ -315,7 +336,9 @@ func (s *Store) replace(sh *shard, rec backend.Record, version uint64, ms int64)
 	if err != nil {
 		return err
 	}
-	err = s.fill(h, appendFile(nil, rec, version, ms))
+	sc := getScratch()
+	defer sc.put()
+	err = s.fill(h, sc.file(rec, version, ms))
 	if err == nil {
 		err = sh.dir.rename(temp, recordName(rec.ID))
 	}

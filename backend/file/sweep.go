@@ -221,22 +221,26 @@ func (s *Store) removeExpired(sh *shard, id uuid.UUID) (bool, error) {
 		}
 		return false, fmt.Errorf("open %s/%s: %w", sh.name, name, err)
 	}
-	defer h.close()
 	info, err := h.stat()
 	if err != nil || !info.regular {
-		return false, err
+		return false, cmp.Or(err, h.close())
 	}
 	sc := getScratch()
 	defer sc.put()
-	e, _, err := h.read(id, sc)
+	e, _, err := h.read(id, sc, false)
+	live := err == nil && !e.expired()
+	if live {
+		// The slot is newer than the head: next time the head will do.
+		err = writeExpires(h, e.expires)
+	}
+	err = cmp.Or(err, h.close())
 	switch {
 	case err == errUnreadable:
 		return false, s.removeLeftOver(sh, name, info, sc)
 	case err != nil:
-		return false, fmt.Errorf("read %s/%s: %w", sh.name, name, err)
-	case !e.expired():
-		// The slot is newer than the head: next time the head will do.
-		return false, writeExpires(h, e.expires)
+		return false, fmt.Errorf("look at %s/%s: %w", sh.name, name, err)
+	case live:
+		return false, nil
 	}
 	if err := sh.dir.remove(name); err != nil {
 		return false, fmt.Errorf("remove %s/%s: %w", sh.name, name, err)
@@ -248,7 +252,7 @@ func (s *Store) removeExpired(sh *shard, id uuid.UUID) (bool, error) {
 // removeLeftOver removes an unreadable file if it is ours and old. sc still
 // holds its beginning.
 func (s *Store) removeLeftOver(sh *shard, name string, info fileInfo, sc *scratch) error {
-	ours := info.size == 0 || info.size >= int64(len(magic)) && string(sc.buf[:len(magic)]) == magic
+	ours := info.size == 0 || info.size >= int64(len(magic)) && string(sc.first[:len(magic)]) == magic
 	if !ours || time.Since(info.modified) < leftOver {
 		return nil
 	}

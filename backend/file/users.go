@@ -103,7 +103,7 @@ func (s *Store) addMarker(user string, id uuid.UUID) error {
 	for range 100 {
 		d, err := sh.dir.user(name)
 		if missing(err) {
-			err = sh.dir.makeDir(name)
+			err = sh.dir.makeDir(name, s.chmod)
 			if missing(err) {
 				return errMoved // the shard's directory is gone
 			}

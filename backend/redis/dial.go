@@ -37,16 +37,31 @@ func newDialer(t target) *dialer {
 // retire has every connection made until now closed instead of used again.
 func (d *dialer) retire() { d.generation.Add(1) }
 
-// dial connects, authenticates and selects the database, within dialTimeout.
+// due tells dial the deadline of a call, without a timer for the many calls
+// that find a connection in the pool.
+type due struct {
+	context.Context
+	deadline time.Time
+}
+
+// dial connects, authenticates and selects the database, within dialTimeout
+// and the call's own time.
 func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 	generation := d.generation.Load()
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	deadline := time.Now().Add(dialTimeout)
+	if call, ok := ctx.(due); ok {
+		ctx = call.Context
+		if call.deadline.Before(deadline) {
+			deadline = call.deadline
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	raw, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, d.target.network, d.target.addr)
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.greet(ctx, raw)
+	c, err := d.greet(ctx, raw, deadline)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to %s: %w", d.target, err), raw.Close())
 	}
@@ -55,7 +70,7 @@ func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 }
 
 // greet makes a Redis connection of a network connection.
-func (d *dialer) greet(ctx context.Context, raw net.Conn) (*conn, error) {
+func (d *dialer) greet(ctx context.Context, raw net.Conn, deadline time.Time) (*conn, error) {
 	probe, err := newProbe(raw)
 	if err != nil {
 		return nil, err
@@ -70,16 +85,12 @@ func (d *dialer) greet(ctx context.Context, raw net.Conn) (*conn, error) {
 	}
 	timed := &timedConn{Conn: raw}
 	c := &conn{Conn: redis.NewConn(timed, 0, 0), net: timed, probe: probe}
-	left := callTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline)
-	}
 	for _, command := range d.target.greeting() {
 		if err := c.Send(command[0].(string), command[1:]...); err != nil {
 			return nil, err
 		}
 	}
-	replies, err := redis.Values(c.DoWithTimeout(left, ""))
+	replies, err := redis.Values(c.DoWithTimeout(time.Until(deadline), ""))
 	if err != nil && !errors.Is(err, redis.ErrNil) { // nothing to say is nil
 		return nil, err
 	}

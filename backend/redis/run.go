@@ -130,7 +130,7 @@ func (s *Store) get(ctx context.Context, deadline time.Time) (redis.Conn, error)
 	if err := s.own.slots.acquire(ctx, deadline); err != nil {
 		return nil, err
 	}
-	c, err := s.pool.GetContext(ctx)
+	c, err := s.pool.GetContext(due{ctx, deadline})
 	if err != nil {
 		s.own.slots.release()
 	}

@@ -336,7 +336,7 @@ func (s *Session) touch(ctx context.Context) {
 
 // slide sends a persistent cookie again when the expiry has moved.
 func (s *Session) slide() {
-	if s.cookie == cookieAlone && s.persistent() {
+	if s.cookie == cookieAlone && s.x.transport.cookie() && s.persistent() {
 		s.cookie = cookieSet
 	}
 }
@@ -617,7 +617,7 @@ func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) 
 	s.stored(rec, h, plain)
 	s.vals.replay(since)
 	switch {
-	case renewed, lifetime && (wasPersistent || s.persistent()):
+	case renewed, lifetime && s.x.transport.cookie() && (wasPersistent || s.persistent()):
 		s.cookie = cookieSet
 	case moved >= s.m.cfg.TouchEvery:
 		s.slide()

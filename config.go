@@ -51,6 +51,10 @@ type Config struct {
 	// for most.
 	Cookie cookie.Options
 
+	// Transport is how tokens travel; the zero value is the cookie. See
+	// Header, Bearer and FirstOf.
+	Transport Transport
+
 	// IdleTimeout ends a session that long after its last activity; default
 	// one hour, or AbsoluteTimeout if that is shorter. It is kept to within TouchEvery, on the early side.
 	IdleTimeout time.Duration
@@ -216,6 +220,7 @@ func (c Config) validate() error {
 		checkTimeout("Config.AbsoluteTimeout", c.AbsoluteTimeout),
 		checkTimeout("Config.StoreTimeout", c.StoreTimeout),
 		c.checkTimes(),
+		c.Transport.validate(),
 	)
 }
 

@@ -18,11 +18,12 @@ type (
 // never used again for another request.
 type exchange struct {
 	context.Context
-	session Session
-	writer  writer
-	request *http.Request
-	vary    [1]string
-	cookie  [1]string
+	session   Session
+	writer    writer
+	request   *http.Request
+	transport *Transport // that the request belongs to
+	vary      [1]string
+	cookie    [1]string
 }
 
 // Value finds the session; other keys are the request's own context's.

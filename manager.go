@@ -57,7 +57,7 @@ func New(cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: Config.Cookie: %w", err)
 	}
-	m.key = cookieKey(m.cookie.Name())
+	m.key = cfg.Transport.key(m.cookie.Name())
 	m.persistent = m.cookie.Options().Persistent
 	for i := range m.queues {
 		m.queues[i] = make(turn, 1)
@@ -217,7 +217,7 @@ func (m *Manager) queue(ctx context.Context, cred *credentials) (turn, error) {
 	}
 }
 
-// load finds the session that the request's cookies name. Of several cookies
+// load finds the session that the request's tokens name. Of several cookies
 // of the name the first that is a live session counts: a stale one that some
 // other path or sub-domain set must not hide it.
 func (m *Manager) load(s *Session, h http.Header) error {
@@ -225,7 +225,8 @@ func (m *Manager) load(s *Session, h http.Header) error {
 	var seen [most]credentials
 	n := 0
 	var err error
-	m.cookie.Values(h, func(value string) bool {
+	s.x.transport = m.choose(h)
+	m.tokens(s.x.transport, h, func(value string) bool {
 		var ok bool
 		if s.next, ok = parseToken(value); !ok || slices.Contains(seen[:n], s.next) {
 			return true

@@ -69,6 +69,13 @@ func (s *Session) announce() {
 		return
 	}
 	x, h := s.x, s.x.writer.rw.Header()
+	if s.used {
+		x.setVary(h)
+	}
+	if !x.transport.cookie() {
+		s.announceToken(h)
+		return
+	}
 	old := x.cookie[0]
 	switch {
 	case s.exists && s.changed&changedSecret != 0 && !s.broken:
@@ -84,10 +91,29 @@ func (s *Session) announce() {
 		x.cookie[0] = x.cookieLine()
 	}
 	replaceLine(h, old, x.cookie[0])
-	if s.used && !varies(h) {
-		h.Add("Vary", "Cookie")
-	}
 	if x.cookie[0] != "" && len(h["Cache-Control"]) == 0 {
+		h["Cache-Control"] = noStore()
+	}
+}
+
+// announceToken is announce where tokens travel in a header.
+func (s *Session) announceToken(h http.Header) {
+	name := s.x.transport.answerHeader()
+	switch {
+	case s.exists && s.changed&changedSecret != 0 && !s.broken:
+		h.Set(name, s.next.token())
+	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
+		s.ensureID()
+		h.Set(name, s.cred.token())
+	case s.doomed != nil:
+		h.Set(name, "")
+	case s.cookie != cookieAlone:
+		s.x.setToken(h)
+	default:
+		h.Del(name)
+		return
+	}
+	if len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = noStore()
 	}
 }

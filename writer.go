@@ -106,24 +106,34 @@ func (x *exchange) header(failed error) {
 			h["Cache-Control"] = noStore()
 		}
 	}
-	if (s.used || s.cookie != cookieAlone) && !varies(h) {
-		x.vary[0] = "Cookie"
-		if old := h["Vary"]; len(old) > 0 {
-			h["Vary"] = append(old, "Cookie")
-		} else {
-			h["Vary"] = x.vary[:1:1]
-		}
+	if s.used || s.cookie != cookieAlone {
+		x.setVary(h)
 	}
+}
+
+// setVary says that the answer depends on what carried the token.
+func (x *exchange) setVary(h http.Header) {
+	on := x.transport.vary()
+	if varies(h, on) {
+		return
+	}
+	if old := h["Vary"]; len(old) > 0 {
+		h["Vary"] = append(old, on)
+		return
+	}
+	x.vary[0] = on
+	h["Vary"] = x.vary[:1:1]
 }
 
 func noStore() []string { return []string{"no-store"} }
 
-// varies reports whether the answer says already that it depends on cookies.
-func varies(h http.Header) bool {
+// varies reports whether the answer says already that it depends on that
+// header.
+func varies(h http.Header, on string) bool {
 	for _, line := range h["Vary"] {
 		for field := range strings.SplitSeq(line, ",") {
 			field = strings.TrimSpace(field)
-			if field == "*" || strings.EqualFold(field, "Cookie") {
+			if field == "*" || strings.EqualFold(field, on) {
 				return true
 			}
 		}
@@ -131,8 +141,13 @@ func varies(h http.Header) bool {
 	return false
 }
 
-// setCookie adds the session's Set-Cookie line; those of others stay.
+// setCookie adds the session's Set-Cookie line; those of others stay. Where the
+// token travels in a header, it goes there.
 func (x *exchange) setCookie(h http.Header) {
+	if !x.transport.cookie() {
+		x.setToken(h)
+		return
+	}
 	line := x.cookieLine()
 	if old := h["Set-Cookie"]; len(old) > 0 {
 		h["Set-Cookie"] = append(old, line)
@@ -140,6 +155,17 @@ func (x *exchange) setCookie(h http.Header) {
 	}
 	x.cookie[0] = line
 	h["Set-Cookie"] = x.cookie[:1:1]
+}
+
+// setToken puts the token that the client is to use from now on, or none, into
+// the answer's header.
+func (x *exchange) setToken(h http.Header) {
+	s := &x.session
+	x.cookie[0] = ""
+	if s.cookie == cookieSet {
+		x.cookie[0] = s.cred.token()
+	}
+	h[x.transport.answerHeader()] = x.cookie[:1:1]
 }
 
 func (x *exchange) cookieLine() string {

@@ -104,8 +104,8 @@ type Store interface {
 	// record if the stored version is rec.Version, and adds one to it. It is
 	// atomic: of several Updates that name one version exactly one succeeds.
 	// ErrConflict if the version is another, ErrNotFound if there is no
-	// live record. If rec.Expires has passed already, the record is as good
-	// as deleted.
+	// live record. If the expiry that results has passed already (Shorten
+	// with an instant in the past), the record is as good as deleted.
 	Update(ctx context.Context, rec Record) error
 
 	// Touch moves the expiry of a live record to expires if that is later

@@ -1,0 +1,151 @@
+package session
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// TokenHeader is the header of [Header] and [Bearer] answers, and the usual
+// one of requests.
+const TokenHeader = "X-Session-Token"
+
+// A Transport is how tokens travel between client and server. The zero value
+// is the cookie of Config.Cookie, which is right for browsers. [Header],
+// [Bearer] and [FirstOf] make others, for mobile applications and APIs.
+type Transport struct {
+	header string // of the request; empty for the cookie
+	bearer bool
+	first  []Transport
+}
+
+// Header is a transport in which the client sends its token in the request
+// header of that name (X-Session-Token is usual) and gets a new one in the
+// answer header of that name: at the first store, and at every Renew. When the
+// session is destroyed the answer's header is empty. No cookie is ever read or
+// set.
+func Header(name string) Transport { return Transport{header: textproto.CanonicalMIMEHeaderKey(name)} }
+
+// Bearer is a transport in which the client sends "Authorization: Bearer
+// TOKEN" (RFC 6750 §2.1), and gets a new token in the answer header
+// X-Session-Token.
+func Bearer() Transport { return Transport{header: "Authorization", bearer: true} }
+
+// FirstOf serves clients of several kinds: a request belongs to the first
+// transport that it uses, and the answer goes the same way, so a token that
+// came in a header is never put into a cookie. One that uses none belongs to
+// the last. A client that has no token yet says that it wants one in a header
+// by sending that header without a value.
+//
+//	Transport: session.FirstOf(session.Header(session.TokenHeader), session.Transport{})
+func FirstOf(transports ...Transport) Transport { return Transport{first: transports} }
+
+func (t Transport) validate() error {
+	switch {
+	case t.first != nil && len(t.first) == 0:
+		return fmt.Errorf("session: Config.Transport: FirstOf needs at least one transport")
+	case t.header != "" && strings.ContainsFunc(t.header, notHeaderName):
+		return fmt.Errorf("session: Config.Transport: Header(%q) is no header name (RFC 9110 §5.1)", t.header)
+	case t.header == "Cookie" || t.header == "Set-Cookie" || t.header == "Authorization" && !t.bearer:
+		return fmt.Errorf("session: Config.Transport: Header(%q): use the zero Transport for cookies, and Bearer for Authorization", t.header)
+	}
+	for _, one := range t.first {
+		if one.first != nil {
+			return fmt.Errorf("session: Config.Transport: FirstOf within FirstOf")
+		}
+		if err := one.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notHeaderName tells the characters that RFC 9110 §5.6.2 keeps out of a token.
+func notHeaderName(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	}
+	return !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+}
+
+// cookie reports whether t is the cookie.
+func (t *Transport) cookie() bool { return t.header == "" }
+
+// choose returns the transport that a request belongs to.
+func (m *Manager) choose(h http.Header) *Transport {
+	t := &m.cfg.Transport
+	for i := range t.first {
+		one := &t.first[i]
+		if i == len(t.first)-1 || m.used(one, h) {
+			return one
+		}
+	}
+	return t
+}
+
+// used reports whether a request uses t, with whatever in it.
+func (m *Manager) used(t *Transport, h http.Header) bool {
+	found := false
+	if !t.bearer && !t.cookie() {
+		return h[t.header] != nil
+	}
+	m.tokens(t, h, func(string) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
+// tokens calls yield with what the request brings as tokens, until it returns
+// false.
+func (m *Manager) tokens(t *Transport, h http.Header, yield func(string) bool) {
+	if t.cookie() {
+		m.cookie.Values(h, yield)
+		return
+	}
+	for _, value := range h[t.header] {
+		if t.bearer {
+			scheme, token, ok := strings.Cut(value, " ")
+			if !strings.EqualFold(scheme, "Bearer") || !ok && value != scheme {
+				continue
+			}
+			value = token
+		}
+		if !yield(value) {
+			return
+		}
+	}
+}
+
+// vary returns the request header that the answer depends on.
+func (t *Transport) vary() string {
+	if t.cookie() {
+		return "Cookie"
+	}
+	return t.header
+}
+
+// answerHeader returns the header that a new token goes out in.
+func (t *Transport) answerHeader() string {
+	if t.bearer {
+		return TokenHeader
+	}
+	return t.header
+}
+
+// key names t in a context: two middlewares of one key are one.
+func (t Transport) key(cookieName string) cookieKey {
+	switch {
+	case t.first != nil:
+		key := cookieKey("")
+		for _, one := range t.first {
+			key += one.key(cookieName) + ";"
+		}
+		return key
+	case t.cookie():
+		return cookieKey(cookieName)
+	}
+	return cookieKey(t.header + ":")
+}

@@ -1,0 +1,132 @@
+package session_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/chisession/session"
+)
+
+// through runs one request behind m's middleware.
+func through(m *session.Manager, header http.Header, f func(*session.Session)) *http.Response {
+	r := httptest.NewRequest("GET", "https://example.com/", nil)
+	r.Header = header.Clone()
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	w := httptest.NewRecorder()
+	m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { f(session.FromContext(r)) })).ServeHTTP(w, r)
+	return w.Result()
+}
+
+func newManager(t *testing.T, cfg session.Config) *session.Manager {
+	t.Helper()
+	m, err := session.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func TestHeaderTransport(t *testing.T) {
+	for name, tc := range map[string]struct {
+		transport session.Transport
+		request   func(token string) http.Header
+		vary      string
+	}{
+		"header": {session.Header("x-session-token"), func(token string) http.Header {
+			return http.Header{"X-Session-Token": {token}}
+		}, "X-Session-Token"},
+		"bearer": {session.Bearer(), func(token string) http.Header {
+			return http.Header{"Authorization": {"bearer " + token}}
+		}, "Authorization"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newManager(t, session.Config{Transport: tc.transport})
+			res := through(m, nil, func(s *session.Session) { s.Set("n", 1); s.Persist(true) })
+			token := res.Header.Get(session.TokenHeader)
+			if len(token) != 64 || res.Header["Set-Cookie"] != nil || res.Header.Get("Vary") != tc.vary || res.Header.Get("Cache-Control") != "no-store" {
+				t.Fatalf("a new session: header %v", res.Header)
+			}
+			res = through(m, tc.request(token), func(s *session.Session) {
+				if s.Get("n") != 1 || s.Token() != token {
+					t.Errorf("Get(n) = %v, want 1", s.Get("n"))
+				}
+			})
+			if res.Header[session.TokenHeader] != nil || res.Header["Set-Cookie"] != nil {
+				t.Errorf("a read: header %v, want no token", res.Header)
+			}
+			res = through(m, tc.request(token), func(s *session.Session) { s.Renew() })
+			renewed := res.Header.Get(session.TokenHeader)
+			if len(renewed) != 64 || renewed == token {
+				t.Fatalf("Renew: token %q, want another", renewed)
+			}
+			through(m, tc.request(token), func(s *session.Session) {
+				if !s.IsNew() {
+					t.Error("the old token still opens the session")
+				}
+			})
+			through(m, http.Header{"Cookie": {"beegosessionID=" + renewed}}, func(s *session.Session) {
+				if !s.IsNew() {
+					t.Error("a cookie is read where tokens travel in a header")
+				}
+			})
+			res = through(m, tc.request(renewed), func(s *session.Session) { s.Destroy() })
+			if got, ok := res.Header[session.TokenHeader]; !ok || len(got) != 1 || got[0] != "" || res.Header["Set-Cookie"] != nil {
+				t.Errorf("Destroy: header %v, want an empty token", res.Header)
+			}
+		})
+	}
+}
+
+func TestFirstOf(t *testing.T) {
+	m := newManager(t, session.Config{Transport: session.FirstOf(session.Header(session.TokenHeader), session.Bearer(), session.Transport{})})
+	set := func(s *session.Session) { s.Set("n", 1) }
+	if res := through(m, nil, set); res.Header["Set-Cookie"] == nil || res.Header[session.TokenHeader] != nil {
+		t.Errorf("a request without a token: header %v, want a cookie", res.Header)
+	}
+	res := through(m, http.Header{"X-Session-Token": {""}}, set)
+	token := res.Header.Get(session.TokenHeader)
+	if len(token) != 64 || res.Header["Set-Cookie"] != nil {
+		t.Fatalf("a request with an empty header: header %v, want a token in it", res.Header)
+	}
+	both := http.Header{"Authorization": {"Bearer " + token}, "Cookie": {"beegosessionID=" + strings.Repeat("A", 64)}}
+	res = through(m, both, func(s *session.Session) { s.Renew() })
+	if res.Header["Set-Cookie"] != nil || len(res.Header.Get(session.TokenHeader)) != 64 {
+		t.Errorf("a token from a header was promoted: header %v", res.Header)
+	}
+	other := http.Header{"Authorization": {"Basic dTpw"}}
+	if res := through(m, other, set); res.Header["Set-Cookie"] == nil {
+		t.Errorf("Authorization: Basic is not ours: header %v, want a cookie", res.Header)
+	}
+}
+
+func TestTransportRefused(t *testing.T) {
+	for _, transport := range []session.Transport{
+		session.Header("no good"), session.Header("Cookie"), session.Header("authorization"), session.Header("a:b"),
+		session.FirstOf(session.FirstOf(session.Bearer())), session.FirstOf(session.Header("\n")),
+	} {
+		if _, err := session.New(session.Config{Transport: transport}); err == nil || !strings.Contains(err.Error(), "Config.Transport") {
+			t.Errorf("New with %+v: %v, want an error that names Config.Transport", transport, err)
+		}
+	}
+}
+
+func TestStartByHeader(t *testing.T) {
+	m := newManager(t, session.Config{Transport: session.Bearer()})
+	w := httptest.NewRecorder()
+	s, err := m.Start(w, httptest.NewRequest("GET", "/", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Set("n", 1)
+	if err := s.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if token := w.Header().Get(session.TokenHeader); len(token) != 64 || w.Header()["Set-Cookie"] != nil {
+		t.Errorf("header %v, want a token", w.Header())
+	}
+}

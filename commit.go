@@ -605,7 +605,7 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt) (backe
 func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) {
 	s.m.stats.add(statUpdates, &s.cred)
 	renewed := s.changed&changedSecret != 0
-	moved := time.Duration(rec.Expires.UnixMilli()-s.expires) * time.Millisecond
+	moved := rec.Expires.UnixMilli() > s.expires
 	lifetime := s.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	wasPersistent := s.persistent()
 	s.cred = s.next
@@ -619,7 +619,7 @@ func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) 
 	switch {
 	case renewed, lifetime && s.x.transport.cookie() && (wasPersistent || s.persistent()):
 		s.cookie = cookieSet
-	case moved >= s.m.cfg.TouchEvery:
+	case moved:
 		s.slide()
 	}
 	if renewed {

@@ -7,6 +7,9 @@
 // clock, keys, users and data are bytes: no time zone, sql_mode, collation or
 // parseTime matters.
 //
+// A million sessions of 300 bytes, half of them of users, take 560 MiB of disk
+// (MariaDB 10.11), 465 MiB of them rows and indexes.
+//
 // The account needs SELECT, INSERT, UPDATE and DELETE on the table, and CREATE
 // the first time, unless the table was made beforehand with the statements of
 // [Schema]. It must reach the primary: a replica that lags behind answers with

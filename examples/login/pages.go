@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"path"
+	"time"
+
+	"github.com/chisession/session"
+	"github.com/chisession/session/flash"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// pages are the parsed templates, by name.
+type pages map[string]*template.Template
+
+func parsePages() (pages, error) {
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{"price": price, "ago": ago}).ParseFS(templates, "templates/layout.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := templates.ReadDir("templates")
+	if err != nil {
+		return nil, err
+	}
+	all := make(pages)
+	for _, file := range files {
+		if file.Name() == "layout.html" {
+			continue
+		}
+		page, err := template.Must(layout.Clone()).ParseFS(templates, path.Join("templates", file.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all[file.Name()] = page
+	}
+	return all, nil
+}
+
+// A view is what every template gets.
+type view struct {
+	Title    string
+	Path     string // of this page, for the navigation
+	User     string
+	Messages flash.Messages
+	Cart     cart
+	Ends     time.Time // when the session ends if nothing more happens; zero if there is none
+	Data     any       // the page's own
+}
+
+// render shows a whole page, and with it the messages that wait. Only whole
+// pages take messages: a poll or a part of a page would take them away from
+// the reader.
+func (s *shop) render(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
+	current := session.FromContext(r)
+	s.write(w, status, page, "layout.html", view{
+		Title:    title,
+		Path:     r.URL.Path,
+		User:     current.User(),
+		Messages: flash.Take(r),
+		Cart:     cartOf(current),
+		Ends:     current.ExpiresAt(),
+		Data:     data,
+	})
+}
+
+// write runs a template and sends the result, or none of it if it fails.
+func (s *shop) write(w http.ResponseWriter, status int, page, name string, data any) {
+	var text bytes.Buffer
+	if err := s.pages[page].ExecuteTemplate(&text, name, data); err != nil {
+		slog.Error("page not rendered", "page", page, "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write(text.Bytes())
+}
+
+// unavailable answers when the store did not.
+func (s *shop) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	slog.ErrorContext(r.Context(), "store failed", "path", r.URL.Path, "error", err)
+	s.render(w, r, http.StatusServiceUnavailable, "problem.html", "Please try again", "We could not reach our records just now. Nothing was changed.")
+}
+
+func (s *shop) notFound(w http.ResponseWriter, r *http.Request) {
+	s.render(w, r, http.StatusNotFound, "problem.html", "No such page", "There is nothing at this address.")
+}
+
+// back redirects to a page: what every form does when it is done, so that
+// reloading sends nothing twice (POST, redirect, GET).
+func back(w http.ResponseWriter, r *http.Request, to string) {
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// price formats an amount in cents.
+func price(cents int) string { return fmt.Sprintf("€%d.%02d", cents/100, cents%100) }
+
+// ago says how long before now t was.
+func ago(t time.Time) string {
+	count := func(n time.Duration, unit string) string {
+		if n == 1 {
+			return "1 " + unit + " ago"
+		}
+		return fmt.Sprintf("%d %ss ago", n, unit)
+	}
+	switch d := time.Since(t); {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return count(d/time.Minute, "minute")
+	case d < 24*time.Hour:
+		return count(d/time.Hour, "hour")
+	default:
+		return count(d/(24*time.Hour), "day")
+	}
+}

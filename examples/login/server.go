@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/chisession/session"
+)
+
+//go:embed static
+var static embed.FS
+
+// A shop is the application: its sessions, its users and its pages.
+type shop struct {
+	sessions *session.Manager
+	users    *users
+	pages    pages
+
+	// Live streams end when closing is done, and are waited for: a server's
+	// Shutdown does neither.
+	closing context.Context
+	end     context.CancelFunc
+	streams sync.WaitGroup
+}
+
+func newShop(cfg session.Config, passwordCost int) (*shop, error) {
+	users, err := newUsers(passwordCost)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := parsePages()
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := session.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &shop{sessions: sessions, users: users, pages: pages}
+	s.closing, s.end = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// close ends the live streams and then the sessions. Call it when the server
+// has shut down.
+func (s *shop) close() error {
+	s.end()
+	s.streams.Wait()
+	return s.sessions.Close()
+}
+
+// newServer returns the server of s, with limits on what a slow or hostile
+// client can hold.
+func newServer(s *shop) *http.Server {
+	server := &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       time.Minute, // longer than the slow page: it ends the request's context
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	server.RegisterOnShutdown(s.end)
+	return server
+}
+
+func (s *shop) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(middleware.Recoverer, secured)
+	r.Handle("/static/*", cached(http.FileServerFS(static))) // outside the group: no session, no cookie
+
+	r.Group(func(r chi.Router) {
+		r.Use(middleware.RequestSize(64<<10), http.NewCrossOriginProtection().Handler, private, s.sessions.Middleware)
+		r.NotFound(s.notFound)
+		r.Get("/", s.front)
+		r.Get("/cart", s.cart)
+		r.Post("/cart/add", s.addToCart)
+		r.Post("/cart/remove", s.removeFromCart)
+		r.Get("/cart/badge", s.badge)
+
+		r.Get("/login", s.loginForm)
+		r.Post("/login", s.login)
+		r.Post("/logout", s.logout)
+		r.Post("/stay", s.stay)
+
+		r.Get("/live", s.live)
+		r.Post("/say", s.say)
+		r.Get("/status", s.status)
+		r.Get("/events", s.events)
+		r.Get("/socket", s.socket)
+
+		r.Group(func(r chi.Router) {
+			r.Use(signedIn)
+			r.Get("/slow", s.slow)
+			r.Get("/confirm", s.confirmForm)
+			r.Post("/confirm", s.confirm)
+			r.Get("/devices", s.devices)
+			r.Post("/devices/end", s.endDevice)
+			r.Post("/devices/end-others", s.endOthers)
+			r.Post("/logout-everywhere", s.logoutEverywhere)
+			r.With(confirmed).Post("/cart/pay", s.pay)
+		})
+	})
+	return r
+}
+
+// secured adds the headers that keep other sites and injected markup out.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+			"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=63072000")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// private keeps pages out of all caches: after a logout the back button shows
+// nothing (OWASP Session Management, "Web Content Caching").
+func private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ended reports whether err says that the session ended during the request,
+// by a logout say: no fault, but a fact to tell the user.
+func ended(err error) bool {
+	return errors.Is(err, session.ErrDestroyed) || errors.Is(err, session.ErrSuperseded)
+}

@@ -1,0 +1,84 @@
+// What scripts add to pages that work without them: the cart without a reload,
+// a warning before the session ends, and the streams of the page "Try it".
+'use strict';
+
+const $ = id => document.getElementById(id);
+const user = document.body.dataset.user;
+
+// Forms with data-partial fetch the part of the page that they change, as
+// htmx does. Parts take no messages, so none gets lost.
+document.addEventListener('submit', async event => {
+  const form = event.target, part = form.dataset.partial && $(form.dataset.partial);
+  if (!part) return;
+  event.preventDefault();
+  const button = form.querySelector('button'), text = button.textContent;
+  try {
+    const answer = await fetch(form.action, {
+      method: 'POST', body: new URLSearchParams(new FormData(form)), headers: { 'HX-Request': 'true' },
+    });
+    if (!answer.ok || answer.redirected) return location.reload();
+    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').body.firstElementChild;
+    part.replaceChildren(...fresh.childNodes);
+    button.textContent = form.dataset.done;
+    setTimeout(() => { button.textContent = text; }, 1200);
+  } catch {
+    form.submit();
+  }
+});
+
+// The poll is no activity: it does not keep the session alive.
+async function poll() {
+  try {
+    const answer = await fetch('/status');
+    if (!answer.ok) return;
+    const now = await answer.json();
+    if (now.user !== user) return location.reload(); // signed in or out in another tab
+    warn(now.seconds);
+  } catch { /* offline: next time */ }
+}
+
+function warn(seconds) {
+  const ending = user !== '' && seconds > 0 && seconds < 120;
+  if (ending) $('expiry-in').textContent = seconds < 60 ? 'less than a minute' : 'two minutes';
+  $('expiry').hidden = !ending;
+}
+if (user) setInterval(poll, 10_000);
+
+// A page out of the back/forward cache may show what is no longer so.
+addEventListener('pageshow', event => { if (event.persisted) location.reload(); });
+
+function log(place, text) {
+  place.append(text + '\n');
+  place.scrollTop = place.scrollHeight;
+}
+
+if ($('events')) {
+  const place = $('events'), source = new EventSource('/events');
+  place.textContent = '';
+  source.addEventListener('status', event => {
+    const now = JSON.parse(event.data);
+    log(place, `${now.user || 'somebody'}, ${now.cart} in the cart`);
+  });
+  source.addEventListener('bye', () => {
+    source.close();
+    log(place, 'The session has ended.');
+    if (user) location.reload();
+  });
+}
+
+if ($('socket')) {
+  const form = $('socket'), place = $('heard');
+  const socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/socket');
+  const enable = on => { for (const control of form.elements) control.disabled = !on; };
+  place.textContent = '';
+  socket.onopen = () => { enable(true); log(place, 'Connected.'); };
+  socket.onmessage = event => log(place, event.data);
+  socket.onclose = event => { enable(false); log(place, 'Closed' + (event.reason ? ': ' + event.reason : '') + '.'); };
+  form.addEventListener('submit', event => {
+    event.preventDefault();
+    const say = form.elements.say;
+    socket.send(say.value || say.placeholder);
+    say.value = '';
+    say.focus();
+  });
+}

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -70,12 +71,24 @@ func (s *Store) run(ctx context.Context, r repeat, fn func(lease) (any, error)) 
 		reply, err = s.attempts(ctx, deadline, r, fn)
 	}
 	if err != nil {
-		if limited && ctx.Err() == nil && timedOut(err) && !time.Now().Before(deadline) {
-			err = errors.Join(context.DeadlineExceeded, err) // the context's timer is a moment late
-		}
-		return nil, clean(err)
+		return nil, clean(because(ctx, err))
 	}
 	return reply, nil
+}
+
+// because adds the context's error to a time-out that it caused. The
+// connection's clock may be a moment ahead of the context's.
+func because(ctx context.Context, err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if cause := ctx.Err(); cause != nil {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return err
 }
 
 // detached runs a call on a caller's pool in a goroutine of its own: a
@@ -164,9 +177,6 @@ func dead(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
 }
-
-// timedOut reports whether err is a connection's time-out.
-func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // deposed reports whether the server at the other end is no longer the one to
 // talk to: after a failover the address leads to another one.

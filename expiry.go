@@ -1,0 +1,96 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/chisession/session/backend"
+)
+
+// timeouts returns the idle and absolute timeout that hold for a session with
+// those of its own.
+func (m *Manager) timeouts(idle, absolute time.Duration) (time.Duration, time.Duration) {
+	if idle == 0 {
+		idle = m.cfg.IdleTimeout
+	}
+	if absolute == 0 {
+		absolute = max(m.cfg.AbsoluteTimeout, idle)
+	}
+	return idle, absolute
+}
+
+// expiry returns when a session that is active now expires, in Unix ms.
+func (m *Manager) expiry(cred *credentials, idle, absolute time.Duration) int64 {
+	idle, absolute = m.timeouts(idle, absolute)
+	return min(
+		time.Now().Add(idle).UnixMilli(),
+		createdAt(cred.id()).Add(absolute).UnixMilli(),
+	)
+}
+
+// touchDue reports whether activity has to be noted in the store.
+func (s *Session) touchDue() bool {
+	if !s.exists || s.noTouch {
+		return false
+	}
+	every := s.m.cfg.TouchEvery
+	if s.loaded.idle != 0 {
+		every = touchEvery(s.loaded.idle)
+	}
+	moves := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute) - s.expires
+	return moves > 0 && time.Duration(moves)*time.Millisecond >= every
+}
+
+// touch moves the expiry. It is no more than a note: if it fails the request
+// goes on, and the next one tries again.
+func (s *Session) touch(ctx context.Context) {
+	if !s.touchDue() {
+		return
+	}
+	expires := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute)
+	switch err := s.m.store.Touch(ctx, s.cred.id(), time.UnixMilli(expires)); {
+	case err == nil:
+		s.m.stats.add(statTouches, &s.cred)
+		s.expires = expires
+		s.slide()
+	case errors.Is(err, backend.ErrNotFound):
+		s.lose(ErrDestroyed)
+	default:
+		s.m.stats.add(statErrors, &s.cred)
+		s.log(slog.LevelWarn, "session: activity could not be noted", err)
+		s.noTouch = true // once a request
+	}
+}
+
+// slide sends a persistent cookie again when the expiry has moved.
+func (s *Session) slide() {
+	if s.cookie == cookieAlone && s.x.transport.cookie() && s.persistent() {
+		s.cookie = cookieSet
+	}
+}
+
+// persistent reports whether the browser is to keep the cookie when it is
+// closed.
+func (s *Session) persistent() bool {
+	switch {
+	case s.loaded.flags&flagPersist != 0:
+		return true
+	case s.loaded.flags&flagTransient != 0:
+		return false
+	}
+	return s.m.persistent
+}
+
+// maxAge returns how long the browser is to keep the cookie; 0 is until it is
+// closed.
+func (s *Session) maxAge() time.Duration {
+	if !s.persistent() {
+		return 0
+	}
+	if fixed := s.m.cookie.Options().MaxAge; fixed > 0 {
+		return fixed
+	}
+	return time.Until(time.UnixMilli(s.expires))
+}

@@ -1,0 +1,103 @@
+package session
+
+import (
+	"net/http"
+	"strings"
+)
+
+// header puts the session's lines into the answer's header, mu held.
+func (x *exchange) header(failed error) {
+	s, h := &x.session, x.writer.rw.Header()
+	if failed != nil && s.cookie == cookieSet && !s.exists {
+		s.cookie = cookieAlone
+	}
+	if s.cookie != cookieAlone {
+		x.setCookie(h)
+		if len(h["Cache-Control"]) == 0 {
+			h["Cache-Control"] = noStore()
+		}
+	}
+	if s.used || s.cookie != cookieAlone {
+		x.setVary(h)
+	}
+}
+
+// setVary says that the answer depends on what carried the token.
+func (x *exchange) setVary(h http.Header) {
+	on := x.transport.vary()
+	if varies(h, on) {
+		return
+	}
+	if old := h["Vary"]; len(old) > 0 {
+		h["Vary"] = append(old, on)
+		return
+	}
+	x.vary[0] = on
+	h["Vary"] = x.vary[:1:1]
+}
+
+func noStore() []string { return []string{"no-store"} }
+
+// varies reports whether the answer says already that it depends on that
+// header.
+func varies(h http.Header, on string) bool {
+	for _, line := range h["Vary"] {
+		for field := range strings.SplitSeq(line, ",") {
+			field = strings.TrimSpace(field)
+			if field == "*" || strings.EqualFold(field, on) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// setCookie adds the session's Set-Cookie line; those of others stay. Where the
+// token travels in a header, it goes there.
+func (x *exchange) setCookie(h http.Header) {
+	if !x.transport.cookie() {
+		x.setToken(h)
+		return
+	}
+	line := x.cookieLine()
+	if old := h["Set-Cookie"]; len(old) > 0 {
+		h["Set-Cookie"] = append(old, line)
+		return
+	}
+	x.cookie[0] = line
+	h["Set-Cookie"] = x.cookie[:1:1]
+}
+
+// setToken puts the token that the client is to use from now on, or none, into
+// the answer's header.
+func (x *exchange) setToken(h http.Header) {
+	s := &x.session
+	x.cookie[0] = ""
+	if s.cookie == cookieSet {
+		x.cookie[0] = s.cred.token()
+	}
+	h[x.transport.answerHeader()] = x.cookie[:1:1]
+}
+
+func (x *exchange) cookieLine() string {
+	s := &x.session
+	m := s.m
+	if s.cookie == cookieRemove {
+		return m.cookie.Remove(x.request)
+	}
+	m.warnPlainHTTP(x.request)
+	return m.cookie.Set(x.request, s.cred.token(), s.maxAge())
+}
+
+// clearHeader takes out of the handler's header what speaks of a body that
+// will not be sent. Set-Cookie lines stay: they may be others'.
+func clearHeader(h http.Header) {
+	for key := range h {
+		if strings.HasPrefix(key, "Content-") {
+			delete(h, key)
+		}
+	}
+	for _, key := range []string{"Etag", "Last-Modified", "Cache-Control", "Expires", "Location", "Accept-Ranges", "Transfer-Encoding", "Trailer"} {
+		delete(h, key)
+	}
+}

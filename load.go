@@ -1,0 +1,194 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/chisession/session/backend"
+)
+
+// supersededFor is how long after a renewal a request that comes with the old
+// token may not start a session of its own: its cookie would replace the one
+// that the renewal just sent.
+const supersededFor = 10 * time.Second
+
+// load finds the session that the request's tokens name. Of several cookies
+// of the name the first that is a live session counts: a stale one that some
+// other path or sub-domain set must not hide it.
+func (m *Manager) load(s *Session, h http.Header) error {
+	const most = 4
+	var seen [most]credentials
+	n := 0
+	var err error
+	s.x.transport = m.choose(h)
+	m.tokens(s.x.transport, h, func(value string) bool {
+		var ok bool
+		if s.next, ok = parseToken(value); !ok || slices.Contains(seen[:n], s.next) {
+			return true
+		}
+		if n == 1 {
+			m.stats.add(statTossed, &s.next)
+			m.hookRejected(&s.next, ReasonTossed)
+		}
+		if s.exists {
+			return false
+		}
+		seen[n] = s.next
+		n++
+		err = m.loadOne(s, &s.next)
+		return err == nil && n < most
+	})
+	return err
+}
+
+// loadOne makes s the session of cred if there is one.
+func (m *Manager) loadOne(s *Session, cred *credentials) error {
+	ctx, cancel := m.loadContext(s.x)
+	rec, err := m.store.Load(ctx, cred.id())
+	cancel()
+	m.stats.add(statLoads, cred)
+	if errors.Is(err, backend.ErrNotFound) {
+		m.reject(cred, ReasonUnknown)
+		return nil
+	}
+	if err != nil {
+		return m.failed("load", err)
+	}
+	got, reason, err := m.verify(rec, cred)
+	switch {
+	case reason == ReasonAbsolute:
+		m.expire(s, cred, rec.Version)
+	case reason == ReasonSuperseded:
+		s.lost, s.late = ErrSuperseded, true
+	case reason == ReasonUnreadable:
+		m.stats.add(statUnreadable, cred)
+		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: unreadable record, the request gets a new session",
+			slog.String("id", cred.id().String()), slog.Any("error", err))
+	}
+	if reason != "" {
+		m.reject(cred, reason)
+		return nil
+	}
+	m.stats.add(statHits, cred)
+	s.cred, s.known, s.exists = *cred, true, true
+	s.lost, s.late = nil, false
+	s.adopt(got)
+	s.vals.reset(got.values, m.cfg.MaxBytes)
+	return nil
+}
+
+// loadContext is a storeContext that also ends with the client, where the
+// store wants a deadline at all.
+func (m *Manager) loadContext(x *exchange) (context.Context, context.CancelFunc) {
+	if m.bounded {
+		return (*lasting)(x), func() {}
+	}
+	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)
+}
+
+func (m *Manager) reject(cred *credentials, reason Reason) {
+	m.stats.add(statRejected, cred)
+	m.hookRejected(cred, reason)
+}
+
+func (m *Manager) hookRejected(cred *credentials, reason Reason) {
+	if f := m.cfg.Hooks.Rejected; f != nil {
+		f(cred.id().String(), reason)
+	}
+}
+
+// expire removes a session whose absolute timeout has passed. If that fails
+// the session is over all the same; the sweep will find the record. If another
+// request has renewed or prolonged it at this very moment, this one came late.
+func (m *Manager) expire(s *Session, cred *credentials, version uint64) {
+	ctx, cancel := m.storeContext(s.x)
+	defer cancel()
+	err := m.deleteVersion(ctx, &doomed{*cred, version})
+	switch {
+	case err == nil:
+		m.stats.add(statDeletes, cred)
+		if f := m.cfg.Hooks.Destroyed; f != nil {
+			f(cred.id().String(), ReasonAbsolute)
+		}
+	case errors.Is(err, backend.ErrNotFound):
+	case errors.Is(err, backend.ErrConflict):
+		s.lost, s.late = ErrSuperseded, true
+	default:
+		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: expired, but not removed",
+			slog.String("id", cred.id().String()), slog.Any("error", m.failed("delete", err)))
+	}
+}
+
+// A loaded is a record that has been verified and opened.
+type loaded struct {
+	rec    backend.Record
+	head   head
+	values body
+}
+
+// verify decides whether rec is the session of cred: the pure part of loading.
+func (m *Manager) verify(rec backend.Record, cred *credentials) (loaded, Reason, error) {
+	h, err := parseHead(rec.Data)
+	if err != nil {
+		return loaded{}, ReasonUnreadable, err
+	}
+	now := time.Now()
+	if !cred.matches(&h.hash) {
+		if since := now.Sub(time.UnixMilli(h.renewed)); h.renewed != 0 && since < supersededFor {
+			return loaded{}, ReasonSuperseded, nil
+		}
+		return loaded{}, ReasonSecret, nil
+	}
+	values, err := openRecord(cred, rec.User, rec.Data, &h, m.seal, m.trusted)
+	if err != nil {
+		return loaded{}, ReasonUnreadable, err
+	}
+	if _, absolute := m.timeouts(h.idle, h.absolute); !createdAt(rec.ID).Add(absolute).After(now) {
+		return loaded{}, ReasonAbsolute, nil
+	}
+	return loaded{rec, h, values}, "", nil
+}
+
+// adopt makes s know the record that it stands for.
+func (s *Session) adopt(l loaded) {
+	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
+}
+
+// fetch loads the newest record of s, mu held. If the session has ended, s is
+// lost. A record with the commit ID is the caller's own write: it opens with
+// the secret in next.
+func (s *Session) fetch(ctx context.Context, next *credentials, commit uint64) (loaded, error) {
+	rec, err := s.m.store.Load(ctx, s.cred.id())
+	s.m.stats.add(statLoads, &s.cred)
+	if errors.Is(err, backend.ErrNotFound) {
+		s.lose(ErrDestroyed)
+		return loaded{}, ErrDestroyed
+	}
+	if err != nil {
+		return loaded{}, s.m.failed("load", err)
+	}
+	cred := &s.cred
+	if h, err := parseHead(rec.Data); err == nil && commit != 0 && h.commit == commit {
+		cred = next
+	}
+	got, reason, err := s.m.verify(rec, cred)
+	switch reason {
+	case "":
+		return got, nil
+	case ReasonSecret, ReasonSuperseded:
+		if s.changed&changedUser != 0 && s.want.user == rec.User {
+			s.changed &^= changedUser // both logged the same user in: nothing is lost
+		}
+		s.lose(ErrSuperseded)
+		return loaded{}, ErrSuperseded
+	case ReasonUnreadable:
+		s.m.stats.add(statUnreadable, cred)
+		s.log(slog.LevelWarn, "session: the record became unreadable", err)
+	}
+	s.lose(ErrDestroyed)
+	return loaded{}, ErrDestroyed
+}

@@ -1,0 +1,88 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/chisession/session/backend"
+)
+
+// remove deletes what Destroy was called on. A request that holds an old
+// token cannot: the record goes only if its secret is still the one that this
+// request came with, in one atomic step.
+func (s *Session) remove(ctx context.Context) error {
+	if s.doomed == nil {
+		return nil
+	}
+	err := s.m.removeVersion(ctx, s.doomed)
+	switch {
+	case err == nil:
+		s.m.stats.add(statDeletes, &s.doomed.cred)
+		if f := s.m.cfg.Hooks.Destroyed; f != nil {
+			id := s.doomed.cred.id().String()
+			s.later(func() { f(id, ReasonDestroyed) })
+		}
+		s.cookie = cookieRemove
+	case errors.Is(err, backend.ErrNotFound):
+		// Somebody else ended it: the cookie is theirs to change.
+	case errors.Is(err, ErrSuperseded):
+		// Somebody else renewed it. What was Set after Destroy would need a
+		// cookie that replaces theirs.
+		if s.changed&changedSecret == 0 {
+			s.cred, s.known, s.lost = s.doomed.cred, true, ErrSuperseded
+		}
+	default:
+		s.cookie = cookieRemove // the browser shall forget it all the same
+		return s.m.failed("destroy", err)
+	}
+	s.doomed = nil
+	return nil
+}
+
+// removeVersion deletes the record of d if its secret is still that of d.
+func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
+	deadline := time.Now().Add(m.cfg.StoreTimeout)
+	for uncertain := 0; ; {
+		err := m.deleteVersion(ctx, d)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, backend.ErrNotFound):
+			if uncertain > 0 {
+				return nil // our own delete, its reply lost
+			}
+			return err
+		case errors.Is(err, backend.ErrConflict) && time.Now().Before(deadline):
+		case uncertain == 0 && ctx.Err() == nil && time.Now().Before(deadline):
+			uncertain++
+		default:
+			return err
+		}
+		rec, loadErr := m.store.Load(ctx, d.cred.id())
+		if errors.Is(loadErr, backend.ErrNotFound) && uncertain > 0 {
+			return nil
+		}
+		if loadErr != nil {
+			return loadErr
+		}
+		if h, headErr := parseHead(rec.Data); headErr == nil && !d.cred.matches(&h.hash) {
+			return ErrSuperseded
+		}
+		d.version = rec.Version
+	}
+}
+
+// deleteVersion is the store's own, or made of an Update that empties the
+// record, at its version, and a Delete of what is left.
+func (m *Manager) deleteVersion(ctx context.Context, d *doomed) error {
+	id := d.cred.id()
+	if store, ok := m.store.(backend.VersionedDeleter); ok {
+		return store.DeleteVersion(ctx, id, d.version)
+	}
+	rec := backend.Record{ID: id, Version: d.version, Expires: time.UnixMilli(0), Shorten: true}
+	if err := m.store.Update(ctx, rec); err != nil {
+		return err
+	}
+	return m.store.Delete(ctx, id)
+}

@@ -107,7 +107,7 @@ func (m *Manager) hookRejected(cred *credentials, reason Reason) {
 func (m *Manager) expire(s *Session, cred *credentials, version uint64) {
 	ctx, cancel := m.storeContext(s.x)
 	defer cancel()
-	err := m.deleteVersion(ctx, &doomed{*cred, version})
+	err := m.deleteVersion(ctx, cred.id(), version)
 	switch {
 	case err == nil:
 		m.stats.add(statDeletes, cred)

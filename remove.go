@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/chisession/session/backend"
 )
 
@@ -44,7 +46,7 @@ func (s *Session) remove(ctx context.Context) error {
 func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 	deadline := time.Now().Add(m.cfg.StoreTimeout)
 	for uncertain := 0; ; {
-		err := m.deleteVersion(ctx, d)
+		err := m.deleteVersion(ctx, d.cred.id(), d.version)
 		switch {
 		case err == nil:
 			return nil
@@ -73,14 +75,13 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 	}
 }
 
-// deleteVersion is the store's own, or made of an Update that empties the
+// deleteVersion deletes a record at its version, by the store's own means, or made of an Update that empties the
 // record, at its version, and a Delete of what is left.
-func (m *Manager) deleteVersion(ctx context.Context, d *doomed) error {
-	id := d.cred.id()
+func (m *Manager) deleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
 	if store, ok := m.store.(backend.VersionedDeleter); ok {
-		return store.DeleteVersion(ctx, id, d.version)
+		return store.DeleteVersion(ctx, id, version)
 	}
-	rec := backend.Record{ID: id, Version: d.version, Expires: time.UnixMilli(0), Shorten: true}
+	rec := backend.Record{ID: id, Version: version, Expires: time.UnixMilli(0), Shorten: true}
 	if err := m.store.Update(ctx, rec); err != nil {
 		return err
 	}

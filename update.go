@@ -179,7 +179,7 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if rec.Expires.UnixMilli() <= time.Now().UnixMilli() && !s.noTouch {
 		// The absolute timeout has passed meanwhile, unless another request
 		// has prolonged the session: then this is a conflict.
-		err = s.m.deleteVersion(ctx, &doomed{s.cred, s.version})
+		err = s.m.deleteVersion(ctx, s.cred.id(), s.version)
 		if err == nil {
 			err = backend.ErrNotFound
 		}

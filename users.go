@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +26,9 @@ type Info struct {
 	LastSeen  time.Time `json:"last_seen"`
 	ExpiresAt time.Time `json:"expires_at"` // if nothing more happens
 
-	login int64 // when the user logged in, Unix ms
+	login   int64 // when the user logged in, Unix ms
+	id      uuid.UUID
+	version uint64
 }
 
 // Sessions returns the live sessions of user, the latest login first. The
@@ -57,7 +60,8 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
 
 func (m *Manager) info(rec backend.Record) Info {
 	created := createdAt(rec.ID)
-	info := Info{ID: rec.ID.String(), User: rec.User, CreatedAt: created, ExpiresAt: rec.Expires, login: created.UnixMilli()}
+	info := Info{ID: rec.ID.String(), User: rec.User, CreatedAt: created, ExpiresAt: rec.Expires,
+		login: created.UnixMilli(), id: rec.ID, version: rec.Version}
 	h, err := parseHead(rec.Data)
 	if err != nil {
 		return info // listed all the same, so that it can be revoked
@@ -82,18 +86,19 @@ func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if m.cfg.Disabled {
 		return ErrDisabled
 	}
-	return m.revoke(ctx, parsed, ReasonRevoked)
-}
-
-func (m *Manager) revoke(ctx context.Context, id uuid.UUID, reason Reason) error {
-	if err := m.store.Delete(ctx, id); err != nil {
+	if err := m.store.Delete(ctx, parsed); err != nil {
 		return m.failed("revoke", err)
 	}
+	m.ended(id, ReasonRevoked)
+	return nil
+}
+
+// ended counts a session that was ended from outside, and tells the hook.
+func (m *Manager) ended(id string, reason Reason) {
 	m.stats.add(statDeletes, nil)
 	if f := m.cfg.Hooks.Destroyed; f != nil {
-		f(id.String(), reason)
+		f(id, reason)
 	}
-	return nil
 }
 
 // RevokeUser ends all sessions of user but those with the IDs in except, and
@@ -113,12 +118,37 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 		if slices.Contains(except, info.ID) {
 			continue
 		}
-		if err := m.revoke(ctx, uuid.MustParse(info.ID), ReasonRevoked); err != nil {
-			return revoked, err
+		switch done, err := m.revokeOf(ctx, user, info); {
+		case err != nil:
+			return revoked, m.failed("revoke", err)
+		case done:
+			m.ended(info.ID, ReasonRevoked)
+			revoked++
 		}
-		revoked++
 	}
 	return revoked, nil
+}
+
+// revokeOf ends a listed session if it is still user's: it may have been
+// logged in as somebody else since.
+func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bool, err error) {
+	for {
+		err := m.deleteVersion(ctx, info.id, info.version)
+		if errors.Is(err, backend.ErrNotFound) {
+			return false, nil
+		}
+		if !errors.Is(err, backend.ErrConflict) {
+			return err == nil, err
+		}
+		rec, err := m.store.Load(ctx, info.id)
+		if errors.Is(err, backend.ErrNotFound) || err == nil && rec.User != user {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		info.version = rec.Version
+	}
 }
 
 // trim ends the oldest logins of user above MaxPerUser. It comes after the
@@ -129,19 +159,25 @@ func (s *Session) trim(ctx context.Context, user string) error {
 	if m.cfg.MaxPerUser == 0 || user == "" {
 		return nil
 	}
-	infos, err := m.Sessions(ctx, user)
-	if err != nil {
-		return err
-	}
-	for _, info := range infos[min(m.cfg.MaxPerUser, len(infos)):] {
-		if err := m.store.Delete(ctx, uuid.MustParse(info.ID)); err != nil {
-			return m.failed("trim", err)
+	for deadline := time.Now().Add(m.cfg.StoreTimeout); ; {
+		infos, err := m.Sessions(ctx, user)
+		if err != nil {
+			return err
 		}
-		m.stats.add(statDeletes, nil)
-		if f := m.cfg.Hooks.Destroyed; f != nil {
-			id := info.ID
-			s.later(func() { f(id, ReasonMaxPerUser) })
+		again := false
+		for _, info := range infos[min(m.cfg.MaxPerUser, len(infos)):] {
+			err := m.deleteVersion(ctx, info.id, info.version)
+			switch {
+			case err == nil:
+				s.later(func() { m.ended(info.ID, ReasonMaxPerUser) })
+			case errors.Is(err, backend.ErrConflict):
+				again = true // it has just been written: perhaps it is now the latest login
+			case !errors.Is(err, backend.ErrNotFound):
+				return m.failed("trim", err)
+			}
+		}
+		if !again || time.Now().After(deadline) {
+			return nil
 		}
 	}
-	return nil
 }

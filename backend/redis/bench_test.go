@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -64,6 +65,18 @@ func rawDo(pool *redis.Pool, command string, args ...any) error {
 func BenchmarkDuel(b *testing.B) {
 	s, pool, ctx := fresh(b), rawPool(b), context.Background()
 	data := string(make([]byte, 300))
+	b.Run("LoadAndUpdate", func(b *testing.B) {
+		rec := create(b, s, "", data)
+		value, key := encode(rec, 1), s.key(rec.ID)
+		duel(b,
+			func() error {
+				return errors.Join(rawDo(pool, "GET", key), rawDo(pool, "SET", "raw", value, "PX", 3600_000))
+			},
+			func() error {
+				rec, err := s.Load(ctx, rec.ID)
+				return errors.Join(err, s.Update(ctx, rec))
+			})
+	})
 	for _, user := range []string{"", "alice"} {
 		name := "anonymous"
 		if user != "" {
@@ -94,11 +107,13 @@ func BenchmarkDuel(b *testing.B) {
 		})
 		var made []backend.Record
 		b.Run("Create/"+name, func(b *testing.B) {
-			duel(b, rawSet, func() error {
-				rec := newRecord(user, data)
-				made = append(made, rec)
-				return s.Create(ctx, rec)
-			})
+			duel(b,
+				func() error { return rawDo(pool, "SET", "raw"+newRecord("", "").ID.String(), value, "PX", ttl) },
+				func() error {
+					rec := newRecord(user, data)
+					made = append(made, rec)
+					return s.Create(ctx, rec)
+				})
 		})
 		b.Run("DeleteVersion/"+name, func(b *testing.B) {
 			duel(b, func() error { return rawDo(pool, "DEL", "raw") }, func() error {

@@ -41,6 +41,33 @@ func BenchmarkDuel(b *testing.B) {
 	}
 }
 
+// BenchmarkSweep removes a hundred thousand expired files from among ten
+// thousand live ones.
+func BenchmarkSweep(b *testing.B) {
+	const expired, live = 100_000, 10_000
+	s := openAt(b, filepath.Join(b.TempDir(), "store"))
+	for range b.N {
+		b.StopTimer()
+		for i := range expired + live {
+			rec := backend.Record{ID: uuid.Must(uuid.NewV7()), Expires: time.Now().Add(time.Hour), Data: make([]byte, 300)}
+			if i%11 != 0 {
+				rec.Expires = time.Now().Add(-time.Hour)
+			}
+			if err := s.Create(b.Context(), rec); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		for removed := 0; removed < expired; {
+			n, err := s.Sweep(b.Context(), 1000)
+			if err != nil {
+				b.Fatal(err)
+			}
+			removed += n
+		}
+	}
+}
+
 // turn is how many operations one side makes before the other has its turn.
 const turn = 20
 

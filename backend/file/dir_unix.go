@@ -15,9 +15,9 @@ import (
 )
 
 // All files are reached by one name below a directory that is held open, and
-// never through a link: openat with O_NOFOLLOW. That is what os.Root does,
-// too, for any path; done here by hand it spares a read two thirds of its
-// time (no os.File, no poller), which is most of what a session costs.
+// never through a link: openat with O_NOFOLLOW. os.Root does that, too, and
+// for any path; by hand it spares a Load a third of its time (3.1 µs instead
+// of 5.0, and os.ReadFile took 11), as there is no os.File and no poller.
 
 // A dir is an open directory.
 type dir struct {

@@ -106,7 +106,7 @@ func New(dir string, opts Options) (*Store, error) {
 	for i := range s.shards {
 		s.shards[i].init(path, i)
 	}
-	if err := s.link(true); err != nil {
+	if err := s.link(true, true); err != nil {
 		s.closeShards()
 		return nil, fmt.Errorf("file: open %q: %w", path, err)
 	}

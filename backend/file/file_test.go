@@ -1,6 +1,7 @@
 package file
 
 import (
+	"os"
 	"testing"
 
 	"github.com/chisession/session/backend"
@@ -35,4 +36,42 @@ func openAt(t testing.TB, path string) *Store {
 		}
 	})
 	return s
+}
+
+// TestOpen opens by name, and the default directory.
+func TestOpen(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s, err := backend.Open(Name, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.(*Store).Close(); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(DefaultDir); err != nil || !info.IsDir() {
+		t.Errorf("Open(%q, \"\") made no %s: %v", Name, DefaultDir, err)
+	}
+	if _, err := New("", Options{}); err == nil {
+		t.Error(`New(""): no error`)
+	}
+}
+
+// TestRestart is BEHAVIOURS 71 without violence: a store opened later has
+// what an earlier one had.
+func TestRestart(t *testing.T) {
+	path := t.TempDir() + "/sessions"
+	rec := newRecord(3)
+	rec.User = "u"
+	first, err := New(path, Options{Sync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCreate(t, first, rec)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := openAt(t, path).ByUser(t.Context(), "u")
+	if err != nil || len(got) != 1 || got[0].ID != rec.ID || !got[0].Expires.Equal(rec.Expires) {
+		t.Errorf("ByUser = %v, %v; want the record", got, err)
+	}
 }

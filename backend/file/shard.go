@@ -132,20 +132,21 @@ func (s *Store) enter() error {
 func (s *Store) leave() { s.mu.RUnlock() }
 
 // relink looks for the directories again after one of them was found to be
-// gone or replaced, and makes those that are missing if create is set.
-func (s *Store) relink(create bool) error {
+// gone or replaced. It makes what is missing, as link does.
+func (s *Store) relink(createRoot, create bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return backend.ErrClosed
 	}
-	return s.link(create)
+	return s.link(createRoot, create)
 }
 
-// link opens all directories that are not open yet or were replaced. The
+// link opens all directories that are not open yet or were replaced. It makes
+// the save path with createRoot, and what belongs into it with create. The
 // caller holds mu, or has the store for itself.
-func (s *Store) link(create bool) error {
-	root, err := openRoot(s.path, create)
+func (s *Store) link(createRoot, create bool) error {
+	root, err := openRoot(s.path, createRoot)
 	if err != nil {
 		return err
 	}
@@ -226,12 +227,19 @@ func readNames(f *os.File, yield func(names []string) error) error {
 	}
 }
 
-// list calls yield with the names in d.
+// list calls yield with the names in d. That d was removed, and so was empty,
+// is the end of the list.
 func (d dir) list(yield func(names []string) error) error {
 	f, err := d.names()
+	if missing(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return readNames(f, yield)
+	if err := readNames(f, yield); !missing(err) {
+		return err
+	}
+	return nil
 }

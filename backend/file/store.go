@@ -37,8 +37,10 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 }
 
 // Create stores rec in a new file: open, one write, close. If rec.User is
-// not empty, it makes a directory entry for [Store.ByUser] first. An expired
-// record that was not swept yet is [backend.ErrExists].
+// not empty, it makes an entry in the index of users first, which for a user
+// without a session costs two files more. An expired record that was not
+// swept yet is [backend.ErrExists]; Data of more than 64 MiB is
+// [backend.ErrTooLarge].
 func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if err := check(rec); err != nil {
 		return err
@@ -156,7 +158,7 @@ func (s *Store) call(ctx context.Context, what string, id uuid.UUID, create bool
 	sh := s.shardOf(id)
 	err := s.try(ctx, sh, fn)
 	if err == errMoved {
-		if err = s.relink(create); err == nil {
+		if err = s.relink(create, create); err == nil {
 			err = s.try(ctx, sh, fn)
 		}
 	}

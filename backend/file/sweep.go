@@ -39,6 +39,11 @@ const (
 // does not keep it from the rest; the first such error is returned.
 func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	w := sweep{s: s, ctx: ctx, limit: limit}
+	if err := s.find(true); err == backend.ErrClosed {
+		return 0, err
+	} else if err != nil {
+		return 0, fmt.Errorf("file: sweep %s: %w", s.path, err)
+	}
 	for range len(s.shards) {
 		if w.full() {
 			break
@@ -84,10 +89,6 @@ var errFull = errors.New("limit reached")
 
 // shard sweeps one directory; done says that it came to its end.
 func (w *sweep) shard(sh *shard, tidy bool) (done bool, err error) {
-	if err := w.s.find(sh); err != nil {
-		return true, err
-	}
-	// The listing has a descriptor of its own, so a Close need not wait for it.
 	err = w.s.list(sh, func(names []string) error {
 		if err := w.s.enter(); err != nil {
 			return err
@@ -102,19 +103,28 @@ func (w *sweep) shard(sh *shard, tidy bool) (done bool, err error) {
 	return true, err
 }
 
-// find makes sure that the shard's directory is where it belongs.
-func (s *Store) find(sh *shard) error {
+// find makes sure that the directories are where they belong. With create, it
+// makes those that are missing, but never the save path itself: that may be a
+// disk that is not mounted.
+func (s *Store) find(create bool) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
-	err := sh.absent()
-	s.leave()
-	if err != nil {
-		return s.relink(true)
+	var err error
+	for i := range s.shards {
+		if err = s.shards[i].absent(); err != nil {
+			break
+		}
 	}
-	return nil
+	s.leave()
+	if err == nil || err != errMoved && !create {
+		return err
+	}
+	return s.relink(false, create)
 }
 
+// list calls yield with the names in a shard. The listing has a descriptor of
+// its own.
 func (s *Store) list(sh *shard, yield func([]string) error) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -148,9 +158,14 @@ func (w *sweep) names(sh *shard, names []string, tidy bool) error {
 // name looks at one name of a directory. What it does not know is foreign.
 func (w *sweep) name(sh *shard, name string, tidy bool) error {
 	if id, ok := parseName(name); ok {
-		if w.s.shardOf(id) == sh && w.s.suspect(sh, id) {
+		if w.s.shardOf(id) != sh {
+			return nil // not where we put it
+		}
+		look, err := w.s.glance(sh, id)
+		if look == lookSuspect {
 			w.expired = append(w.expired, id)
 		}
+		w.err = cmp.Or(w.err, err)
 		return nil
 	}
 	if base, ok := strings.CutSuffix(name, tempSuffix); ok {
@@ -160,26 +175,50 @@ func (w *sweep) name(sh *shard, name string, tidy bool) error {
 		return nil
 	}
 	if isUserDir(name) {
-		return w.s.tidyUser(w.ctx, sh, name, tidy)
+		err := w.s.tidyUser(w.ctx, sh, name, tidy)
+		if errors.Is(err, errLocked) || w.ctx.Err() != nil {
+			return err
+		}
+		w.err = cmp.Or(w.err, err)
 	}
 	return nil
 }
 
-// suspect reports whether the head of a file does not say that it is live. It
-// takes no lock, so it may be wrong.
-func (s *Store) suspect(sh *shard, id uuid.UUID) bool {
+// A look is what the head of a file says, at a glance.
+type look int
+
+const (
+	lookNone    look = iota // no file, or not even a file
+	lookLive                // a record that has not expired
+	lookSuspect             // anything else
+)
+
+// glance reads the head of a file. It takes no lock, so it may be wrong about
+// a suspect.
+func (s *Store) glance(sh *shard, id uuid.UUID) (look, error) {
 	h, err := sh.dir.open(recordName(id), forReading)
 	if err != nil {
-		return false // gone, or something that is not ours
+		return none(err)
 	}
-	defer h.close()
-	var b [headSize]byte
-	n, err := h.readAt(b[:], 0)
-	if err != nil {
-		return false
+	sc := getScratch()
+	defer sc.put()
+	n, err := h.readAt(sc.first[:headSize], 0)
+	if err = cmp.Or(err, h.close()); err != nil {
+		return none(err)
 	}
-	hd, ok := parseHead(b[:n], id)
-	return !ok || !hd.expiresOK || hd.expires <= time.Now().UnixMilli()
+	hd, ok := parseHead(sc.first[:n], id)
+	if ok && hd.expiresOK && hd.expires > time.Now().UnixMilli() {
+		return lookLive, nil
+	}
+	return lookSuspect, nil
+}
+
+// none is the look of what could not be read.
+func none(err error) (look, error) {
+	if missing(err) || noRecord(err) {
+		return lookNone, nil
+	}
+	return lookNone, err
 }
 
 // remove looks at the suspects again, under the lock, and removes them.
@@ -211,52 +250,76 @@ func (w *sweep) remove(sh *shard) error {
 }
 
 // removeExpired removes the file of id if its record has expired, or if it is
-// what a crash left. The caller has the lock.
+// what a crash left, which does not count. The caller has the lock.
 func (s *Store) removeExpired(sh *shard, id uuid.UUID) (bool, error) {
 	name := recordName(id)
-	h, err := sh.dir.open(name, forWriting)
-	if err != nil {
-		if missing(err) || noRecord(err) {
-			return false, nil
-		}
-		return false, fmt.Errorf("open %s/%s: %w", sh.name, name, err)
+	e, err := s.readAgain(sh, name, id)
+	switch {
+	case missing(err), noRecord(err):
+		return false, nil
+	case err == errForeign, err == nil && !e.expired():
+		return false, nil
+	case err != nil && err != errUnreadable:
+		return false, fmt.Errorf("look at %s/%s: %w", sh.name, name, err)
 	}
-	info, err := h.stat()
-	if err != nil || !info.regular {
-		return false, cmp.Or(err, h.close())
+	if removeErr := sh.dir.remove(name); removeErr != nil {
+		return false, fmt.Errorf("remove %s/%s: %w", sh.name, name, removeErr)
+	}
+	s.dropMarker(e.owner, id)
+	return err != errUnreadable, nil
+}
+
+// errForeign says that a file is not ours, or was not ours for long enough to
+// know that it will never be a record.
+var errForeign = errors.New("not our file")
+
+// A verdict is what removeExpired needs to know of a record.
+type verdict struct {
+	expires int64
+	owner   string
+}
+
+func (v verdict) expired() bool { return v.expires <= time.Now().UnixMilli() }
+
+// readAgain reads the record of id under the lock. If its slot says that it
+// lives longer than its head does, it writes that into the head, for the next
+// sweep. An unreadable file is errForeign, unless it is ours and old.
+func (s *Store) readAgain(sh *shard, name string, id uuid.UUID) (verdict, error) {
+	h, err := sh.dir.open(name, forReading)
+	if err != nil {
+		return verdict{}, err
 	}
 	sc := getScratch()
 	defer sc.put()
 	e, _, err := h.read(id, sc, false)
-	live := err == nil && !e.expired()
-	if live {
-		// The slot is newer than the head: next time the head will do.
-		err = writeExpires(h, e.expires)
+	if err == errUnreadable {
+		if info, statErr := h.stat(); statErr != nil || !leftBehind(info, sc.first[:]) {
+			err = cmp.Or(statErr, errForeign)
+		}
 	}
-	err = cmp.Or(err, h.close())
-	switch {
-	case err == errUnreadable:
-		return false, s.removeLeftOver(sh, name, info, sc)
-	case err != nil:
-		return false, fmt.Errorf("look at %s/%s: %w", sh.name, name, err)
-	case live:
-		return false, nil
+	if err = cmp.Or(err, h.close()); err != nil {
+		return verdict{}, err
 	}
-	if err := sh.dir.remove(name); err != nil {
-		return false, fmt.Errorf("remove %s/%s: %w", sh.name, name, err)
+	if !e.expired() {
+		err = renewHead(sh, name, e.expires)
 	}
-	s.dropMarker(string(e.user), id)
-	return true, nil
+	return verdict{expires: e.expires, owner: string(e.user)}, err
 }
 
-// removeLeftOver removes an unreadable file if it is ours and old. sc still
-// holds its beginning.
-func (s *Store) removeLeftOver(sh *shard, name string, info fileInfo, sc *scratch) error {
-	ours := info.size == 0 || info.size >= int64(len(magic)) && string(sc.first[:len(magic)]) == magic
-	if !ours || time.Since(info.modified) < leftOver {
-		return nil
+func renewHead(sh *shard, name string, ms int64) error {
+	h, err := sh.dir.open(name, forWriting)
+	if err != nil {
+		return err
 	}
-	return sh.dir.remove(name)
+	err = writeExpires(h, ms)
+	return cmp.Or(err, h.close())
+}
+
+// leftBehind reports whether an unreadable file, which begins with b, is ours
+// and so old that nobody can be about to complete it.
+func leftBehind(info fileInfo, b []byte) bool {
+	ours := info.size == 0 || info.size >= int64(len(magic)) && string(b[:len(magic)]) == magic
+	return info.regular && ours && time.Since(info.modified) >= leftOver
 }
 
 // tidyUser removes the directory of a user who has no sessions. With tidy, it
@@ -292,24 +355,19 @@ func (s *Store) tidyUser(ctx context.Context, sh *shard, name string, tidy bool)
 // Count returns the number of live records. It reads the head of every file.
 func (s *Store) Count(ctx context.Context) (int, error) {
 	count := 0
-	for i := range s.shards {
+	err := s.find(false)
+	for i := 0; i < len(s.shards) && err == nil; i++ {
 		sh := &s.shards[i]
-		err := s.find(sh)
-		if err == nil {
-			err = s.list(sh, func(names []string) error {
-				n, err := s.countLive(ctx, sh, names)
-				count += n
-				return err
-			})
-		}
-		if err == backend.ErrClosed {
-			return 0, err
-		}
-		if err != nil {
-			return 0, fmt.Errorf("file: count in %s: %w", s.path, err)
-		}
+		err = s.list(sh, func(names []string) error {
+			n, err := s.countLive(ctx, sh, names)
+			count += n
+			return err
+		})
 	}
-	return count, nil
+	if err == nil || err == backend.ErrClosed {
+		return count, err
+	}
+	return 0, fmt.Errorf("file: count in %s: %w", s.path, err)
 }
 
 func (s *Store) countLive(ctx context.Context, sh *shard, names []string) (int, error) {
@@ -326,8 +384,14 @@ func (s *Store) countLive(ctx context.Context, sh *shard, names []string) (int, 
 		if !ok || s.shardOf(id) != sh {
 			continue
 		}
-		if !s.suspect(sh, id) {
+		look, err := s.glance(sh, id)
+		if err != nil {
+			return 0, err
+		}
+		if look == lookLive {
 			count++
+		}
+		if look != lookSuspect {
 			continue
 		}
 		sc := getScratch()

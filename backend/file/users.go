@@ -44,7 +44,7 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	sh, name := s.userDir(user)
 	ids, err := s.markers(ctx, sh, name)
 	if err == errMoved {
-		if err = s.relink(false); err == nil {
+		if err = s.relink(false, false); err == nil {
 			ids, err = s.markers(ctx, sh, name)
 		}
 	}

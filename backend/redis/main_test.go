@@ -18,7 +18,12 @@ import (
 // server is the package's private Redis.
 var server *testserver.Redis
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	if at := os.Getenv(writerEnv); at != "" {
+		write(at) // we are a child of TestKilledWriters
+	}
+	os.Exit(runTests(m))
+}
 
 func runTests(m *testing.M) int {
 	var err error

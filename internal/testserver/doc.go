@@ -5,6 +5,6 @@
 // A package starts one from TestMain and stops it there; nothing needs a
 // *testing.T. A server that is not installed is an error that names the cure,
 // never a skipped test. Nothing stays behind: a server dies with the test
-// binary that started it (on Linux even when that is killed), and directories
-// of dead runs are removed by the next one.
+// binary that started it (on Linux even when that is killed), and the
+// directories of killed runs are removed by one that comes an hour later.
 package testserver

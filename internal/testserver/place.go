@@ -37,7 +37,7 @@ func Find(cure string, names ...string) (string, error) {
 }
 
 // TempDir makes the temporary directory of a server, short enough for a unix
-// socket in it, and removes those that killed test runs left behind.
+// socket in it, and removes those that test runs killed an hour ago left behind.
 func TempDir(name string) (string, error) {
 	sweepTemp(os.TempDir())
 	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-%s-", dirPrefix, os.Getpid(), name))

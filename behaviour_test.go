@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -275,6 +277,9 @@ func (h recorded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
+	if r.URL.Scheme == "https" {
+		in.TLS = &tls.ConnectionState{}
+	}
 	in.Host, in.RequestURI, in.RemoteAddr = r.URL.Host, r.URL.RequestURI(), "192.0.2.1:1234"
 	h.ServeHTTP(w, in)
 	return w.Result(), nil
@@ -427,3 +432,6 @@ func (l *logBook) lines(level, part string) (found []map[string]any) {
 	}
 	return found
 }
+
+// errTest is what a store says in tests that make it fail.
+var errTest = errors.New("the store says no")

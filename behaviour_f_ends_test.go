@@ -79,15 +79,21 @@ var moments = map[string]func(t *testing.T, a *app, slow *held, happen func()) a
 	},
 }
 
+// variants are the optional interfaces that a store is tried with: all that it
+// has, and, where a call costs little, none.
+func variants(k kind, store backend.Store) map[string]backendtest.Capability {
+	v := map[string]backendtest.Capability{"full": without(store, backendtest.Bounded)}
+	if k.name == "memory" || k.name == "file" {
+		v["plain"] = 0
+	}
+	return v
+}
+
 // testEndedMeanwhile: a session ends while a request is under way that then
 // does this or that. Nothing comes back, and no cookie goes out.
-func testEndedMeanwhile(t *testing.T, open func(*testing.T) backend.Store) {
-	store := open(t)
-	for _, plain := range []bool{false, true} {
-		have := without(store, backendtest.Bounded)
-		if plain {
-			have = 0
-		}
+func testEndedMeanwhile(t *testing.T, k kind) {
+	store := k.open(t)
+	for variant, have := range variants(k, store) {
 		// Two managers, so that the slow request's queue holds nobody up.
 		cfg := session.Config{Store: store, TouchEvery: time.Millisecond}
 		a := newAppWith(t, cfg, have)
@@ -96,7 +102,7 @@ func testEndedMeanwhile(t *testing.T, open func(*testing.T) backend.Store) {
 		for moment, during := range moments {
 			for _, end := range sortedNames(ends) {
 				for _, name := range sortedNames(deeds) {
-					t.Run(strings.Join([]string{map[bool]string{true: "plain_", false: ""}[plain] + end, moment, name}, "/"), func(t *testing.T) {
+					t.Run(strings.Join([]string{variant, end, moment, name}, "/"), func(t *testing.T) {
 						endedMeanwhile(t, a, other, during, ends[end], name)
 					})
 				}
@@ -185,22 +191,18 @@ var renewals = map[string]event{
 
 // testRenewedMeanwhile: a request that holds the old token neither changes
 // nor ends the renewed session, nor touches its cookie.
-func testRenewedMeanwhile(t *testing.T, open func(*testing.T) backend.Store) {
-	testRenewed(t, open(t), "before_the_deed")
-}
+func testRenewedMeanwhile(t *testing.T, k kind)  { testRenewed(t, k, "before_the_deed") }
+func testRenewedAtTheStore(t *testing.T, k kind) { testRenewed(t, k, "before_the_store") }
 
-func testRenewedAtTheStore(t *testing.T, open func(*testing.T) backend.Store) {
-	testRenewed(t, open(t), "before_the_store")
-}
-
-func testRenewed(t *testing.T, store backend.Store, moment string) {
-	for kind, have := range map[string]backendtest.Capability{"": without(store, backendtest.Bounded), "plain_": 0} {
+func testRenewed(t *testing.T, k kind, moment string) {
+	store := k.open(t)
+	for variant, have := range variants(k, store) {
 		a := newAppWith(t, session.Config{Store: store, TouchEvery: time.Millisecond}, have)
 		a.play(nil)
 		other := newStage(t, session.Config{Store: store}, nil)
 		for how, renewal := range renewals {
 			for _, name := range sortedNames(deeds) {
-				t.Run(kind+how+"/"+name, func(t *testing.T) { renewedMeanwhile(t, a, other, moments[moment], renewal, name) })
+				t.Run(variant+"/"+how+"/"+name, func(t *testing.T) { renewedMeanwhile(t, a, other, moments[moment], renewal, name) })
 			}
 		}
 	}

@@ -31,10 +31,10 @@ func TestBehaviourF(t *testing.T) {
 	t.Run("50_destroy_then", func(t *testing.T) { forEachBackend(t, testDestroyThen) })
 	t.Run("51_destroy_fails", func(t *testing.T) { forEachBackend(t, testDestroyFails) })
 	t.Run("51_destroy_with_the_reply_lost", func(t *testing.T) { forEachBackend(t, testDestroyReplyLost) })
-	t.Run("52_ended_meanwhile", func(t *testing.T) { forEachBackend(t, testEndedMeanwhile) })
+	t.Run("52_ended_meanwhile", func(t *testing.T) { forEachKind(t, testEndedMeanwhile) })
 	t.Run("52_absolute_timeout_meanwhile", testAbsoluteMeanwhile)
-	t.Run("52_renewed_meanwhile", func(t *testing.T) { forEachBackend(t, testRenewedMeanwhile) })
-	t.Run("52_renewed_between_load_and_store", func(t *testing.T) { forEachBackend(t, testRenewedAtTheStore) })
+	t.Run("52_renewed_meanwhile", func(t *testing.T) { forEachKind(t, testRenewedMeanwhile) })
+	t.Run("52_renewed_between_load_and_store", func(t *testing.T) { forEachKind(t, testRenewedAtTheStore) })
 	t.Run("52_an_old_timeout_ends_nothing", testOldTimeout)
 	t.Run("53_cart_before_login", func(t *testing.T) { forEachBackend(t, testCart) })
 }

@@ -258,7 +258,7 @@ func (a *app) gone(t testing.TB, id string) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	for {
-		_, err := a.store.Load(t.Context(), uuid.MustParse(id))
+		_, err := a.store.Load(t.Context(), mustID(id))
 		if errors.Is(err, backend.ErrNotFound) {
 			return
 		}
@@ -268,6 +268,8 @@ func (a *app) gone(t testing.TB, id string) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+func mustID(id string) uuid.UUID { return uuid.MustParse(id) }
 
 // sortedNames returns the names of deeds, for subtests in a fixed order.
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

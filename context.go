@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,12 +14,14 @@ type (
 	cookieKey  string
 )
 
-// An exchange is all that the middleware keeps for one request: the session,
-// the context it travels in and the wrapped writer, in one allocation. It is
-// never used again for another request.
+// An exchange is what the middleware keeps for one request: the context that
+// the session travels in, and the wrapped writer. It is never used again for
+// another request, nor is its session.
 type exchange struct {
 	context.Context
-	session   Session
+	m         *Manager
+	session   atomic.Pointer[Session] // made when somebody asks for it
+	sent      atomic.Bool             // the header left before anybody did
 	writer    writer
 	request   *http.Request
 	transport *Transport // that the request belongs to
@@ -26,14 +29,57 @@ type exchange struct {
 	cookie    [1]string
 }
 
+// A visit is an exchange whose session is likely to be needed, in one
+// allocation with it.
+type visit struct {
+	exchange
+	own Session
+}
+
+// newExchange returns an exchange for r. A request that brings nothing that
+// could be a token does not pay for a session until its handler asks for one.
+func (m *Manager) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	transport := m.choose(r.Header)
+	var x *exchange
+	if r.Header[transport.carrier()] == nil {
+		x = &exchange{}
+	} else {
+		v := &visit{}
+		x = &v.exchange
+		v.own.begun(m, x)
+		x.session.Store(&v.own)
+	}
+	x.Context, x.m, x.request, x.transport = r.Context(), m, r, transport
+	x.writer.x, x.writer.rw = x, w
+	return x
+}
+
+// get returns the session, and makes an empty one if there is none yet.
+func (x *exchange) get() *Session {
+	if s := x.session.Load(); s != nil {
+		return s
+	}
+	s := &Session{}
+	s.begun(x.m, x)
+	if !x.session.CompareAndSwap(nil, s) {
+		return x.session.Load()
+	}
+	if x.sent.Load() {
+		s.mu.Lock()
+		s.sent = true
+		s.mu.Unlock()
+	}
+	return s
+}
+
 // Value finds the session; other keys are the request's own context's.
 func (x *exchange) Value(key any) any {
 	switch key := key.(type) {
 	case sessionKey:
-		return &x.session
+		return x.get()
 	case *cookieKey:
-		if *key == x.session.m.key {
-			return &x.session
+		if *key == x.m.key {
+			return x.get()
 		}
 	}
 	return x.Context.Value(key)

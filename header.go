@@ -7,7 +7,7 @@ import (
 
 // header puts the session's lines into the answer's header, mu held.
 func (x *exchange) header(failed error) {
-	s, h := &x.session, x.writer.rw.Header()
+	s, h := x.session.Load(), x.writer.rw.Header()
 	if failed != nil && s.cookie == cookieSet && !s.exists {
 		s.cookie = cookieAlone
 	}
@@ -24,7 +24,7 @@ func (x *exchange) header(failed error) {
 
 // setVary says that the answer depends on what carried the token.
 func (x *exchange) setVary(h http.Header) {
-	on := x.transport.vary()
+	on := x.transport.carrier()
 	if varies(h, on) {
 		return
 	}
@@ -71,7 +71,7 @@ func (x *exchange) setCookie(h http.Header) {
 // setToken puts the token that the client is to use from now on, or none, into
 // the answer's header.
 func (x *exchange) setToken(h http.Header) {
-	s := &x.session
+	s := x.session.Load()
 	x.cookie[0] = ""
 	if s.cookie == cookieSet {
 		x.cookie[0] = s.cred.token()
@@ -80,7 +80,7 @@ func (x *exchange) setToken(h http.Header) {
 }
 
 func (x *exchange) cookieLine() string {
-	s := &x.session
+	s := x.session.Load()
 	m := s.m
 	if s.cookie == cookieRemove {
 		return m.cookie.Remove(x.request)

@@ -24,7 +24,6 @@ func (m *Manager) load(s *Session, h http.Header) error {
 	var seen [most]credentials
 	n := 0
 	var err error
-	s.x.transport = m.choose(h)
 	m.tokens(s.x.transport, h, func(value string) bool {
 		var ok bool
 		if s.next, ok = parseToken(value); !ok || slices.Contains(seen[:n], s.next) {

@@ -38,6 +38,7 @@ type Manager struct {
 	closed    atomic.Bool
 	off       *Session // what handlers get when sessions are disabled
 	skipped   *Session // ...or skipped
+	released  *Session // ...or over
 }
 
 // New makes a manager from cfg: it opens the store, unless cfg has one, and
@@ -48,7 +49,10 @@ func New(cfg Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg, off: detached(ErrDisabled), skipped: detached(ErrSkipped)}
+	m := &Manager{cfg: cfg, off: detached(ErrDisabled), skipped: detached(ErrSkipped), released: detached(ErrReleased)}
+	for _, s := range []*Session{m.off, m.skipped, m.released} {
+		s.m = m // for its log
+	}
 	m.cookie, err = cookie.New(cfg.Cookie)
 	if err != nil {
 		return nil, fmt.Errorf("session: Config.Cookie: %w", err)

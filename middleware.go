@@ -62,28 +62,27 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 		m.answer(w, r, ErrClosed)
 		return
 	}
-	x := &exchange{Context: r.Context(), request: r}
-	x.writer.x, x.writer.rw = x, w
-	s := &x.session
-	m.start(s, x)
-	if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {
-		m.answer(w, r, err)
-		return
+	x := m.newExchange(w, r)
+	if s := x.session.Load(); s != nil {
+		if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {
+			m.answer(w, r, err)
+			return
+		}
 	}
 	returned := false
 	defer func() {
 		if !returned {
 			x.writer.panicked()
 		}
-		s.release()
+		x.release()
 	}()
 	next.ServeHTTP(x.writer.as(), r.WithContext(x))
 	returned = true
 	x.writer.finish()
 }
 
-// start makes s an empty session of this request.
-func (m *Manager) start(s *Session, x *exchange) {
+// begun makes s an empty session of this request.
+func (s *Session) begun(m *Manager, x *exchange) {
 	s.m, s.x = m, x
 	s.vals.reset(body{}, m.cfg.MaxBytes)
 }
@@ -137,8 +136,12 @@ func status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// release ends the session's life in this request.
-func (s *Session) release() {
+// release ends the session's life. Who asks for one from now on gets none.
+func (x *exchange) release() {
+	if x.session.CompareAndSwap(nil, x.m.released) {
+		return
+	}
+	s := x.session.Load()
 	s.mu.Lock()
 	s.released = true
 	s.unlock()

@@ -28,10 +28,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	if s, ok := r.Context().Value(&m.key).(*Session); ok {
 		return s, nil
 	}
-	x := &exchange{Context: r.Context(), request: r}
-	x.writer.x, x.writer.rw = x, w
-	s := &x.session
-	m.start(s, x)
+	s := m.newExchange(w, r).get()
 	s.hand = true
 	if err := m.load(s, r.Header); err != nil {
 		return nil, err

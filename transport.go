@@ -119,8 +119,9 @@ func (m *Manager) tokens(t *Transport, h http.Header, yield func(string) bool) {
 	}
 }
 
-// vary returns the request header that the answer depends on.
-func (t *Transport) vary() string {
+// carrier returns the request header that brings the token, and on which the
+// answer therefore depends.
+func (t *Transport) carrier() string {
 	if t.cookie() {
 		return "Cookie"
 	}

@@ -69,7 +69,13 @@ func (c *core) ready() bool {
 		return !c.failed
 	}
 	c.wrote = true
-	s := &c.x.session
+	s := c.x.session.Load()
+	if s == nil {
+		c.x.sent.Store(true)
+		if s = c.x.session.Load(); s == nil {
+			return true // nobody asked for the session
+		}
+	}
 	s.mu.Lock()
 	err := s.commit()
 	if errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded) {
@@ -111,15 +117,18 @@ func (c *core) finish() {
 	if c.failed {
 		return
 	}
-	s := &c.x.session
+	s := c.x.session.Load()
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	err := s.commit()
-	id := s.cred.id().String()
+	cred := s.cred
 	s.unlock()
 	if err != nil && !errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) {
 		s.failed(err)
 		s.m.cfg.Logger.LogAttrs(c.x, slog.LevelError, "session: changes made after the header was sent are lost",
-			slog.String("id", id), slog.Any("error", err))
+			slog.String("id", cred.id().String()), slog.Any("error", err))
 	}
 }
 
@@ -133,7 +142,10 @@ func (s *Session) failed(err error) {
 // panicked ends the exchange of a handler that panicked: what it Set is
 // dropped, what it Destroyed is destroyed. The panic goes on.
 func (c *core) panicked() {
-	s := &c.x.session
+	s := c.x.session.Load()
+	if s == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.unlock()
 	if s.doomed == nil {

@@ -28,7 +28,7 @@ type Client struct {
 // New returns a Client whose sessions are kept as cfg says. It differs from
 // [session.New] in what suits a test: the log goes to the test's output, and
 // there is no collector in the background unless cfg.SweepEvery is positive.
-// When the test ends everything is closed, but for a Store of the caller's.
+// Its sessions travel in the cookie; a Transport must know that, too. When the test ends everything is closed, but for a Store of the caller's.
 //
 // Hooks and Stats see what handlers do, and nothing of what the Client itself
 // does to prepare and to look. Its looks are calls of the store, though: one
@@ -57,7 +57,23 @@ func New(t testing.TB, cfg session.Config) *Client {
 	cfg.Hooks, cfg.MaxPerUser, cfg.SweepEvery = session.Hooks{}, 0, -1
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	c.own = manager(t, cfg)
+	c.needCookie()
 	return c
+}
+
+// needCookie fails the test if sessions do not travel in the cookie. Nothing is
+// stored: a session that is started by hand announces its cookie at once.
+func (c *Client) needCookie() {
+	c.t.Helper()
+	w := httptest.NewRecorder()
+	s, err := c.own.Start(w, httptest.NewRequest("GET", "/", nil))
+	if err != nil {
+		c.t.Fatalf("sessiontest: New: %v", err)
+	}
+	s.Set("sessiontest", true)
+	if w.Header().Get("Set-Cookie") == "" {
+		c.t.Fatalf("sessiontest: New: Config.Transport has no cookie, by which a Client knows sessions: add it, FirstOf(…, session.Transport{})")
+	}
 }
 
 // open opens a store by name until the test ends.

@@ -171,6 +171,17 @@ func TestClientLeavesNoTrace(t *testing.T) {
 	}
 }
 
+func TestTransportWithCookie(t *testing.T) {
+	c := sessiontest.New(t, session.Config{Transport: session.FirstOf(session.Bearer(), session.Transport{})})
+	res := c.Serve(doing(func(s *session.Session) { s.Renew() }), c.Request("GET", "/", sessiontest.User("ada")))
+	if !res.Renewed() {
+		t.Error("Renewed() = false")
+	}
+	if n, err := c.Manager().Count(t.Context()); n != 1 || err != nil {
+		t.Errorf("Count() = %d, %v, want 1: New stores nothing", n, err)
+	}
+}
+
 func TestRouterThatMountsItsOwn(t *testing.T) {
 	c := sessiontest.New(t, session.Config{})
 	other, err := session.New(session.Config{})
@@ -276,6 +287,9 @@ func TestMisuseEndsTheTest(t *testing.T) {
 		{"disabled", func(t testing.TB) { sessiontest.New(t, session.Config{Disabled: true}) }, "Config.Disabled"},
 		{"bad config", func(t testing.TB) { sessiontest.New(t, session.Config{MaxBytes: -1}) }, "New: %v"},
 		{"bad provider", func(t testing.TB) { sessiontest.New(t, session.Config{Provider: "nosuch"}) }, "Provider"},
+		{"no cookie", func(t testing.TB) {
+			sessiontest.New(t, session.Config{Transport: session.Bearer()})
+		}, "Config.Transport"},
 		{"nothing to store", func(t testing.TB) {
 			sessiontest.New(t, session.Config{}).Request("GET", "/", sessiontest.Label("x"))
 		}, "nothing to store"},

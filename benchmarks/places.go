@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/chisession/session/backend"
+	_ "github.com/chisession/session/backend/mysql" // known by name
+	_ "github.com/chisession/session/backend/redis" // known by name
+	"github.com/chisession/session/internal/testserver"
+)
+
+// The kinds of places where sessions are kept.
+const (
+	inMemory  = "memory"
+	inFile    = "file"
+	inRedis   = "redis"
+	inMariaDB = "mysql"
+)
+
+var kinds = []string{inMemory, inFile, inRedis, inMariaDB}
+
+// title is what a kind is called in tables.
+var title = map[string]string{inMemory: "memory", inFile: "file", inRedis: "Redis", inMariaDB: "MariaDB"}
+
+// Names of the contenders.
+const (
+	nameOurs    = "session"
+	nameChi     = "chi alone"
+	nameRaw     = "raw"
+	nameWire    = "raw + token" // see raw.wire
+	nameSCS     = "scs"
+	nameGorilla = "gorilla"
+	nameRedi    = "redistore"
+)
+
+// A place is one kind of place, private to this run, with the libraries that
+// are at home there.
+type place struct {
+	kind    string
+	ours    *ours
+	libs    map[string]library
+	order   []string // of the opponents
+	redis   *testserver.Redis
+	mariaDB *testserver.MariaDB
+	db      string // the database of ours
+	dir     string
+	closers []func() error
+}
+
+// openPlace makes a place and all its libraries.
+func openPlace(kind string) (p *place, err error) {
+	p = &place{kind: kind, libs: map[string]library{}}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", kind, errors.Join(err, p.close()))
+		}
+	}()
+	switch kind {
+	case inMemory:
+		err = p.openMemory()
+	case inFile:
+		err = p.openFile()
+	case inRedis:
+		err = p.openRedis()
+	case inMariaDB:
+		err = p.openMariaDB()
+	}
+	return p, err
+}
+
+func (p *place) close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i]())
+	}
+	p.closers = nil
+	return errors.Join(errs...)
+}
+
+// openOurs opens this library and, with the bytes that it stores, raw.
+func (p *place) openOurs(savePath string, bare rawStore) error {
+	store, err := backend.Open(p.kind, savePath)
+	if err != nil {
+		return err
+	}
+	if c, ok := store.(interface{ Close() error }); ok {
+		p.closers = append(p.closers, c.Close)
+	}
+	if p.ours, err = newOurs(store); err != nil {
+		return err
+	}
+	p.closers = append(p.closers, p.ours.m.Close)
+	small, err := p.sample(read)
+	if err != nil {
+		return err
+	}
+	big, err := p.sample(readBig)
+	if err != nil {
+		return err
+	}
+	bareRaw, err := newRaw(bare, small, big, false)
+	if err != nil {
+		return err
+	}
+	wire, err := newRaw(bare, small, big, true)
+	if err != nil {
+		return err
+	}
+	p.add(nameRaw, bareRaw)
+	p.add(nameWire, wire)
+	return nil
+}
+
+// sample returns the bytes that this library stores for a scenario.
+func (p *place) sample(s scenario) ([]byte, error) {
+	player, err := newPlayer(nameOurs, p.ours, s)
+	if err != nil {
+		return nil, err
+	}
+	_, token, _ := strings.Cut(player.cookie[0], "=")
+	id, err := idOf(token)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := p.ours.store.Load(context.Background(), id)
+	return rec.Data, err
+}
+
+func (p *place) add(name string, lib library) {
+	p.libs[name] = lib
+	p.order = append(p.order, name)
+}
+
+func (p *place) openMemory() error {
+	if err := p.openOurs("", &rawMemory{m: newRawMap()}); err != nil {
+		return err
+	}
+	p.add(nameSCS, scsMemory())
+	return nil
+}
+
+func (p *place) openFile() error {
+	dir, err := os.MkdirTemp("", "session-bench-")
+	if err != nil {
+		return err
+	}
+	p.dir = dir
+	p.closers = append(p.closers, func() error { return os.RemoveAll(dir) })
+	for _, sub := range []string{"raw", "gorilla"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := p.openOurs(filepath.Join(dir, "ours"), rawFile(filepath.Join(dir, "raw"))); err != nil {
+		return err
+	}
+	p.add(nameGorilla, gorillaFile(filepath.Join(dir, "gorilla")))
+	return nil
+}
+
+func (p *place) openRedis() error {
+	server, err := testserver.StartRedis(testserver.RedisOptions{})
+	if err != nil {
+		return err
+	}
+	p.redis = server
+	p.closers = append(p.closers, server.Stop)
+	bare := newRawRedis(server.Addr())
+	p.closers = append(p.closers, bare.pool.Close)
+	if err := p.openOurs(server.URL(), bare); err != nil {
+		return err
+	}
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	p.closers = append(p.closers, client.Close)
+	p.add(nameSCS, scsRedis(client))
+	redi, err := gorillaRedis(server.Addr())
+	if err != nil {
+		return err
+	}
+	p.add(nameRedi, redi)
+	return nil
+}
+
+func (p *place) openMariaDB() error {
+	server, err := testserver.StartMariaDB(testserver.MariaDBOptions{Args: []string{"--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M"}})
+	if err != nil {
+		return err
+	}
+	p.mariaDB = server
+	p.closers = append(p.closers, server.Stop)
+	if p.db, err = server.CreateDatabase(); err != nil {
+		return err
+	}
+	open := func(params ...string) (*sql.DB, error) {
+		db, err := sql.Open("mysql", server.DSN(p.db, params...))
+		if err == nil {
+			p.closers = append(p.closers, db.Close)
+		}
+		return db, err
+	}
+	db, err := open()
+	if err != nil {
+		return err
+	}
+	bare, err := newRawMariaDB(db)
+	if err != nil {
+		return err
+	}
+	if err := p.openOurs(server.DSN(p.db), bare); err != nil {
+		return err
+	}
+	if db, err = open("interpolateParams=true", "parseTime=true"); err != nil {
+		return err
+	}
+	lib, err := scsMariaDB(db)
+	if err != nil {
+		return err
+	}
+	p.add(nameSCS, lib)
+	return nil
+}
+
+// player makes a player of the library called name.
+func (p *place) player(name string, s scenario) (*player, error) {
+	switch name {
+	case nameOurs:
+		return newPlayer(name, p.ours, s)
+	case nameChi:
+		return newPlayer(name, &raw{}, untouched)
+	}
+	return newPlayer(name, p.libs[name], s)
+}
+
+// opponents returns who duels with this library in a scenario.
+func (p *place) opponents(s scenario) []string {
+	if s == untouched {
+		return append([]string{nameChi}, p.order[2:]...)
+	}
+	var names []string
+	for _, name := range p.order {
+		_, none := p.libs[name].(*gorilla)
+		switch {
+		case name == nameWire && s != login && s != renew:
+		case none && s == renew:
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
+}

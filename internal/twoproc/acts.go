@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/flash"
 )
 
 // An act is what a handler does to its session with the query's key and value.
@@ -25,7 +26,26 @@ var acts = map[string]act{
 	"renew":  func(s *session.Session, _, _ string) error { s.Renew(); return nil },
 	"login":  func(s *session.Session, _, user string) error { s.SetUser(user); return nil },
 	"logout": func(s *session.Session, _, _ string) error { s.Destroy(); return nil },
+	"flash": func(s *session.Session, _, text string) error {
+		flash.Of(s).Add(flash.LevelNotice, "%s", text)
+		return nil
+	},
+	"take": func(s *session.Session, _, _ string) error {
+		messages, err := flash.Of(s).Take()
+		for _, message := range messages {
+			s.SetLocal(shownKey{}, append(shown(s), message.Text))
+		}
+		return err
+	},
 }
+
+// shown returns the messages that this request took.
+func shown(s *session.Session) []string {
+	messages, _ := s.Local(shownKey{}).([]string)
+	return messages
+}
+
+type shownKey struct{}
 
 // A state is the answer: the session as its request saw it. Session.Token is
 // left out: what a browser may know comes in the cookie or not at all.
@@ -34,6 +54,7 @@ type state struct {
 	User   string         `json:"user"`
 	New    bool           `json:"new"`
 	Values map[string]any `json:"values"`
+	Shown  []string       `json:"shown,omitempty"` // the flash messages taken
 	Error  string         `json:"error,omitempty"` // what the act returned
 }
 
@@ -55,7 +76,7 @@ func (g *gates) handler(act act) http.HandlerFunc {
 }
 
 func answer(w http.ResponseWriter, s *session.Session, err error) {
-	now := state{ID: s.ID(), User: s.User(), New: s.IsNew(), Values: map[string]any{}}
+	now := state{ID: s.ID(), User: s.User(), New: s.IsNew(), Values: map[string]any{}, Shown: shown(s)}
 	for _, key := range s.Keys() {
 		now.Values[key] = s.Get(key)
 	}

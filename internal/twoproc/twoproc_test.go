@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -224,6 +225,27 @@ func Test61MaxPerUser(t *testing.T) {
 			}
 		}
 	}, "-max-per-user", fmt.Sprint(most))
+}
+
+// Test64Flash: eight readers in two processes ask for one message at once.
+// Exactly one shows it.
+func Test64Flash(t *testing.T) {
+	forEachStore(t, func(t *testing.T, a, b *child) {
+		token := a.login("ada")
+		for round := range 10 {
+			text := fmt.Sprintf("message-%d", round)
+			b.ok(token, "/flash?value="+text)
+			var shown [workers][]string
+			var wg sync.WaitGroup
+			for i := range shown {
+				wg.Go(func() { shown[i] = []*child{a, b}[i%2].ok(token, "/take").Shown })
+			}
+			wg.Wait()
+			if all := slices.Concat(shown[:]...); len(all) != 1 || all[0] != text {
+				t.Errorf("shown was %q, want %q once", all, text)
+			}
+		}
+	})
 }
 
 // Test70Shared: what one process stores, the other has at once; what one ends

@@ -17,7 +17,7 @@ func (s *Session) Save() error {
 	if err := s.gone(); err != nil {
 		return err
 	}
-	err := s.commit()
+	err := s.commit(nowMillis())
 	s.broken = err != nil
 	if err == nil {
 		err = s.refused
@@ -56,9 +56,10 @@ func (s *Session) Reload() error {
 }
 
 // commit stores what this request did. It is called with mu held, any number
-// of times: before the header goes out, at the end, and by Save.
-func (s *Session) commit() error {
-	if s.doomed == nil && s.err == nil && s.lost == nil && !s.dirty() && !s.touchDue() {
+// of times: before the header goes out, at the end, and by Save. now, in Unix
+// ms, is what decides whether activity has to be noted.
+func (s *Session) commit(now int64) error {
+	if s.doomed == nil && s.err == nil && s.lost == nil && !s.dirty() && !s.touchDue(now) {
 		return nil // most requests
 	}
 	if s.m.closed.Load() {

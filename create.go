@@ -29,7 +29,7 @@ func (s *Session) create(ctx context.Context) error {
 			return err
 		}
 		rec := backend.Record{ID: s.cred.id(), User: now.user, Data: data}
-		expires := s.m.expiry(&s.cred, now.idle, now.absolute)
+		expires := s.m.expiry(&s.cred, now.idle, now.absolute, nowMillis())
 		rec.Expires = time.UnixMilli(expires)
 		rec.Version = 1
 		err = s.m.store.Create(ctx, rec)

@@ -21,17 +21,19 @@ func (m *Manager) timeouts(idle, absolute time.Duration) (time.Duration, time.Du
 	return idle, absolute
 }
 
-// expiry returns when a session that is active now expires, in Unix ms.
-func (m *Manager) expiry(cred *credentials, idle, absolute time.Duration) int64 {
+// nowMillis returns the time in Unix ms, which is how records keep it.
+func nowMillis() int64 { return time.Now().UnixMilli() }
+
+// expiry returns when a session that is active at now expires. Both are in
+// Unix ms.
+func (m *Manager) expiry(cred *credentials, idle, absolute time.Duration, now int64) int64 {
 	idle, absolute = m.timeouts(idle, absolute)
-	return min(
-		time.Now().Add(idle).UnixMilli(),
-		createdAt(cred.id()).Add(absolute).UnixMilli(),
-	)
+	return min(now+idle.Milliseconds(), createdMillis(cred.id())+absolute.Milliseconds())
 }
 
-// touchDue reports whether activity has to be noted in the store.
-func (s *Session) touchDue() bool {
+// touchDue reports whether activity at now, in Unix ms, has to be noted in the
+// store.
+func (s *Session) touchDue(now int64) bool {
 	if !s.exists || s.noTouch {
 		return false
 	}
@@ -39,17 +41,18 @@ func (s *Session) touchDue() bool {
 	if s.loaded.idle != 0 {
 		every = touchEvery(s.loaded.idle)
 	}
-	moves := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute) - s.expires
+	moves := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now) - s.expires
 	return moves > 0 && time.Duration(moves)*time.Millisecond >= every
 }
 
 // touch moves the expiry. It is no more than a note: if it fails the request
 // goes on, and the next one tries again.
 func (s *Session) touch(ctx context.Context) {
-	if !s.touchDue() {
+	now := nowMillis()
+	if !s.touchDue(now) {
 		return
 	}
-	expires := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute)
+	expires := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now)
 	switch err := s.m.store.Touch(ctx, s.cred.id(), time.UnixMilli(expires)); {
 	case err == nil:
 		s.m.stats.add(statTouches, &s.cred)

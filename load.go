@@ -127,6 +127,7 @@ type loaded struct {
 	rec    backend.Record
 	head   head
 	values body
+	at     int64 // Unix ms
 }
 
 // verify decides whether rec is the session of cred: the pure part of loading.
@@ -135,9 +136,9 @@ func (m *Manager) verify(rec backend.Record, cred *credentials) (loaded, Reason,
 	if err != nil {
 		return loaded{}, ReasonUnreadable, err
 	}
-	now := time.Now()
+	now := nowMillis()
 	if !cred.matches(&h.hash) {
-		if since := now.Sub(time.UnixMilli(h.renewed)); h.renewed != 0 && since < supersededFor {
+		if h.renewed != 0 && now-h.renewed < supersededFor.Milliseconds() {
 			return loaded{}, ReasonSuperseded, nil
 		}
 		return loaded{}, ReasonSecret, nil
@@ -146,15 +147,16 @@ func (m *Manager) verify(rec backend.Record, cred *credentials) (loaded, Reason,
 	if err != nil {
 		return loaded{}, ReasonUnreadable, err
 	}
-	if _, absolute := m.timeouts(h.idle, h.absolute); !createdAt(rec.ID).Add(absolute).After(now) {
+	if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(rec.ID)+absolute.Milliseconds() <= now {
 		return loaded{}, ReasonAbsolute, nil
 	}
-	return loaded{rec, h, values}, "", nil
+	return loaded{rec, h, values, now}, "", nil
 }
 
 // adopt makes s know the record that it stands for.
 func (s *Session) adopt(l loaded) {
 	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
+	s.at = l.at
 }
 
 // fetch loads the newest record of s, mu held. If the session has ended, s is

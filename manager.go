@@ -224,7 +224,8 @@ func (m *Manager) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "session.Manager{
 func parseID(id string) (uuid.UUID, error) {
 	parsed, err := uuid.Parse(id)
 	if err != nil || parsed.String() != id {
-		return uuid.UUID{}, fmt.Errorf("session: %q is no session ID: give one from Session.ID or Manager.Sessions", cut(id, 64))
+		// It may be a token by mistake: it is not repeated.
+		return uuid.UUID{}, fmt.Errorf("session: a text of %d bytes is no session ID: give one from Session.ID or Manager.Sessions", len(id))
 	}
 	return parsed, nil
 }

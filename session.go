@@ -70,6 +70,7 @@ type Session struct {
 	exists  bool        // the store has the record, as far as known
 	version uint64
 	expires int64 // Unix ms, as stored
+	at      int64 // Unix ms, when it was loaded
 	loaded  head  // as stored
 	user    string
 

@@ -49,7 +49,7 @@ func (s *Session) Release() error {
 	if s.released {
 		return nil
 	}
-	err := s.commit()
+	err := s.commit(nowMillis())
 	s.broken = err != nil
 	if err == nil {
 		err = s.refused

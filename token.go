@@ -80,8 +80,10 @@ func (c *credentials) renewed() credentials {
 	return next
 }
 
-// createdAt returns the time in a UUIDv7, to the millisecond.
-func createdAt(id uuid.UUID) time.Time {
-	ms := int64(binary.BigEndian.Uint16(id[0:]))<<32 | int64(binary.BigEndian.Uint32(id[2:]))
-	return time.UnixMilli(ms)
+// createdMillis returns the time in a UUIDv7, in Unix ms.
+func createdMillis(id uuid.UUID) int64 {
+	return int64(binary.BigEndian.Uint16(id[0:]))<<32 | int64(binary.BigEndian.Uint32(id[2:]))
 }
+
+// createdAt returns the time in a UUIDv7.
+func createdAt(id uuid.UUID) time.Time { return time.UnixMilli(createdMillis(id)) }

@@ -176,7 +176,7 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if err != nil {
 		return true, err
 	}
-	if rec.Expires.UnixMilli() <= time.Now().UnixMilli() && !s.noTouch {
+	if rec.Expires.UnixMilli() <= nowMillis() && !s.noTouch {
 		// The absolute timeout has passed meanwhile, unless another request
 		// has prolonged the session: then this is a conflict.
 		err = s.m.deleteVersion(ctx, s.cred.id(), s.version)
@@ -232,7 +232,7 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt) (backe
 	}
 	tries.commit = h.commit
 	data, plain, err := encodeRecord(next, now.user, &h, &vals.base, vals.changes, s.m.seal)
-	expires := s.m.expiry(&s.cred, now.idle, now.absolute)
+	expires := s.m.expiry(&s.cred, now.idle, now.absolute, nowMillis())
 	shorten := s.changed&(changedIdle|changedAbsolute) != 0
 	if s.noTouch && !shorten {
 		expires = s.expires

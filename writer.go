@@ -77,7 +77,11 @@ func (c *core) ready() bool {
 		}
 	}
 	s.mu.Lock()
-	err := s.commit()
+	now := s.at // the clock has a price; what is due since then, finish notes
+	if s.persistent() {
+		now = nowMillis() // but only here can a cookie slide
+	}
+	err := s.commit(now)
 	if errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded) {
 		var lost *lostLogin
 		if !errors.As(err, &lost) {
@@ -111,6 +115,11 @@ func (c *core) flush() error {
 // stored yet, and what was changed after the header went out.
 func (c *core) finish() {
 	if !c.wrote {
+		if s := c.x.session.Load(); s != nil {
+			s.mu.Lock()
+			s.at = nowMillis()
+			s.mu.Unlock()
+		}
 		c.ready()
 		return
 	}
@@ -122,7 +131,7 @@ func (c *core) finish() {
 		return
 	}
 	s.mu.Lock()
-	err := s.commit()
+	err := s.commit(nowMillis())
 	cred := s.cred
 	s.unlock()
 	if err != nil && !errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) {

@@ -1,0 +1,239 @@
+package faults
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chisession/session/backend/backendtest"
+)
+
+var (
+	connectionsCut = row{"The network", "every connection cut, while idle and under load, 20 times",
+		"idle: invisible to users; under load: the truth or 503; no write lost or done twice; flat"}
+	networkGone = row{"The network", "the database unreachable: connections refused, then swallowed",
+		"503 within the store's time-outs; first success within 1 s of the network; flat"}
+	repliesLost = row{"The network", "every second reply of an Update lost on the wire, connection cut (8 × 50 increments)",
+		"no increment done twice: acknowledged ≤ stored ≤ 400; the caller of every other one was told"}
+	allRepliesLost = row{"The network", "every reply of an Update lost on the wire (8 × 50 increments)", "the same"}
+	faultLost      = row{"The network", "every reply of Update lost once, by backendtest.Fault (8 × 50 increments)", "the same"}
+	faultLostAlone = row{"The network", "the same, by one client (50 increments)", "exactly 50, all acknowledged"}
+	faultCreate    = row{"The network", "every reply of Create lost", "one session, one cookie; no 503"}
+	faultDelete    = row{"The network", "every reply of DeleteVersion lost", "logged out, cookie removed; no 503"}
+)
+
+// TestConnectionsCut: RD-5, MY-2, MY-10.
+func TestConnectionsCut(t *testing.T) {
+	if !full {
+		return // TestDaemon is the short form
+	}
+	on(t, connectionsCut, servers, func(t *testing.T, k kind, note noter) {
+		p, via := k.through(t, k.fresh(t))
+		c := start(t, options{Provider: k.name, SavePath: via})
+		w := gather(t, c, 8)
+		w.work(c)
+		w.until("answers", &w.served, 100)
+		w.stop()
+		before := c.idle(measures{}, 0)
+		for range 20 { // while idle
+			if p.cut() == 0 {
+				t.Fatal("there was nothing to cut")
+			}
+			waitFor(t, "the cut to arrive", func() bool { return c.measures().Descriptors <= before.Descriptors })
+			for _, b := range w.browsers {
+				b.there(c)
+			}
+		}
+		if w.refused.Load() > 0 || c.measures().Stats.Errors > 0 {
+			t.Errorf("users saw %d refusals of connections cut while idle", w.refused.Load())
+		}
+		cuts := 0
+		w.work(c)
+		for range 20 { // under load
+			w.until("writes", &w.stored, 30)
+			cuts += p.cut()
+		}
+		w.until("writes", &w.stored, 30)
+		w.stop()
+		w.there(c)
+		after := c.flat(before, len(w.browsers))
+		c.end()
+		note("%d connections cut under load: %d requests served, %d refused; goroutines %d → %d, descriptors %d → %d",
+			cuts, w.served.Load(), w.refused.Load(), before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors)
+	})
+}
+
+// TestNetworkGone: RD-4, RD-12, MY-3.
+func TestNetworkGone(t *testing.T) {
+	if !full {
+		return // TestDaemon is the short form
+	}
+	on(t, networkGone, servers, func(t *testing.T, k kind, note noter) {
+		p, via := k.through(t, k.fresh(t))
+		c := start(t, options{Provider: k.name, SavePath: via})
+		w := gather(t, c, 8)
+		w.work(c)
+		w.until("answers", &w.served, 100)
+		w.stop()
+		before := c.idle(measures{}, 0)
+		var recovery time.Duration
+		for _, gone := range []*atomic.Bool{&p.refuse, &p.hole} {
+			w.work(c)
+			gone.Store(true)
+			if gone == &p.refuse {
+				p.cut()
+			}
+			w.until("refusals", &w.refused, 16)
+			served := w.served.Load()
+			w.until("refusals", &w.refused, 16)
+			if n := w.served.Load() - served; n > 0 {
+				t.Errorf("%d requests were served without a network", n)
+			}
+			gone.Store(false)
+			p.cut()
+			recovery = max(recovery, w.until("answers", &w.served, 1))
+			w.until("writes", &w.stored, 30)
+			w.stop()
+			w.there(c)
+		}
+		if recovery > time.Second {
+			t.Errorf("the first success came %v after the network", recovery)
+		}
+		if slowest := time.Duration(w.slowest.Load()); slowest > maxWait {
+			t.Errorf("a request took %v", slowest)
+		}
+		after := c.flat(before, len(w.browsers))
+		c.end()
+		note("%d refusals, slowest answer %v, first success after %v; goroutines %d → %d, descriptors %d → %d",
+			w.refused.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond), recovery.Round(time.Millisecond),
+			before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors)
+	})
+}
+
+// increments has clients add one to a session's counter, each rounds times,
+// and checks that what was acknowledged and what was stored agree.
+func increments(t *testing.T, c *child, clients, rounds int) (acked, told, stored int) {
+	t.Helper()
+	b := login(t, c)
+	var good, bad atomic.Int64
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for range rounds {
+				switch a, err := c.get(b.token, "/increment"); {
+				case err != nil:
+					t.Errorf("increment: %v", err)
+				case a.status == 200 && a.User == b.user:
+					good.Add(1)
+				case a.status == 503 && a.token == "":
+					bad.Add(1)
+				default:
+					t.Errorf("increment: %d %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	acked, told, stored = int(good.Load()), int(bad.Load()), c.ok(b.token, "/get").N
+	if acked > stored || stored > acked+told || stored > clients*rounds {
+		t.Errorf("%d increments were acknowledged, %d refused, %d stored", acked, told, stored)
+	}
+	return acked, told, stored
+}
+
+// TestLostOnTheWire: RD-15.
+func TestLostOnTheWire(t *testing.T) {
+	if !full {
+		return // TestLostReply is the short form
+	}
+	for r, which := range map[row]func(n int64) bool{
+		repliesLost:    func(n int64) bool { return n%2 == 0 },
+		allRepliesLost: func(int64) bool { return true },
+	} {
+		on(t, r, servers, func(t *testing.T, k kind, note noter) {
+			p, via := k.through(t, k.fresh(t))
+			c := start(t, options{Provider: k.name, SavePath: via})
+			b := login(t, c)
+			var n atomic.Int64
+			lose := func() bool { return which(n.Add(1)) }
+			p.lose.Store(&lose)
+			// One by one first: nothing is in doubt.
+			c.ok(b.token, "/increment")
+			c.ok(b.token, "/increment")
+			p.lose.Store(nil)
+			if got := c.ok(b.token, "/get").N; got != 2 || p.lost.Load() == 0 {
+				t.Errorf("two increments one by one, %d replies lost: %d stored", p.lost.Load(), got)
+			}
+			p.lose.Store(&lose)
+			before := p.lost.Load()
+			acked, told, stored := incrementsAfterLogin(t, c, p, &lose)
+			if p.lost.Load()-before < 100 {
+				t.Errorf("only %d replies were lost", p.lost.Load()-before)
+			}
+			c.end()
+			note("%d replies lost: %d acknowledged, %d callers told, %d stored", p.lost.Load(), acked, told, stored)
+		})
+	}
+}
+
+// incrementsAfterLogin does not lose replies while the client logs in.
+func incrementsAfterLogin(t *testing.T, c *child, p *proxy, lose *func() bool) (acked, told, stored int) {
+	t.Helper()
+	p.lose.Store(lose)
+	defer p.lose.Store(nil)
+	return increments(t, c, 8, 50)
+}
+
+// TestLostReply loses every successful Update's reply in the server process
+// itself, on every backend.
+func TestLostReply(t *testing.T) {
+	on(t, faultLost, cheap(all), func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), Lose: backendtest.OpUpdate})
+		acked, told, stored := increments(t, c, 8, 50)
+		c.end()
+		note("%d acknowledged, %d callers told, %d stored", acked, told, stored)
+	})
+	on(t, faultLostAlone, cheap(all), func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), Lose: backendtest.OpUpdate})
+		if acked, told, stored := increments(t, c, 1, 50); acked != 50 || stored != 50 {
+			t.Errorf("%d acknowledged, %d told, %d stored; want 50, 0, 50", acked, told, stored)
+		}
+		c.end()
+	})
+	on(t, faultCreate, cheap(all), func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), Lose: backendtest.OpCreate})
+		for range 10 {
+			a := c.ok("", "/set?value="+mark)
+			if got := c.ok(a.token, "/get"); got.Value != mark || got.ID != a.ID {
+				t.Errorf("created %s, read %+v", a.ID, got.state)
+			}
+		}
+		if m := c.measures(); m.Count != -1 && m.Count != 10 || m.Stats.Creates != 10 {
+			t.Errorf("%d records, %d counted as created; want 10", m.Count, m.Stats.Creates)
+		}
+		c.end()
+	})
+	on(t, faultDelete, cheap(all), func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), Lose: backendtest.OpDeleteVersion})
+		for range 10 {
+			b := login(t, c)
+			if !c.ok(b.token, "/logout").removed {
+				t.Error("the cookie was not removed")
+			}
+			if a := c.ok(b.token, "/get"); !a.New || a.User != "" {
+				t.Errorf("after the logout: %+v", a.state)
+			}
+		}
+		c.end()
+	})
+}
+
+func waitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s", what)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package session_test
 import (
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,6 +240,55 @@ func renewedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app,
 		t.Errorf("%d new records, want none", n-created)
 	}
 	old.wantState("none")
+}
+
+// testEndedAmongWriters: logouts and logins get through while eight requests at
+// a time write to the session, and are final.
+func testEndedAmongWriters(t *testing.T, open func(*testing.T) backend.Store) {
+	store := open(t)
+	for _, path := range []string{"/logout", "/login"} {
+		t.Run(path[1:], func(t *testing.T) {
+			here := newStage(t, session.Config{Store: store}, nil)
+			there := newStage(t, session.Config{Store: store}, nil)
+			for range 5 {
+				b := here.browser(t)
+				b.get("/start").want200(t)
+				old, id := b.twin(), b.id()
+				var wg sync.WaitGroup
+				var stored atomic.Int64
+				for i := range workers {
+					w := []*app{here, there}[i%2].browser(t)
+					w.setToken(b.token())
+					wg.Go(func() {
+						for { // until the session has ended: a later request may begin its own
+							got := w.get([]string{"/update", "/save"}[i/2%2])
+							if got.status != 200 || !strings.HasPrefix(got.body, id) {
+								if got.session != "" && path == "/login" {
+									t.Errorf("answer %d %q takes the place of the login's cookie", got.status, got.body)
+								}
+								return
+							}
+							got.wantNoCookie(t)
+							stored.Add(1)
+						}
+					})
+				}
+				for stored.Load() < 2*workers {
+					elapse(time.Millisecond)
+				}
+				got := b.get(path).want200(t)
+				wg.Wait()
+				if path == "/logout" {
+					got.wantRemoval(t)
+					here.gone(t, id)
+					b.wantState("none")
+				} else if state := b.state(); !strings.HasPrefix(state, `"ada" a=1 cart=tea`) || b.id() != id {
+					t.Errorf("after the login the session is %s", state)
+				}
+				old.wantState("none")
+			}
+		})
+	}
 }
 
 // testOldTimeout: a request that loaded the session before another one gave it

@@ -35,6 +35,7 @@ func TestBehaviourF(t *testing.T) {
 	t.Run("52_absolute_timeout_meanwhile", testAbsoluteMeanwhile)
 	t.Run("52_renewed_meanwhile", func(t *testing.T) { forEachKind(t, testRenewedMeanwhile) })
 	t.Run("52_renewed_between_load_and_store", func(t *testing.T) { forEachKind(t, testRenewedAtTheStore) })
+	t.Run("52_ended_among_writers", func(t *testing.T) { forEachBackend(t, testEndedAmongWriters) })
 	t.Run("52_an_old_timeout_ends_nothing", testOldTimeout)
 	t.Run("53_cart_before_login", func(t *testing.T) { forEachBackend(t, testCart) })
 }

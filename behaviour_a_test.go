@@ -491,13 +491,13 @@ func rollingDeploy(t *testing.T, k kind) {
 		rec.Data = []byte(strings.Replace(data, from, to, 1))
 		a.plant(t, rec)
 	}
-	swap("session_test.registered", "session_test.registerex")
+	swap(".registered{", ".registerex{")
 	swap("\x10of the future", "\xc8of the future")
 	b.get("/newer").want(t, 200, `map[string]interface {}{"N":1815, "Name":"Ada"} <nil>`)
 	b.get("/set?k=other&v=1").want(t, 200, "set")
 	b.get("/renew").want(t, 200, "renewed")
 	b.get("/get?k=other").want(t, 200, "1")
-	swap("session_test.registerex", "session_test.registered")
+	swap(".registerex{", ".registered{")
 	swap("\xc8of the future", "\x10of the future")
 	b.get("/newer").want(t, 200, `session_test.registered{Name:"Ada", N:1815} "of the future"`)
 	if a.Stats().Unreadable == 0 || len(a.log.lines("WARN", `"key":"kind"`)) == 0 {

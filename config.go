@@ -90,7 +90,8 @@ type Config struct {
 	// default only the browser that holds the cookie can open them.
 	NoSeal bool
 
-	// OnOutage says what happens when a session cannot be loaded.
+	// OnOutage says what happens when a session cannot be loaded; default
+	// FailClosed.
 	OnOutage Outage
 
 	// Skip, if it returns true, keeps sessions out of a request: no load,
@@ -125,8 +126,10 @@ const (
 	FailClosed Outage = iota
 
 	// Anonymous runs the handler with an empty session whose Unavailable
-	// method says so. What is Set in it is refused, and the cookie is left
-	// alone, so the session is there again when the store is.
+	// method says so. The cookie is left alone, so the session is there
+	// again when the store is. A handler that changes such a session all the
+	// same is answered for with 503, in place of what it wrote: nothing it
+	// Set could be kept. So ask Unavailable before a Set.
 	Anonymous
 )
 
@@ -141,7 +144,7 @@ func (o Outage) String() string {
 	return fmt.Sprintf("Outage(%d)", int(o))
 }
 
-// Hooks are called after the fact, in the request's goroutine, outside of all
+// Hooks are called after the fact, in the caller's goroutine, outside of all
 // locks. Each may be nil. They get public IDs, never tokens.
 type Hooks struct {
 	// Created is called when a session has been stored for the first time.
@@ -150,8 +153,9 @@ type Hooks struct {
 	// Renewed is called when a session got a new token.
 	Renewed func(id, user string)
 
-	// Destroyed is called when a session has been ended before its time,
-	// with the reason.
+	// Destroyed is called when a session has been ended, with the reason. A
+	// session that was idle for too long is not reported: it ends in the
+	// store, by itself.
 	Destroyed func(id string, reason Reason)
 
 	// Failed is called when a session could not be stored, with the error

@@ -116,12 +116,16 @@ func FromCtx(ctx context.Context) *Session {
 
 // Lookup returns the session in ctx, and whether a middleware put one there.
 func Lookup(ctx context.Context) (*Session, bool) {
+	if ctx == nil {
+		return nil, false
+	}
 	s, ok := ctx.Value(sessionKey{}).(*Session)
 	return s, ok && s.reason == nil
 }
 
 // FromContext returns the session that this manager's middleware put into the
-// request, where several managers, with different cookies, share one.
+// request, where several managers, with different cookies, share one. Where it
+// did not, it returns what FromContext the function does.
 func (m *Manager) FromContext(r *http.Request) *Session {
 	if s, ok := r.Context().Value(&m.key).(*Session); ok {
 		return s

@@ -32,8 +32,9 @@ func (s *Session) ensureID() {
 }
 
 // Token returns the secret that the browser holds, empty if the session is
-// not stored. It is for transports other than the cookie; whoever has it has
-// the session, so never log it.
+// not stored. After Renew and SetUser it is still the old one until the session
+// is stored: call Save first. It is for transports of your own; whoever has it
+// has the session, so never log it.
 func (s *Session) Token() string {
 	if !s.begin("Token") {
 		return ""

@@ -53,4 +53,11 @@
 // hours after its creation (Config.AbsoluteTimeout), whichever comes first.
 // Activity is noted at most once in Config.TouchEvery. Times are kept to the
 // millisecond.
+//
+// # Packages
+//
+// backend is the contract for a store of your own, and backend/backendtest the
+// suite that proves one; backend/memory, file, mysql and redis are ours. conf
+// reads Beego's app.conf, flash shows messages after a redirect, sessiontest
+// tests handlers, cookie has the cookie's options.
 package session

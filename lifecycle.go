@@ -50,7 +50,7 @@ func (s *Session) keepError(err error) {
 // SetUser logs user in: it renews the token and enters the session into the
 // index behind [Manager.Sessions] and [Manager.RevokeUser]. The empty name
 // takes it out. The name may be any bytes, at most 255; it is kept readable
-// in the store.
+// in the store. A longer name fails the request, as a bad Set does.
 func (s *Session) SetUser(user string) {
 	if !s.begin("SetUser") {
 		return
@@ -106,7 +106,8 @@ func cut(s string, max int) string {
 // SetIdleTimeout gives this session an idle timeout of its own, now and in
 // later requests; 0 is back to Config.IdleTimeout. One that is longer than
 // the absolute timeout stretches that, unless it was set for this session,
-// too.
+// too. A negative one, or one below a millisecond, fails the request, as a bad
+// Set does.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	if s.begin("SetIdleTimeout") {
 		s.setTimeout("SetIdleTimeout", d, &s.want.idle, changedIdle)
@@ -175,7 +176,8 @@ func (s *Session) startOver() {
 }
 
 // NoTouch says that r is not activity of the user (a poll, say): it does not
-// move the session's idle expiry.
+// move the session's idle expiry, not even by a Set. It may be called at any
+// time before the handler returns.
 func NoTouch(r *http.Request) {
 	if s, ok := Lookup(r.Context()); ok {
 		s.mu.Lock()

@@ -26,8 +26,8 @@ func Middleware(cfg Config) func(http.Handler) http.Handler {
 // stores it before the first byte of the answer leaves, and releases it when
 // next returns or panics.
 //
-// A request without a cookie costs no store call; one whose session is only
-// read costs one; one that changes it, two. If the session cannot be loaded,
+// A request without a cookie costs no store call, or one if it stores a new
+// session; one whose session is only read costs one; one that changes it, two. If the session cannot be loaded,
 // next does not run and the answer is 503 (see Config.OnOutage); if it cannot
 // be stored, the answer is 503 in place of the handler's. After a panic, what
 // the handler Set is dropped and what it Destroyed is destroyed.

@@ -55,6 +55,8 @@ var (
 //
 // What a handler does is kept here and stored in one go before the first byte
 // of the answer leaves, and merged with what other requests stored meanwhile.
+// A new session is stored when it has a value or a user: a label, a timeout or
+// Persist alone do not store it.
 type Session struct {
 	m *Manager
 	x *exchange
@@ -204,8 +206,11 @@ func (s *Session) Get(key string) any {
 }
 
 // Get returns the value of key as a T, structs included, and whether there is
-// one that is a T. It needs no registration. A number comes back only as the
-// type that it was Set with.
+// one that is a T. It needs no registration. A built-in type comes back only
+// as itself, or as a type defined from it (type Role string); what was stored
+// as JSON, as any T that encoding/json can decode it into. If it cannot, after
+// a deploy that changed the type, say, that is logged and counted, and the
+// value reads as absent.
 func Get[T any](s *Session, key string) (T, bool) {
 	encoded := s.lookup(key)
 	if encoded == nil {
@@ -214,6 +219,9 @@ func Get[T any](s *Session, key string) (T, bool) {
 	}
 	value, err := decodeTo[T](encoded)
 	if err != nil {
+		if encoded[0] == kindJSON || encoded[0] == kindNamed {
+			s.unreadable(key, err)
+		}
 		var zero T
 		return zero, false
 	}
@@ -238,7 +246,7 @@ func (s *Session) unreadable(key string, err error) {
 
 // Set stores value under key. It is encoded now, so changing it afterwards has
 // no effect. Built-in types keep their exact type, everything else becomes
-// JSON. A value that cannot be stored, or makes the session larger than
+// JSON, as encoding/json does it: unexported fields are not kept. A value that cannot be stored, or makes the session larger than
 // MaxBytes, fails the request when the session is stored: with an answer of
 // status 500, a log line that names key and type, and nothing stored. [Session.Err]
 // tells at once.

@@ -15,7 +15,9 @@ import "net/http"
 // before the first byte of the answer, and call [Session.Save] there to have
 // the error while it can still be answered; this library cannot see w's header
 // leave, and cannot hold it back, as the middleware does. Behind this
-// manager's middleware, Start returns the session that is there.
+// manager's middleware, Start returns the session that is there. A deferred
+// Release also stores what a handler Set before it panicked, which the
+// middleware would drop.
 //
 // A session that cannot be loaded is an error, whatever Config.OnOutage says.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error) {

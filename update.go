@@ -14,7 +14,7 @@ import (
 // has done so far, and stores the result, as one atomic step. Where it meets
 // another request's write it begins again, so fn may run several times: it
 // should do nothing but work on the values. It runs outside of all locks. An
-// error of fn is returned, and nothing is stored.
+// error of fn is returned, and nothing is stored now.
 //
 // It costs one store call, two more for each conflict. ErrDestroyed and
 // ErrSuperseded say that the session ended meanwhile; ErrHeadersSent that it

@@ -1,10 +1,11 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/chisession/session/backend"
 )
 
 // Values are the values of one session while [Session.Update] works on them.
@@ -270,5 +271,6 @@ func (v *Values) replay(changes []change) {
 	}
 }
 
-// ErrTooLarge says that a session would be larger than Config.MaxBytes.
-var ErrTooLarge = errors.New("session too large")
+// ErrTooLarge says that a session would be larger than Config.MaxBytes, or than
+// what the store can hold: it is backend.ErrTooLarge.
+var ErrTooLarge = backend.ErrTooLarge

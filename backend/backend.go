@@ -34,7 +34,7 @@ var (
 
 	// ErrTooLarge says that a record is larger than the store can hold. It
 	// is reported before anything is written; nothing is ever truncated.
-	ErrTooLarge = errors.New("backend: record too large")
+	ErrTooLarge = errors.New("session too large for its store, or for MaxBytes")
 
 	// ErrUser says that the store cannot keep this user name exactly (see
 	// [MaxUser]). Nothing is written.

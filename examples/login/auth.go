@@ -73,7 +73,7 @@ func (s *shop) logoutEverywhere(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	current.Destroy()
-	flash.Success(r, "You are signed out here and on %d other devices.", n)
+	flash.Success(r, "You are signed out, here and on %s.", count(n, "other device"))
 	back(w, r, "/")
 }
 

@@ -146,7 +146,7 @@ func (s *shop) pay(w http.ResponseWriter, r *http.Request) {
 	case len(paid) == 0:
 		flash.Notice(r, "There was nothing to order.")
 	default:
-		flash.Success(r, "Ordered %d things for %s. Nothing was charged: this is an example.", paid.Count(), price(paid.Total()))
+		flash.Success(r, "Ordered %s for %s. Nothing was charged: this is an example.", count(paid.Count(), "thing"), price(paid.Total()))
 	}
 	back(w, r, "/cart")
 }

@@ -65,7 +65,7 @@ func (s *shop) endOthers(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, err)
 		return
 	}
-	flash.Success(r, "%d other devices are signed out.", n)
+	flash.Success(r, "Signed out: %s.", count(n, "other device"))
 	back(w, r, "/devices")
 }
 

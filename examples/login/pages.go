@@ -21,7 +21,7 @@ var templates embed.FS
 type pages map[string]*template.Template
 
 func parsePages() (pages, error) {
-	layout, err := template.New("layout.html").Funcs(template.FuncMap{"price": price, "ago": ago}).ParseFS(templates, "templates/layout.html")
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{"price": price, "ago": ago, "count": count}).ParseFS(templates, "templates/layout.html")
 	if err != nil {
 		return nil, err
 	}
@@ -102,22 +102,24 @@ func back(w http.ResponseWriter, r *http.Request, to string) {
 // price formats an amount in cents.
 func price(cents int) string { return fmt.Sprintf("€%d.%02d", cents/100, cents%100) }
 
+// count says how many there are, as "1 thing" or "3 things".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // ago says how long before now t was.
 func ago(t time.Time) string {
-	count := func(n time.Duration, unit string) string {
-		if n == 1 {
-			return "1 " + unit + " ago"
-		}
-		return fmt.Sprintf("%d %ss ago", n, unit)
-	}
 	switch d := time.Since(t); {
 	case d < time.Minute:
 		return "just now"
 	case d < time.Hour:
-		return count(d/time.Minute, "minute")
+		return count(int(d/time.Minute), "minute") + " ago"
 	case d < 24*time.Hour:
-		return count(d/time.Hour, "hour")
+		return count(int(d/time.Hour), "hour") + " ago"
 	default:
-		return count(d/(24*time.Hour), "day")
+		return count(int(d/(24*time.Hour)), "day") + " ago"
 	}
 }

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chisession/session"
+)
+
+// signedInTwice returns two browsers of one user, and their sessions' IDs.
+func signedInTwice(t *testing.T, s *site) (laptop, phone *visitor, laptopID, phoneID string) {
+	t.Helper()
+	laptop, phone = s.visitor(t), s.visitor(t)
+	phone.agent = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Version/17.0 Mobile/15E148 Safari/604.1"
+	laptop.login()
+	phone.login()
+	infos, err := s.sessions.Sessions(t.Context(), demoUser)
+	if err != nil || len(infos) != 2 {
+		t.Fatalf("sessions are %v (%v), want two", infos, err)
+	}
+	for _, info := range infos {
+		if info.Label == "Safari on iPhone" {
+			phoneID = info.ID
+		} else {
+			laptopID = info.ID
+		}
+	}
+	return laptop, phone, laptopID, phoneID
+}
+
+func TestDevices(t *testing.T) {
+	s := newSite(t, session.Config{})
+	laptop, phone, laptopID, phoneID := signedInTwice(t, s)
+
+	p := laptop.get("/devices")
+	p.wantText(t, "Safari on iPhone")
+	p.wantText(t, `Firefox on Linux <span class="badge here">this one</span>`)
+	p.wantText(t, "Last seen")
+	if n := strings.Count(p.body, "this one</span>"); n != 1 {
+		t.Errorf("%d sessions are marked as this one, want 1", n)
+	}
+	if strings.Contains(p.body, laptop.token()) || strings.Contains(p.body, phone.token()) {
+		t.Error("the page has a token")
+	}
+
+	laptop.post("/devices/end", "id", phoneID).wantMessages(t, "success: Safari on iPhone is signed out.")
+	if phone.user() != "" || laptop.user() != "ada" {
+		t.Errorf("phone is %q, laptop %q, want only the laptop signed in", phone.user(), laptop.user())
+	}
+	laptop.post("/devices/end", "id", phoneID).wantMessages(t, "warning: That device was signed out already.")
+	laptop.post("/devices/end", "id", "nonsense").wantMessages(t, "warning: That device was signed out already.")
+	laptop.post("/devices/end", "id", laptopID).wantMessages(t, "success: You are signed out.")
+}
+
+func TestEndOthersAndEverywhere(t *testing.T) {
+	s := newSite(t, session.Config{})
+	laptop, phone, _, _ := signedInTwice(t, s)
+	laptop.post("/devices/end-others").wantMessages(t, "success: Signed out: 1 other device.")
+	if phone.user() != "" || laptop.user() != "ada" {
+		t.Errorf("phone is %q, laptop %q, want only the laptop signed in", phone.user(), laptop.user())
+	}
+	phone.login()
+	phone.post("/logout-everywhere").wantMessages(t, "success: You are signed out, here and on 1 other device.")
+	if phone.user() != "" || laptop.user() != "" {
+		t.Errorf("phone is %q, laptop %q, want neither signed in", phone.user(), laptop.user())
+	}
+}
+
+// Nobody ends somebody else's session, though its ID is no secret.
+func TestEndSomebodyElses(t *testing.T) {
+	s := newSite(t, session.Config{})
+	laptop, _, laptopID, _ := signedInTwice(t, s)
+	grace := s.visitor(t)
+	grace.post("/login", "name", "grace", "password", "hopper")
+	grace.post("/devices/end", "id", laptopID).wantMessages(t, "warning: That device was signed out already.")
+	if laptop.user() != "ada" {
+		t.Error("grace ended ada's session")
+	}
+}
+
+// Who signs in over somebody else's session gets nothing of theirs.
+func TestAnotherUser(t *testing.T) {
+	s := newSite(t, session.Config{})
+	v := s.visitor(t)
+	v.login()
+	v.post("/cart/add", "item", "pen")
+	v.post("/login", "name", "grace", "password", "hopper")
+	v.get("/status").wantText(t, `{"user":"grace","cart":0`)
+}
+
+func TestDevice(t *testing.T) {
+	const like = "Mozilla/5.0 (%s) AppleWebKit/537.36 (KHTML, like Gecko) %s"
+	for _, c := range []struct{ agent, want string }{
+		{fmt.Sprintf(like, "Windows NT 10.0; Win64; x64", "Chrome/130.0 Safari/537.36 Edg/130.0"), "Edge on Windows"},
+		{fmt.Sprintf(like, "Macintosh; Intel Mac OS X 10_15_7", "Version/17.0 Safari/605.1.15"), "Safari on Mac"},
+		{fmt.Sprintf(like, "Linux; Android 14; Pixel 8", "Chrome/130.0 Mobile Safari/537.36"), "Chrome on Android"},
+		{"Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"},
+		{"curl/8.5.0", "curl"},
+		{"<script>\x00", "A browser"},
+		{"", "A browser"},
+	} {
+		if got := device(c.agent); got != c.want {
+			t.Errorf("device(%q) = %q, want %q", c.agent, got, c.want)
+		}
+	}
+}
+
+func TestLocal(t *testing.T) {
+	for target, want := range map[string]string{
+		"/cart": "/cart", "/slow?seconds=3": "/slow?seconds=3", "/": "/",
+		"": "/", "cart": "/", "//evil.test": "/", "/\\evil.test": "/", "https://evil.test/": "/", "javascript:alert(1)": "/",
+		"/\t/evil.test": "/", "///evil.test": "/", "/%zz": "/", "http:/cart": "/", "\\\\evil.test": "/", "/cart\r\nX: y": "/",
+	} {
+		if got := local(target); got != want {
+			t.Errorf("local(%q) = %q, want %q", target, got, want)
+		}
+	}
+}
+
+// A form of another site changes nothing.
+func TestCrossOrigin(t *testing.T) {
+	s := newSite(t, session.Config{})
+	v := s.visitor(t)
+	v.login()
+	for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.test"}} {
+		if p := v.do("POST", "/logout", "", header...); p.status != http.StatusForbidden {
+			t.Errorf("POST with %q: status %d, want 403", header, p.status)
+		}
+	}
+	if v.user() != "ada" {
+		t.Error("another site signed ada out")
+	}
+	if p := v.get("/logout"); p.status != http.StatusMethodNotAllowed || v.user() != "ada" {
+		t.Errorf("GET /logout: status %d, user %q: a link must not sign out", p.status, v.user())
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	h := newSite(t, session.Config{}).visitor(t).get("/").header
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; ",
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "same-origin",
+		"Cache-Control":           "no-store",
+		"Vary":                    "Cookie",
+	} {
+		if !strings.HasPrefix(h.Get(name), want) {
+			t.Errorf("%s is %q, want %q", name, h.Get(name), want)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/chisession/session"
+)
+
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	on := write("on.conf", "sessionon = true\nsessionprovider = file\nsessionsavepath = ./tmp\nsessionname = shop\n")
+	off := write("off.conf", "sessionprovider = file\n")
+
+	for _, c := range []struct {
+		name, problem string
+		o             options
+		want          session.Config
+	}{
+		{"nothing", "", options{}, session.Config{}},
+		{"flags", "", options{provider: "file", savePath: "x", idle: time.Minute},
+			session.Config{Provider: "file", SavePath: "x", IdleTimeout: time.Minute}},
+		{"TLS", "", options{cert: "c", key: "k"}, session.Config{}},
+		{"half of TLS", "-cert and -key", options{cert: "c"}, session.Config{}},
+		{"file", "", options{config: on}, session.Config{Provider: "file", SavePath: "./tmp"}},
+		{"flags before file", "", options{config: on, provider: "memory"}, session.Config{Provider: "memory"}},
+		{"sessions off", "sessionon = true", options{config: off}, session.Config{}},
+		{"no file", "nowhere.conf", options{config: filepath.Join(dir, "nowhere.conf")}, session.Config{}},
+	} {
+		got, err := c.o.sessions()
+		if c.problem != "" {
+			if err == nil || !strings.Contains(err.Error(), c.problem) {
+				t.Errorf("%s: error is %v, want one of %q", c.name, err, c.problem)
+			}
+			continue
+		}
+		if err != nil || got.Provider != c.want.Provider || got.SavePath != c.want.SavePath || got.IdleTimeout != c.want.IdleTimeout {
+			t.Errorf("%s: config is %v (%v), want %v", c.name, got, err, c.want)
+		}
+		if name := got.Cookie.Name; (c.name == "TLS") != (name == "__Host-session") {
+			t.Errorf("%s: the cookie's name is %q", c.name, name)
+		}
+	}
+}
+
+// TestRun starts the program and ends it as Ctrl-C does.
+func TestRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := options{addr: "127.0.0.1:0", provider: "file", savePath: t.TempDir()}
+	if err := run(ctx, o); err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if err := run(ctx, options{addr: "127.0.0.1:0", provider: "nothing"}); err == nil || !strings.Contains(err.Error(), "memory, mysql, redis") {
+		t.Errorf("run with an unknown provider: %v, want an error that names the known ones", err)
+	}
+}
+
+// TestTLS signs in over HTTPS, with the cookie that browsers guard best.
+func TestTLS(t *testing.T) {
+	cfg, err := options{cert: "c", key: "k"}.sessions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shop, err := newShop(cfg, bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = newServer(shop)
+	server.StartTLS()
+	t.Cleanup(func() { server.Close(); shop.close() })
+
+	client := server.Client()
+	client.Jar, _ = cookiejar.New(nil)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	answer, err := client.PostForm(server.URL+"/login", url.Values{"name": {demoUser}, "password": {demoPassword}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	line := answer.Header.Get("Set-Cookie")
+	if !strings.HasPrefix(line, "__Host-session=") {
+		t.Errorf("cookie is %q, want __Host-session", line)
+	}
+	for _, attribute := range []string{"; Path=/", "; Secure", "; HttpOnly", "; SameSite=Lax"} {
+		if !strings.Contains(line, attribute) {
+			t.Errorf("cookie is %q, want %q in it", line, attribute)
+		}
+	}
+	if answer.Header.Get("Strict-Transport-Security") == "" {
+		t.Error("no Strict-Transport-Security over TLS")
+	}
+}
+
+// TestWelcome keeps the lines for the shell to what the shop has.
+func TestWelcome(t *testing.T) {
+	text := options{}.welcome("127.0.0.1:8080")
+	for _, want := range []string{"http://127.0.0.1:8080 and sign in as ada, password lovelace", "u=http://127.0.0.1:8080;", "name=ada -d password=lovelace"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the welcome has no %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "%!") {
+		t.Errorf("the welcome is badly formatted:\n%s", text)
+	}
+	if text := (options{cert: "c"}).welcome("x:1"); !strings.Contains(text, "https://x:1") || !strings.Contains(text, "curl -sk") {
+		t.Errorf("the welcome over TLS:\n%s", text)
+	}
+}

@@ -152,8 +152,8 @@ var keys = []Key{{
 	set:     refuse(true, "true is refused: a token in a URL ends up in logs, histories and Referer headers (CWE-598); the cookie carries it"),
 }, {
 	Name: "sessionenablesidinhttpheader", Values: "false", Default: "false",
-	Meaning: "true is refused: the token travels in the cookie only.",
-	set:     refuse(true, "true is refused: the token travels in the cookie only; a client that is no browser can send a Cookie header"),
+	Meaning: "true is refused: a header is chosen in Go, by Config.Transport.",
+	set:     refuse(true, "true is refused: a header is chosen in Go: set Config.Transport to session.FirstOf(session.Header(NAME), session.Transport{})"),
 }, {
 	Name: "sessionnameinhttpheader", Values: wantText,
 	Meaning: "No effect: it names the header of sessionenablesidinhttpheader.",

@@ -78,9 +78,6 @@ func statusOf(s *session.Session) status {
 	return st
 }
 
-// lookEvery is how often a stream looks whether its session is still there.
-const lookEvery = 2 * time.Second
-
 // events is a stream of server-sent events: the session's status, whenever it
 // has changed, and "bye" when the session has ended, wherever that was done.
 func (s *shop) events(w http.ResponseWriter, r *http.Request) {
@@ -94,7 +91,7 @@ func (s *shop) events(w http.ResponseWriter, r *http.Request) {
 
 	current := session.FromContext(r)
 	began := !current.IsNew()
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(s.lookEvery)
 	defer tick.Stop()
 	for first, sent := true, (status{}); ; first = false {
 		now := statusOf(current)

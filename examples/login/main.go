@@ -35,10 +35,11 @@ import (
 type options struct {
 	addr, provider, savePath, config, cert, key string
 	idle                                        time.Duration
+	passwordCost                                int // of bcrypt
 }
 
 func main() {
-	var o options
+	o := options{passwordCost: bcrypt.DefaultCost}
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:8080", "address to listen on")
 	flag.StringVar(&o.provider, "provider", "", "where sessions are kept: memory (the default), file, mysql or redis")
 	flag.StringVar(&o.savePath, "save-path", "", "where in there: a directory, an address, a DSN")
@@ -61,7 +62,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	shop, err := newShop(cfg, bcrypt.DefaultCost)
+	shop, err := newShop(cfg, o.passwordCost)
 	if err != nil {
 		return err
 	}

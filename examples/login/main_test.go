@@ -64,11 +64,11 @@ func TestOptions(t *testing.T) {
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := options{addr: "127.0.0.1:0", provider: "file", savePath: t.TempDir()}
+	o := options{addr: "127.0.0.1:0", provider: "file", savePath: t.TempDir(), passwordCost: bcrypt.MinCost}
 	if err := run(ctx, o); err != nil {
 		t.Errorf("run: %v", err)
 	}
-	if err := run(ctx, options{addr: "127.0.0.1:0", provider: "nothing"}); err == nil || !strings.Contains(err.Error(), "memory, mysql, redis") {
+	if err := run(ctx, options{addr: "127.0.0.1:0", provider: "nothing", passwordCost: bcrypt.MinCost}); err == nil || !strings.Contains(err.Error(), "memory, mysql, redis") {
 		t.Errorf("run with an unknown provider: %v, want an error that names the known ones", err)
 	}
 }

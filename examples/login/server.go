@@ -25,9 +25,10 @@ type shop struct {
 
 	// Live streams end when closing is done, and are waited for: a server's
 	// Shutdown does neither.
-	closing context.Context
-	end     context.CancelFunc
-	streams sync.WaitGroup
+	closing   context.Context
+	end       context.CancelFunc
+	streams   sync.WaitGroup
+	lookEvery time.Duration // how often a stream looks for its session
 }
 
 func newShop(cfg session.Config, passwordCost int) (*shop, error) {
@@ -43,7 +44,7 @@ func newShop(cfg session.Config, passwordCost int) (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shop{sessions: sessions, users: users, pages: pages}
+	s := &shop{sessions: sessions, users: users, pages: pages, lookEvery: 2 * time.Second}
 	s.closing, s.end = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
@@ -36,6 +37,7 @@ func newSite(t *testing.T, cfg session.Config) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shop.lookEvery = 20 * time.Millisecond
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = newServer(shop)
 	server.Start()

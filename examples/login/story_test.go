@@ -11,6 +11,7 @@ import (
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/internal/testserver"
 )
 
 // TestStory is a visit from the first page to the logout.
@@ -124,9 +125,36 @@ func TestTwoTabs(t *testing.T) {
 	v.get("/status").wantText(t, `"cart":21`)
 }
 
-// TestRestart keeps the login when the program starts again.
+// TestRestart keeps the login when the program starts again, on every backend
+// that lasts.
 func TestRestart(t *testing.T) {
-	cfg := session.Config{Provider: "file", SavePath: t.TempDir()}
+	t.Run("file", func(t *testing.T) {
+		restart(t, session.Config{Provider: "file", SavePath: t.TempDir()})
+	})
+	t.Run("redis", func(t *testing.T) {
+		server, err := testserver.StartRedis(testserver.RedisOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Stop() })
+		restart(t, session.Config{Provider: "redis", SavePath: server.URL()})
+	})
+	t.Run("mysql", func(t *testing.T) {
+		server, err := testserver.StartMariaDB(testserver.MariaDBOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Stop() })
+		name, err := server.CreateDatabase()
+		if err != nil {
+			t.Fatal(err)
+		}
+		restart(t, session.Config{Provider: "mysql", SavePath: server.DSN(name)})
+	})
+}
+
+func restart(t *testing.T, cfg session.Config) {
+	t.Helper()
 	first := newSite(t, cfg)
 	v := first.visitor(t)
 	v.post("/cart/add", "item", "lamp")
@@ -139,6 +167,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("user is %q after the restart, want ada", user)
 	}
 	again.get("/cart").wantText(t, "<td>Desk lamp</td>")
+	again.get("/devices").wantText(t, "Firefox on Linux")
 }
 
 // TestPay asks for the password again before paying, and takes the cart once.

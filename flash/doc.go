@@ -16,8 +16,9 @@
 // redirects and other requests lie between. A request that does not read the
 // flash, a background poll say, consumes none. Of any number of requests that
 // take at the same time, in one process or many, exactly one gets a message,
-// because taking is an atomic [session.Session.Update]. Requests that add at
-// the same time all keep what they added.
+// because taking is an atomic [session.Session.Update]; if that one then fails
+// to show it, a broken connection say, nobody does. Requests that add at the
+// same time all keep what they added.
 //
 // [Take] reads and removes. [Peek] only reads. [Keep] leaves what this request
 // takes for one more. [Now] is for a page that is rendered in this very

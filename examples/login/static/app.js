@@ -39,7 +39,7 @@ async function poll() {
 
 function warn(seconds) {
   const ending = user !== '' && seconds > 0 && seconds < 120;
-  if (ending) $('expiry-in').textContent = seconds < 60 ? 'less than a minute' : 'two minutes';
+  if (ending) $('expiry-in').textContent = seconds < 60 ? 'less than a minute' : 'less than two minutes';
   $('expiry').hidden = !ending;
 }
 if (user) setInterval(poll, 10_000);

@@ -30,6 +30,11 @@ type side interface {
 	clean(n int) error
 }
 
+// inverse returns d with the sides changed.
+func (d duel) inverse() duel {
+	return duel{d.b, d.a, 1 / d.ratio, 1 / d.high, 1 / d.low, d.timeB, d.timeA}
+}
+
 // fight has two players duel.
 func fight(a, b *player, p pace) (duel, error) {
 	d, err := compare(a, b, p)
@@ -43,13 +48,13 @@ func fight(a, b *player, p pace) (duel, error) {
 func compare(a, b side, p pace) (duel, error) {
 	sides := [2]side{a, b}
 	var n [2]int
+	runtime.GC()
 	for i, s := range sides {
 		var err error
 		if n[i], err = calibrate(s, p.turn); err != nil {
 			return duel{}, err
 		}
 	}
-	runtime.GC()
 	ratios := make([]float64, p.rounds)
 	var times [2][]float64
 	for round := range p.rounds {

@@ -1,71 +1,356 @@
+// Command benchmarks measures this library, those that people would otherwise
+// pick and the bare drivers, side by side; see docs/performance.md for how.
+//
+//	go run .                 everything: prints the tables, writes docs/performance.md and .svg
+//	go run . -quick          the same in under 4 minutes
+//	go run . -check          fails when a cost or a ratio got worse
+//	go run . -check -exact   only what is exact: allocations and round trips
+//	go run . -update         writes exact.json, the costs that -check compares with
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime/pprof"
 	"time"
 )
 
+// A run is what the command line asks for.
+type run struct {
+	quick, check, exact, update bool
+	only                        *regexp.Regexp // of place/scenario
+	profile                     string
+	out                         string
+	size                        size
+}
+
+// A size is how much a run does.
+type size struct {
+	duel, growth    pace
+	cores           pace
+	sessions        int // in memory, for the heap and the sweep
+	sweeps          int
+	files, rows     int // that the collector removes
+	rate, loadTurns int
+	loadTurn        time.Duration
+}
+
+var (
+	full = size{
+		duel:     pace{rounds: 400, turn: 4 * time.Millisecond},
+		growth:   pace{rounds: 100, turn: 4 * time.Millisecond},
+		cores:    pace{rounds: 300, turn: 5 * time.Millisecond},
+		sessions: 1_000_000, sweeps: 9, files: 100_000, rows: 1_000_000,
+		rate: 1000, loadTurns: 5, loadTurn: 5 * time.Second,
+	}
+	quick = size{
+		duel:     pace{rounds: 60, turn: 3 * time.Millisecond},
+		growth:   pace{rounds: 20, turn: 2 * time.Millisecond},
+		cores:    pace{rounds: 60, turn: 3 * time.Millisecond},
+		sessions: 200_000, sweeps: 3, files: 10_000, rows: 50_000,
+		rate: 1000, loadTurns: 2, loadTurn: 2 * time.Second,
+	}
+)
+
+// ballast has the garbage collector run as seldom as in a server whose heap is
+// that large; in a heap of 4 MB it would run all the time.
+var ballast []byte
+
 func main() {
-	quick := flag.Bool("quick", false, "")
-	only := flag.String("only", "", "")
-	profile := flag.String("profile", "", "")
+	var r run
+	flag.BoolVar(&r.quick, "quick", false, "a short run")
+	flag.BoolVar(&r.check, "check", false, "fail when a cost or a ratio got worse; write nothing")
+	flag.BoolVar(&r.exact, "exact", false, "only what is exact: allocations and round trips")
+	flag.BoolVar(&r.update, "update", false, "write "+exactFile)
+	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of this library's requests of -only to this file")
+	flag.StringVar(&r.out, "out", "../docs", "where performance.md and performance.svg go")
+	only := flag.String("only", "", "only the duels of place/scenario that match this")
+	serve := flag.String("serve", "", "internal: serve the handlers over a library")
 	flag.Parse()
-	_ = quick
-	p := pace{rounds: 100, turn: 3 * time.Millisecond}
-	re := regexp.MustCompile(*only)
+	if *serve != "" {
+		exit(serveUntilEOF(*serve))
+	}
+	var err error
+	if r.only, err = regexp.Compile(*only); err != nil {
+		exit(err)
+	}
+	r.size = full
+	if r.quick || r.check {
+		r.size = quick
+	}
+	ballast = make([]byte, 64<<20)
+	switch {
+	case r.profile != "":
+		exit(r.writeProfile())
+	case r.exact || r.update:
+		exit(r.countAll())
+	case *only != "":
+		_, err = r.fightAll(os.Stdout)
+		exit(err)
+	case r.check:
+		exit(r.checkAll())
+	}
+	exit(r.everything())
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// wanted reports whether -only has a scenario, or with "" any, of kind.
+func (r *run) wanted(kind string, s scenario) bool {
+	return r.only.MatchString(kind + "/" + string(s))
+}
+
+// inPlaces opens one place after the other for f.
+func (r *run) inPlaces(f func(pl *place) error) error {
 	for _, kind := range kinds {
-		match := false
+		any := false
 		for _, s := range scenarios {
-			match = match || re.MatchString(kind+"/"+string(s))
+			any = any || r.wanted(kind, s)
 		}
-		if !match {
+		if !any {
 			continue
 		}
 		pl, err := openPlace(kind)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			return err
 		}
-		defer pl.close()
-		for _, s := range scenarios {
-			if !re.MatchString(kind + "/" + string(s)) {
-				continue
-			}
-			a, err := pl.player(nameOurs, s)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			if *profile != "" {
-				f, _ := os.Create(*profile)
-				pprof.StartCPUProfile(f)
-				n, _ := calibrate(a, 100*time.Millisecond)
-				for range 50 {
-					if _, err := timed(a, n); err != nil {
-						fmt.Println(err)
-					}
-				}
-				pprof.StopCPUProfile()
-				f.Close()
-				continue
-			}
-			for _, name := range pl.opponents(s) {
-				b, err := pl.player(name, s)
-				if err != nil {
-					fmt.Fprintln(os.Stderr, err)
-					os.Exit(1)
-				}
-				d, err := fight(a, b, p)
-				if err != nil {
-					fmt.Fprintln(os.Stderr, err)
-					os.Exit(1)
-				}
-				fmt.Printf("%-8s %-3s %-12s ratio %.3f (%.3f–%.3f) inverse %.2f  %v %v\n", kind, s, name, d.ratio, d.low, d.high, 1/d.ratio, d.timeA, d.timeB)
-			}
+		if err := errors.Join(f(pl), pl.close()); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// everything measures everything, prints it and writes the page.
+func (r *run) everything() error {
+	rep := &report{quick: r.quick, started: time.Now()}
+	err := r.inPlaces(func(pl *place) error {
+		progress("%s: duels", title[pl.kind])
+		rep.servers = append(rep.servers, pl.versions()...)
+		duels, err := r.duels(pl)
+		if err != nil {
+			return err
+		}
+		rep.duels = append(rep.duels, duels...)
+		return r.more(rep, pl)
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.rest(rep); err != nil {
+		return err
+	}
+	rep.took = time.Since(rep.started)
+	if err := rep.print(os.Stdout); err != nil {
+		return err
+	}
+	return rep.write(r.out)
+}
+
+// more measures what belongs to a place besides the duels.
+func (r *run) more(rep *report, pl *place) error {
+	progress("%s: costs, growth", title[pl.kind])
+	for _, f := range rep.duels {
+		if t, ok := targetOf(f.kind, f.scenario, f.b); ok && f.kind == pl.kind {
+			rep.verdicts = append(rep.verdicts, t.judge(f.duel))
+		}
+	}
+	own, err := countPlace(pl)
+	if err != nil {
+		return err
+	}
+	t, verdicts, err := costTable(pl, own)
+	if err != nil {
+		return err
+	}
+	rep.tables = append(rep.tables, t)
+	rep.verdicts = append(rep.verdicts, verdicts...)
+	if t, verdicts, err = growValues(pl, r.size.growth); err != nil {
+		return err
+	}
+	rep.tables = append(rep.tables, t)
+	rep.verdicts = append(rep.verdicts, verdicts...)
+	if t, err = growSize(pl, r.size.growth); err != nil {
+		return err
+	}
+	rep.tables = append(rep.tables, t)
+	switch pl.kind {
+	case inMemory:
+		return rep.add(cores(pl, r.size.cores))
+	case inMariaDB:
+		progress("MariaDB: the collector")
+		return rep.add(collectRows(pl, r.size.rows, r.size.rate/5, 5*r.size.loadTurn))
+	}
+	return nil
+}
+
+// rest measures what needs no place of the duels.
+func (r *run) rest(rep *report) error {
+	progress("heap, sweeps, the collector, load")
+	if err := rep.add(heap(r.size.sessions)); err != nil {
+		return err
+	}
+	if err := rep.add(sweepMemory(r.size.sessions, r.size.sweeps)); err != nil {
+		return err
+	}
+	if err := rep.add(collectFiles(r.size.files)); err != nil {
+		return err
+	}
+	t, err := load(r.size.rate, r.size.loadTurns, r.size.loadTurn)
+	rep.tables = append(rep.tables, t)
+	return err
+}
+
+func (rep *report) add(t table, v verdict, err error) error {
+	rep.tables = append(rep.tables, t)
+	rep.verdicts = append(rep.verdicts, v)
+	return err
+}
+
+// write writes the page and the chart.
+func (rep *report) write(dir string) error {
+	const page, chart = "performance.md", "performance.svg"
+	if err := rep.drawChart(filepath.Join(dir, chart)); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, page), []byte(rep.markdown(chart)), 0o644)
+}
+
+// duels has this library duel with each opponent in each scenario.
+func (r *run) duels(pl *place) (all []fought, err error) {
+	for _, s := range scenarios {
+		if !r.wanted(pl.kind, s) {
+			continue
+		}
+		own, err := pl.player(nameOurs, s)
+		if err != nil {
+			return nil, err
+		}
+		opponents := pl.opponents(s)
+		if s == readBig {
+			opponents = append(opponents, ownRead)
+		}
+		for _, name := range opponents {
+			var other *player
+			if name == ownRead {
+				other, err = pl.player(nameOurs, read)
+			} else {
+				other, err = pl.player(name, s)
+			}
+			if err != nil {
+				return nil, err
+			}
+			d, err := fight(own, other, r.size.duel)
+			if err != nil {
+				return nil, err
+			}
+			d.b = name
+			all = append(all, fought{pl.kind, s, d})
+		}
+	}
+	return all, nil
+}
+
+// fightAll fights the duels of -only and prints them.
+func (r *run) fightAll(w *os.File) (rep *report, err error) {
+	rep = &report{}
+	err = r.inPlaces(func(pl *place) error {
+		duels, err := r.duels(pl)
+		rep.duels = append(rep.duels, duels...)
+		for _, f := range duels {
+			if t, ok := targetOf(f.kind, f.scenario, f.b); ok {
+				rep.verdicts = append(rep.verdicts, t.judge(f.duel))
+			}
+		}
+		return err
+	})
+	return rep, errors.Join(err, rep.print(w))
+}
+
+// countAll counts what is exact, and compares it with what is committed, or
+// writes it.
+func (r *run) countAll() error {
+	now := costs{}
+	err := r.inPlaces(func(pl *place) error {
+		own, err := countPlace(pl)
+		now[pl.kind] = own
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.update {
+		return now.write()
+	}
+	old, err := committed()
+	if err != nil {
+		return err
+	}
+	if err := now.check(old); err != nil {
+		return err
+	}
+	fmt.Println("allocations and round trips: none has risen")
+	return nil
+}
+
+// checkAll is countAll, and the duels that have a target.
+func (r *run) checkAll() error {
+	err := r.countAll()
+	rep, fightErr := r.fightAll(os.Stdout)
+	errs := []error{err, fightErr}
+	for _, v := range rep.verdicts {
+		if v.clear && !v.met {
+			errs = append(errs, fmt.Errorf("%s: %s, measured %s", v.what, v.want, v.got))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writeProfile profiles this library's requests of -only.
+func (r *run) writeProfile() error {
+	f, err := os.Create(r.profile)
+	if err != nil {
+		return err
+	}
+	err = r.inPlaces(func(pl *place) error {
+		for _, s := range scenarios {
+			if !r.wanted(pl.kind, s) {
+				continue
+			}
+			p, err := pl.player(nameOurs, s)
+			if err != nil {
+				return err
+			}
+			n, err := calibrate(p, 50*time.Millisecond)
+			if err != nil {
+				return err
+			}
+			if err := pprof.StartCPUProfile(f); err != nil {
+				return err
+			}
+			for start := time.Now(); time.Since(start) < 5*time.Second; {
+				if err := p.play(n); err != nil {
+					return err
+				}
+			}
+			pprof.StopCPUProfile()
+		}
+		return nil
+	})
+	return errors.Join(err, f.Close())
+}
+
+// progress says on standard error what is going on.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }

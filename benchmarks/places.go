@@ -199,14 +199,18 @@ func (p *place) openMariaDB() error {
 	if p.db, err = server.CreateDatabase(); err != nil {
 		return err
 	}
-	open := func(params ...string) (*sql.DB, error) {
-		db, err := sql.Open("mysql", server.DSN(p.db, params...))
+	scsDB, err := server.CreateDatabase() // its table has the name of ours
+	if err != nil {
+		return err
+	}
+	open := func(name string, params ...string) (*sql.DB, error) {
+		db, err := sql.Open("mysql", server.DSN(name, params...))
 		if err == nil {
 			p.closers = append(p.closers, db.Close)
 		}
 		return db, err
 	}
-	db, err := open()
+	db, err := open(p.db)
 	if err != nil {
 		return err
 	}
@@ -217,7 +221,7 @@ func (p *place) openMariaDB() error {
 	if err := p.openOurs(server.DSN(p.db), bare); err != nil {
 		return err
 	}
-	if db, err = open("interpolateParams=true", "parseTime=true"); err != nil {
+	if db, err = open(scsDB, "interpolateParams=true", "parseTime=true"); err != nil {
 		return err
 	}
 	lib, err := scsMariaDB(db)
@@ -255,4 +259,24 @@ func (p *place) opponents(s scenario) []string {
 		}
 	}
 	return names
+}
+
+// versions returns the name and version of the place's server.
+func (p *place) versions() []string {
+	switch {
+	case p.redis != nil:
+		info, err := p.redis.Do("INFO", "server")
+		text, _ := info.([]byte)
+		for line := range strings.Lines(string(text)) {
+			if version, ok := strings.CutPrefix(line, "redis_version:"); ok && err == nil {
+				return []string{"Redis " + strings.TrimSpace(version)}
+			}
+		}
+	case p.mariaDB != nil:
+		var version string
+		if err := p.mariaDB.Admin().QueryRow("SELECT VERSION()").Scan(&version); err == nil {
+			return []string{"MariaDB " + version + ", which writes its log at every commit"}
+		}
+	}
+	return nil
 }

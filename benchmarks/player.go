@@ -42,6 +42,23 @@ func request(target string) *http.Request {
 	return httptest.NewRequest(http.MethodGet, "https://example.com"+target, http.NoBody)
 }
 
+// newGrown makes a player whose session has n texts of size bytes, and whose
+// requests go to path.
+func newGrown(name string, lib library, n, size int, path string) (*player, error) {
+	p := &player{name: name, handler: newRouter(lib), w: discard{header: http.Header{}}}
+	p.req = request(path)
+	p.cookie = []string{""}
+	cookie, err := p.open(fmt.Sprintf("/fill?n=%d&size=%d", n, size))
+	if err != nil {
+		return nil, fmt.Errorf("%s, %d values of %d bytes: %w", name, n, size, err)
+	}
+	p.bring(cookie)
+	if p.serve(); p.w.failed != 0 {
+		return nil, fmt.Errorf("%s, %d values of %d bytes: %s", name, n, size, p.w.body[:p.w.n])
+	}
+	return p, nil
+}
+
 // begin makes the session that the requests come with.
 func (p *player) begin() error {
 	switch p.scenario {

@@ -161,6 +161,10 @@ func newRouter(lib library) http.Handler {
 		turn ^= 1
 		answer(w, done, lib.setText(w, r, keyOf(0), bigTexts[turn][:16]))
 	})
+	router.Get("/last", func(w http.ResponseWriter, r *http.Request) {
+		turn ^= 1
+		answer(w, done, lib.setText(w, r, keyOf(99), bigTexts[turn][:16]))
+	})
 	return router
 }
 

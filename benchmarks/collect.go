@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/chisession/session/backend"
+)
+
+// collectFiles measures how fast n expired files are removed.
+func collectFiles(n int) (table, verdict, error) {
+	t := table{title: "The collector: expired files", head: []string{"files", "removed in", "files a second"}}
+	dir, err := os.MkdirTemp("", "session-bench-")
+	if err != nil {
+		return t, verdict{}, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // it is in the system's temporary directory
+	store, err := backend.Open(inFile, filepath.Join(dir, "sessions"))
+	if err != nil {
+		return t, verdict{}, err
+	}
+	lib, err := newOurs(store)
+	if err != nil {
+		return t, verdict{}, err
+	}
+	defer lib.m.Close()
+	if err := filler(store, n, time.Now().Add(-time.Minute)); err != nil {
+		return t, verdict{}, err
+	}
+	start := time.Now()
+	swept, err := lib.m.Sweep(context.Background())
+	took := time.Since(start)
+	if err != nil || swept != n {
+		return t, verdict{}, fmt.Errorf("the sweep removed %d of %d files: %w", swept, n, err)
+	}
+	t.rows = [][]string{{thousands(n), took.Round(time.Millisecond).String(), thousands(int(float64(n) / took.Seconds()))}}
+	v := atMost(fmt.Sprintf("file, the collector removes %s expired files", thousands(n)), took.Seconds(), 5*float64(n)/100_000, " s")
+	return t, v, nil
+}
+
+// collectRows measures an open load on MariaDB, reads and writes, alone and
+// while n expired rows are removed.
+func collectRows(pl *place, n, rate int, quietFor time.Duration) (table, verdict, error) {
+	t := table{
+		title: fmt.Sprintf("The collector: %s expired MariaDB rows under an open load of %d requests a second", thousands(n), rate),
+		head:  []string{"", "p50", "p99", "p99.9", "rows a second"},
+		note:  "Half of the requests read (B), half write (C).",
+	}
+	const workers = 16
+	var players [workers]*player
+	for i := range players {
+		var err error
+		if players[i], err = pl.player(nameOurs, []scenario{read, write}[i%2]); err != nil {
+			return t, verdict{}, err
+		}
+	}
+	do := func(worker int) error {
+		p := players[worker]
+		if p.serve(); p.w.failed != 0 {
+			return fmt.Errorf("status %d: %s", p.w.status, http.StatusText(p.w.status))
+		}
+		return nil
+	}
+	if err := expiredRows(pl, n); err != nil {
+		return t, verdict{}, err
+	}
+	quiet, err := openLoad(rate, quietFor, workers, do)
+	if err != nil {
+		return t, verdict{}, err
+	}
+	swept := make(chan error, 1)
+	var took time.Duration
+	go func() {
+		start := time.Now()
+		_, err := pl.ours.m.Sweep(context.Background())
+		took = time.Since(start)
+		swept <- err
+	}()
+	var busy []time.Duration
+	for ended := false; !ended; {
+		part, err := openLoad(rate, time.Second, workers, do)
+		if err != nil {
+			return t, verdict{}, err
+		}
+		busy = append(busy, part...)
+		select {
+		case err := <-swept:
+			if err != nil {
+				return t, verdict{}, err
+			}
+			ended = true
+		default:
+		}
+	}
+	slices.Sort(busy)
+	t.rows = [][]string{
+		append([]string{"alone"}, append(percentiles([][]time.Duration{quiet}), "")...),
+		append([]string{"during the sweep"}, append(percentiles([][]time.Duration{busy}), thousands(int(float64(n)/took.Seconds())))...),
+	}
+	ratio := float64(percentile(busy, 99)) / float64(percentile(quiet, 99))
+	return t, atMost(fmt.Sprintf("MariaDB, p99 of a load while %s expired rows are removed", thousands(n)), ratio, 2, " × the quiet one"), nil
+}
+
+// expiredRows has the server itself make n expired sessions.
+func expiredRows(pl *place, n int) error {
+	var table string
+	row := pl.mariaDB.Admin().QueryRow("SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_comment LIKE 'session schema%'", pl.db)
+	if err := row.Scan(&table); err != nil {
+		return fmt.Errorf("find the table: %w", err)
+	}
+	_, err := pl.mariaDB.Admin().Exec(fmt.Sprintf("INSERT INTO `%s`.`%s` (id, version, expires, user, data)"+
+		" SELECT UNHEX(MD5(seq)), 1, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND, NULL, REPEAT('x', 160) FROM seq_1_to_%d", pl.db, table, n))
+	if err != nil {
+		return fmt.Errorf("make expired rows: %w", err)
+	}
+	return nil
+}

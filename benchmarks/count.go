@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/chisession/session"
+)
+
+// A cost is what one request takes beyond what chi alone takes for it. It is
+// exact: the same on every machine, at any load.
+type cost struct {
+	Allocs   int    // allocations
+	Bytes    int    // bytes allocated
+	Trips    int    // round trips to the store
+	Commands string `json:",omitempty"` // what the server executed, where it counts by name
+}
+
+// The requests that a cost is measured over.
+const countedRequests = 256
+
+// countAllocs returns allocations and bytes of one request of p, what chi
+// takes included.
+func countAllocs(p *player) (allocs, bytes int, err error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	if err := p.play(countedRequests); err != nil { // pools and maps grow
+		return 0, 0, err
+	}
+	if err := p.prepare(countedRequests); err != nil {
+		return 0, 0, err
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	p.turn(countedRequests)
+	runtime.ReadMemStats(&after)
+	allocs = int(after.Mallocs-before.Mallocs) / countedRequests // rounded down, as testing does
+	bytes = int(after.TotalAlloc-before.TotalAlloc) / countedRequests
+	return allocs, bytes, p.clean(countedRequests)
+}
+
+// countCost returns the cost of one request of p.
+func (pl *place) countCost(p *player) (c cost, err error) {
+	chi, err := pl.player(nameChi, untouched)
+	if err != nil {
+		return c, err
+	}
+	chiAllocs, chiBytes, err := countAllocs(chi)
+	if err != nil {
+		return c, err
+	}
+	if c.Allocs, c.Bytes, err = countAllocs(p); err != nil {
+		return c, err
+	}
+	c.Allocs -= chiAllocs
+	c.Bytes -= chiBytes
+	c.Trips, c.Commands, err = pl.countTrips(p)
+	return c, err
+}
+
+// countTrips returns the round trips of one request: those that the server
+// counted, or where there is none, the calls of this library's store.
+func (pl *place) countTrips(p *player) (trips int, commands string, err error) {
+	const n = 16
+	if err := p.prepare(n); err != nil {
+		return 0, "", err
+	}
+	work := func() error { p.turn(n); return nil }
+	switch {
+	case pl.redis != nil:
+		count, err := pl.redis.Count(work)
+		if err != nil {
+			return 0, "", err
+		}
+		var names []string
+		for _, name := range slices.Sorted(maps.Keys(count.Commands)) {
+			if calls := count.Commands[name] / n; calls > 0 {
+				names = append(names, fmt.Sprintf("%d %s", calls, name))
+			}
+		}
+		trips, commands = count.Trips/n, strings.Join(names, ", ")
+		return trips, commands, p.clean(n)
+	case pl.mariaDB != nil:
+		before, err := pl.mariaDB.Statements()
+		if err != nil {
+			return 0, "", err
+		}
+		_ = work() // it has no error
+		after, err := pl.mariaDB.Statements()
+		if err != nil {
+			return 0, "", err
+		}
+		d := after.Sub(before)
+		trips = int(d.Questions+d.Prepared) / n
+		return trips, fmt.Sprintf("%d executed, %d prepared", d.Executed/n, d.Prepared/n), p.clean(n)
+	case p.name == nameOurs:
+		before := calls(pl.ours.m.Stats())
+		_ = work() // it has no error
+		return int(calls(pl.ours.m.Stats())-before) / n, "", p.clean(n)
+	}
+	return 0, "", p.clean(n)
+}
+
+// calls returns how many store calls a manager has made.
+func calls(s session.Stats) uint64 {
+	return s.Loads + s.Creates + s.Updates + s.Touches + s.Deletes
+}

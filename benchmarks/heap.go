@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/memory"
+)
+
+// heap measures what n sessions of three values take in this process.
+func heap(n int) (table, verdict, error) {
+	t := table{title: fmt.Sprintf("Heap a session, %s sessions of three small values in memory", thousands(n)), head: []string{"", "bytes a session"}}
+	store, err := memory.New(memory.Options{MaxSessions: n + 1})
+	if err != nil {
+		return t, verdict{}, err
+	}
+	lib, err := newOurs(store)
+	if err != nil {
+		return t, verdict{}, err
+	}
+	own, err := heapOf(lib, n)
+	if err = errors.Join(err, lib.m.Close(), store.Close()); err != nil {
+		return t, verdict{}, err
+	}
+	other, err := heapOf(scsMemory(), n)
+	t.rows = [][]string{{nameOurs, number(own)}, {nameSCS, number(other)}}
+	return t, atMost(fmt.Sprintf("memory, heap a session at %s", thousands(n)), own, 300, " bytes"), err
+}
+
+func heapOf(lib library, n int) (float64, error) {
+	p, err := newPlayer("heap", lib, login)
+	if err != nil {
+		return 0, err
+	}
+	before := heapNow()
+	for range n {
+		p.serve()
+	}
+	after := heapNow()
+	runtime.KeepAlive(lib)
+	if p.w.failed != 0 {
+		return 0, fmt.Errorf("heap: %d logins failed", p.w.failed)
+	}
+	return float64(after-before) / float64(n), nil
+}
+
+func heapNow() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools still held
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// sweepMemory measures reads while half of n sessions, expired ones, are
+// swept.
+func sweepMemory(n, rounds int) (table, verdict, error) {
+	t := table{
+		title: fmt.Sprintf("Reads during a sweep: memory, %s sessions, half of them expired", thousands(n)),
+		head:  []string{"", "p50", "p99", "p99.9", "the sweep took"},
+	}
+	store, err := backend.Open(inMemory, strconv.Itoa(2*n))
+	if err != nil {
+		return t, verdict{}, err
+	}
+	lib, err := newOurs(store)
+	if err != nil {
+		return t, verdict{}, err
+	}
+	defer lib.m.Close()
+	readers, err := newReaders(lib, 1000)
+	if err != nil {
+		return t, verdict{}, err
+	}
+	if err := filler(store, n/2, time.Now().Add(time.Hour)); err != nil {
+		return t, verdict{}, err
+	}
+	var quiet, busy [][]time.Duration
+	var ratios []float64
+	var took time.Duration
+	for range rounds {
+		if err := filler(store, n/2, time.Now().Add(-time.Second)); err != nil {
+			return t, verdict{}, err
+		}
+		runtime.GC()
+		stop := make(chan struct{})
+		go func() {
+			defer close(stop)
+			start := time.Now()
+			_, err = lib.m.Sweep(context.Background())
+			took = time.Since(start)
+		}()
+		during := readers.until(stop)
+		if err != nil {
+			return t, verdict{}, err
+		}
+		pause := make(chan struct{})
+		timer := time.AfterFunc(took, func() { close(pause) })
+		alone := readers.until(pause)
+		timer.Stop()
+		quiet, busy = append(quiet, alone), append(busy, during)
+		ratios = append(ratios, float64(percentile(during, 99))/float64(percentile(alone, 99)))
+	}
+	slices.Sort(ratios)
+	d := quartiles(ratios)
+	t.rows = [][]string{
+		append([]string{"quiet"}, append(percentiles(quiet), "")...),
+		append([]string{"during the sweep"}, append(percentiles(busy), took.Round(time.Millisecond).String())...),
+	}
+	return t, verdict{
+		what: "memory, p99 of reads during a sweep of " + thousands(n/2), want: "≤ 2 × the quiet one", got: spread(d),
+		met: d.ratio <= 2, clear: d.low > 2,
+	}, nil
+}
+
+// filler stores n records of a size that sessions have.
+func filler(store backend.Store, n int, expires time.Time) error {
+	data := make([]byte, 120)
+	for range n {
+		rec := backend.Record{ID: uuid.Must(uuid.NewV7()), Expires: expires, Data: data}
+		if err := store.Create(context.Background(), rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readers are requests that read one value of many sessions.
+type readers struct {
+	p       *player
+	cookies []string
+}
+
+func newReaders(lib library, n int) (*readers, error) {
+	p, err := newPlayer("reads", lib, read)
+	if err != nil {
+		return nil, err
+	}
+	r := &readers{p: p}
+	for range n {
+		cookie, err := p.open("/E")
+		if err != nil {
+			return nil, err
+		}
+		r.cookies = append(r.cookies, cookie)
+	}
+	return r, nil
+}
+
+// until reads until stop is closed, and returns how long each read took,
+// sorted.
+func (r *readers) until(stop <-chan struct{}) []time.Duration {
+	times := make([]time.Duration, 0, 1<<20)
+	for {
+		select {
+		case <-stop:
+			slices.Sort(times)
+			return times
+		default:
+		}
+		r.p.cookie[0] = r.cookies[rand.IntN(len(r.cookies))]
+		start := time.Now()
+		r.p.serve()
+		times = append(times, time.Since(start))
+	}
+}
+
+// percentile returns the p-th percentile of sorted times.
+func percentile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(p/100*float64(len(sorted))))]
+}
+
+// percentiles returns the medians, over the runs, of p50, p99 and p99.9.
+func percentiles(runs [][]time.Duration) []string {
+	var row []string
+	for _, p := range []float64{50, 99, 99.9} {
+		var each []float64
+		for _, run := range runs {
+			each = append(each, float64(percentile(run, p)))
+		}
+		row = append(row, micros(median(each)))
+	}
+	return row
+}

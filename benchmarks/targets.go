@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+)
+
+// A target is a ratio of duels that the library is to keep.
+type target struct {
+	kind     string
+	scenario scenario
+	against  string
+	limit    float64
+	faster   bool // the limit is how many times faster, at least
+}
+
+// ownRead is the opponent of Dr that is this library itself, in scenario B.
+const ownRead = "own B"
+
+var targets = []target{
+	{inMemory, untouched, nameChi, 1.8, false},
+	{inFile, untouched, nameChi, 1.8, false},
+	{inRedis, untouched, nameChi, 1.8, false},
+	{inMariaDB, untouched, nameChi, 1.8, false},
+
+	{inMemory, read, nameRaw, 3, false},
+	{inMemory, read, nameSCS, 20, true},
+	{inFile, read, nameRaw, 1, false},
+	{inFile, read, nameGorilla, 4, true},
+	{inRedis, read, nameRaw, 1.1, false},
+	{inRedis, read, nameSCS, 1.5, true},
+	{inMariaDB, read, nameRaw, 1.1, false},
+	{inMariaDB, read, nameSCS, 1.3, true},
+
+	{inMemory, write, nameRaw, 3, false},
+	{inMemory, write, nameSCS, 20, true},
+	{inFile, write, nameGorilla, 10, true},
+	{inRedis, write, nameRaw, 1.22, false},
+	{inMariaDB, write, nameRaw, 1.1, false},
+
+	{inMemory, readBig, ownRead, 1.2, false},
+	{inFile, readBig, ownRead, 1.2, false},
+	{inRedis, readBig, nameRaw, 1.1, false},
+	{inMariaDB, readBig, nameRaw, 1.1, false},
+
+	{inMemory, login, nameRaw, 2, false},
+	{inMemory, renew, nameRaw, 2, false},
+	{inMemory, destroy, nameRaw, 2, false},
+	{inFile, login, nameRaw, 1.2, false},
+	{inFile, renew, nameRaw, 1.2, false},
+	{inFile, destroy, nameRaw, 1.2, false},
+	{inRedis, login, nameRaw, 1.25, false},
+	{inRedis, renew, nameRaw, 1.25, false},
+	{inRedis, destroy, nameRaw, 1.25, false},
+	{inMariaDB, login, nameRaw, 1.1, false},
+	{inMariaDB, renew, nameRaw, 1.1, false},
+	{inMariaDB, destroy, nameRaw, 1.1, false},
+}
+
+// targetOf returns the target of a duel, if it has one.
+func targetOf(kind string, s scenario, against string) (target, bool) {
+	for _, t := range targets {
+		if t.kind == kind && t.scenario == s && t.against == against {
+			return t, true
+		}
+	}
+	return target{}, false
+}
+
+// Limits on what is exact: allocations in memory beyond chi's own, and round
+// trips everywhere.
+var (
+	mostAllocs = map[scenario]int{untouched: 2, read: 3, readBig: 3, write: 6}
+	mostTrips  = map[scenario]int{untouched: 0, read: 1, readBig: 1, write: 2, writeBig: 2, login: 2, renew: 2, destroy: 2}
+)
+
+// A verdict is what came of one target.
+type verdict struct {
+	what  string // that was measured, and where
+	want  string
+	got   string
+	met   bool
+	clear bool // missed by more than the spread of this run
+}
+
+// judge tells whether d keeps t.
+func (t target) judge(d duel) verdict {
+	v := verdict{what: fmt.Sprintf("%s %s, %s", title[t.kind], t.scenario, what[t.scenario])}
+	if t.faster {
+		d = d.inverse()
+		v.want = fmt.Sprintf("≥ %g × faster than %s", t.limit, t.against)
+		v.met, v.clear = d.ratio >= t.limit, d.high < t.limit
+	} else {
+		v.want = fmt.Sprintf("≤ %g × %s", t.limit, t.against)
+		v.met, v.clear = d.ratio <= t.limit, d.low > t.limit
+	}
+	v.got = spread(d)
+	return v
+}
+
+// atMost judges a number that has no spread.
+func atMost(what string, got, limit float64, unit string) verdict {
+	return verdict{
+		what: what, want: fmt.Sprintf("≤ %g%s", limit, unit), got: number(got) + unit,
+		met: got <= limit, clear: got > limit,
+	}
+}

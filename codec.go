@@ -284,6 +284,9 @@ func decodeTo[T any](encoded []byte) (T, error) {
 		}
 		return t, err
 	}
+	if v, ok := decodePlain[T](encoded); ok {
+		return v, nil
+	}
 	v, err := decode(encoded)
 	if err != nil {
 		return t, err
@@ -292,6 +295,27 @@ func decodeTo[T any](encoded []byte) (T, error) {
 		return exact, nil
 	}
 	return convertTo[T](v)
+}
+
+// decodePlain decodes the most frequent types without the allocation that it
+// takes to hand them over as an any.
+func decodePlain[T any](encoded []byte) (t T, ok bool) {
+	payload := encoded[1:]
+	switch encoded[0] {
+	case kindInt:
+		if v, n := binary.Varint(payload); n > 0 && n == len(payload) && int64(int(v)) == v {
+			t, ok = any(int(v)).(T)
+		}
+	case kindInt64:
+		if v, n := binary.Varint(payload); n > 0 && n == len(payload) {
+			t, ok = any(v).(T)
+		}
+	case kindString:
+		if _, is := any(t).(string); is {
+			t, ok = any(string(payload)).(T)
+		}
+	}
+	return t, ok
 }
 
 // convertTo serves defined types (type Role string) and nil. Numbers do not

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"log/slog"
-	"time"
 )
 
 // Save stores now what would be stored when the answer begins, so that its
@@ -168,18 +167,21 @@ func (s *Session) lose(why error) {
 }
 
 // newHead returns the head to store, with a new commit ID.
-func (s *Session) newHead(now settings, cred *credentials) head {
+func (s *Session) newHead(set settings, cred *credentials, now int64) head {
 	h := head{
-		hash:     cred.hash(),
+		hash:     s.loaded.hash,
 		commit:   newCommit(),
 		renewed:  s.loaded.renewed,
-		idle:     now.idle,
-		absolute: now.absolute,
-		label:    []byte(now.label),
+		idle:     set.idle,
+		absolute: set.absolute,
+		label:    []byte(set.label),
 	}
-	h.flags = now.persist
+	h.flags = set.persist
+	if !s.exists || s.changed&changedSecret != 0 {
+		h.hash = cred.hash()
+	}
 	if s.changed&changedSecret != 0 {
-		h.renewed = max(time.Now().UnixMilli(), s.loaded.renewed)
+		h.renewed = max(now, s.loaded.renewed)
 	}
 	return h
 }

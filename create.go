@@ -19,22 +19,22 @@ func (s *Session) create(ctx context.Context) error {
 		s.changed = 0
 		return ErrHeadersSent
 	}
-	tries := attempt{deadline: time.Now().Add(s.m.cfg.StoreTimeout)}
+	tries := attempt{began: nowMillis(), patience: s.m.cfg.StoreTimeout}
 	for collisions := 0; ; collisions++ {
 		s.ensureID()
 		now := s.settings()
-		h := s.newHead(now, &s.cred)
+		h := s.newHead(now, &s.cred, tries.began)
 		data, plain, err := encodeRecord(&s.cred, now.user, &h, &s.vals.base, s.vals.changes, s.m.seal)
 		if err != nil {
 			return err
 		}
 		rec := backend.Record{ID: s.cred.id(), User: now.user, Data: data}
-		expires := s.m.expiry(&s.cred, now.idle, now.absolute, nowMillis())
+		expires := s.m.expiry(&s.cred, now.idle, now.absolute, tries.began)
 		rec.Expires = time.UnixMilli(expires)
 		rec.Version = 1
 		err = s.m.store.Create(ctx, rec)
 		if err != nil && !errors.Is(err, backend.ErrExists) {
-			if definite(err) || tries.late(ctx) {
+			if definite(err) || tries.hung(ctx) {
 				return s.m.failed("create", err)
 			}
 			err = s.createdAfterAll(ctx, err, rec, &h)

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,11 +102,14 @@ func headLen(h *head) int {
 		uvarintLen(uint64(h.absolute/time.Millisecond)) + uvarintLen(uint64(len(h.label))) + len(h.label)
 }
 
-// newCommit returns a random commit ID.
+// newCommit returns a commit ID. It has to be unique, not secret: it stands in
+// the readable head. (The generator is ChaCha8, seeded by the system.)
 func newCommit() uint64 {
-	var b [8]byte
-	rand.Read(b[:])
-	return binary.BigEndian.Uint64(b[:])
+	for {
+		if id := mathrand.Uint64(); id != 0 { // 0 stands for none
+			return id
+		}
+	}
 }
 
 // sealer returns the cipher that only the holder of the secret can make. Its

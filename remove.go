@@ -31,6 +31,9 @@ func (s *Session) remove(ctx context.Context) error {
 	case errors.Is(err, ErrSuperseded):
 		// Somebody else renewed it. What was Set after Destroy would need a
 		// cookie that replaces theirs.
+		if s.cookie == cookieRemove { // an earlier try failed
+			s.cookie = cookieAlone
+		}
 		if s.changed&changedSecret == 0 {
 			s.cred, s.known, s.lost = s.doomed.cred, true, ErrSuperseded
 		}
@@ -44,7 +47,7 @@ func (s *Session) remove(ctx context.Context) error {
 
 // removeVersion deletes the record of d if its secret is still that of d.
 func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
-	deadline := time.Now().Add(m.cfg.StoreTimeout)
+	tries := attempt{began: nowMillis(), patience: m.cfg.StoreTimeout}
 	for uncertain := 0; ; {
 		err := m.deleteVersion(ctx, d.cred.id(), d.version)
 		switch {
@@ -55,8 +58,8 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 				return nil // our own delete, its reply lost
 			}
 			return err
-		case errors.Is(err, backend.ErrConflict) && time.Now().Before(deadline):
-		case uncertain == 0 && ctx.Err() == nil && time.Now().Before(deadline):
+		case errors.Is(err, backend.ErrConflict) && !tries.late(ctx):
+		case uncertain == 0 && !tries.hung(ctx):
 			uncertain++
 		default:
 			return err

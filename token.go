@@ -44,17 +44,29 @@ func parseToken(s string) (c credentials, ok bool) {
 	if len(s) != tokenLen {
 		return c, false
 	}
-	var text [tokenLen]byte
-	copy(text[:], s)
-	for _, b := range text {
-		if b == '\r' || b == '\n' { // the decoder would skip them
-			return c, false
-		}
+	var bad byte // encoding/base64 would skip line breaks, so it is done here
+	for i, j := 0, 0; i < tokenLen; i, j = i+4, j+3 {
+		v0, v1, v2, v3 := sextets[s[i]], sextets[s[i+1]], sextets[s[i+2]], sextets[s[i+3]]
+		bad |= v0 | v1 | v2 | v3
+		c[j] = v0<<2 | v1>>4
+		c[j+1] = v1<<4 | v2>>2
+		c[j+2] = v2<<6 | v3
 	}
-	n, err := base64.RawURLEncoding.Decode(c[:], text[:])
-	ok = err == nil && n == tokenSize && c[6]>>4 == 7 && c[8]>>6 == 2
+	ok = bad < 64 && c[6]>>4 == 7 && c[8]>>6 == 2
 	return c, ok
 }
+
+// sextets gives the value of each character of the URL-safe alphabet (RFC 4648
+// §5), and 0xff for all others.
+var sextets = func() (table [256]byte) {
+	for i := range table {
+		table[i] = 0xff
+	}
+	for i, r := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		table[r] = byte(i)
+	}
+	return table
+}()
 
 // token returns the text that the browser gets.
 func (c *credentials) token() string { return base64.RawURLEncoding.EncodeToString(c[:]) }

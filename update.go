@@ -134,7 +134,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 		}
 		defer turn.leave()
 	}
-	tries := attempt{exact: fn != nil, deadline: time.Now().Add(s.m.cfg.StoreTimeout)}
+	tries := attempt{exact: fn != nil, patience: s.m.cfg.StoreTimeout}
 	for {
 		version := s.version
 		vals, err := s.apply(fn)
@@ -172,11 +172,13 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if s.changed&changedSecret == 0 {
 		s.next = s.cred
 	}
-	rec, plain, h, err := s.encode(&s.next, vals, tries)
+	now := nowMillis()
+	tries.begin(now)
+	rec, plain, h, err := s.encode(&s.next, vals, tries, now)
 	if err != nil {
 		return true, err
 	}
-	if rec.Expires.UnixMilli() <= nowMillis() && !s.noTouch {
+	if rec.Expires.UnixMilli() <= now && !s.noTouch {
 		// The absolute timeout has passed meanwhile, unless another request
 		// has prolonged the session: then this is a conflict.
 		err = s.m.deleteVersion(ctx, s.cred.id(), s.version)
@@ -224,15 +226,15 @@ func (s *Session) apply(fn func(*Values) error) (*Values, error) {
 
 // encode makes the record to store. All tries of one commit have its ID, so
 // that a retry recognises what an earlier one has done.
-func (s *Session) encode(next *credentials, vals *Values, tries *attempt) (backend.Record, body, head, error) {
-	now := s.settings()
-	h := s.newHead(now, next)
+func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now int64) (backend.Record, body, head, error) {
+	set := s.settings()
+	h := s.newHead(set, next, now)
 	if tries.commit != 0 {
 		h.commit = tries.commit
 	}
 	tries.commit = h.commit
-	data, plain, err := encodeRecord(next, now.user, &h, &vals.base, vals.changes, s.m.seal)
-	expires := s.m.expiry(&s.cred, now.idle, now.absolute, nowMillis())
+	data, plain, err := encodeRecord(next, set.user, &h, &vals.base, vals.changes, s.m.seal)
+	expires := s.m.expiry(&s.cred, set.idle, set.absolute, now)
 	shorten := s.changed&(changedIdle|changedAbsolute) != 0
 	if s.noTouch && !shorten {
 		expires = s.expires
@@ -241,7 +243,7 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt) (backe
 		expires = max(expires, s.expires)
 	}
 	rec := backend.Record{
-		ID: s.cred.id(), Version: s.version, User: now.user, Data: data,
+		ID: s.cred.id(), Version: s.version, User: set.user, Data: data,
 		Expires: time.UnixMilli(expires), Shorten: shorten,
 	}
 	return rec, plain, h, err
@@ -285,7 +287,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	case errors.Is(err, backend.ErrNotFound):
 		s.lose(ErrDestroyed)
 		return true, s.lostUpdate(tries)
-	case definite(err), tries.uncertain == maxUncertain, tries.late(ctx):
+	case definite(err), tries.uncertain == maxUncertain, tries.hung(ctx):
 		return true, s.m.failed("update", err)
 	default:
 		tries.uncertain++
@@ -293,6 +295,8 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	}
 	newest, fetchErr := s.fetch(ctx, &s.next, tries.commit)
 	switch {
+	case s.lost != nil && tries.exact && tries.doubt != 0:
+		return true, s.m.failed("update", fmt.Errorf("%w: %w", ErrOutcomeUnknown, s.lost))
 	case s.lost != nil:
 		return true, s.lostUpdate(tries)
 	case fetchErr != nil && errors.Is(err, backend.ErrConflict):
@@ -310,8 +314,10 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	}
 	if tries.doubt != 0 && newest.rec.Version > tries.doubt {
 		// Others have written since. The version after the doubtful one is
-		// not ours if it is the newest; if it is not, nobody can tell any more.
-		if tries.exact && newest.rec.Version > tries.doubt+1 {
+		// not ours if it is the newest; if it is not, nobody can tell any more,
+		// and to do it again might undo what others did about it: show a flash
+		// message once more, bring back a key that they deleted.
+		if newest.rec.Version > tries.doubt+1 {
 			return true, s.m.failed("update", fmt.Errorf("%w: %w", ErrOutcomeUnknown, err))
 		}
 		tries.doubt = 0
@@ -338,12 +344,26 @@ type attempt struct {
 	conflicts int
 	uncertain int    // errors that may hide a success
 	doubt     uint64 // the version named by the last of those; 0 when it is settled
-	deadline  time.Time
+	began     int64  // Unix ms
+	patience  time.Duration
+}
+
+// begin notes when the first try was made.
+func (a *attempt) begin(now int64) {
+	if a.began == 0 {
+		a.began = now
+	}
 }
 
 // late reports whether there is no time for another try.
 func (a *attempt) late(ctx context.Context) bool {
-	return ctx.Err() != nil || !time.Now().Before(a.deadline)
+	return ctx.Err() != nil || nowMillis()-a.began >= a.patience.Milliseconds()
+}
+
+// hung reports whether the store took so long to fail that it was a time-out,
+// and a look at what it did would end in another.
+func (a *attempt) hung(ctx context.Context) bool {
+	return ctx.Err() != nil || nowMillis()-a.began >= a.patience.Milliseconds()/2
 }
 
 // pause waits a moment that grows with the number of conflicts, at random, so

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -160,25 +159,32 @@ func (c *child) measures() (m measures) {
 }
 
 // idle waits until the server has closed what the clients closed, and returns
-// its measures: the lowest number of goroutines within 3 seconds.
-func (c *child) idle(most measures, slack int) measures {
+// its measures when they have not moved for a while.
+func (c *child) idle() measures {
 	c.t.Helper()
 	c.client.CloseIdleConnections()
-	var m measures
-	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		m = c.measures()
-		flat := m.Goroutines <= most.Goroutines+slack && m.Descriptors <= most.Descriptors+slack
-		if flat || time.Now().After(deadline) {
-			return m
+	last, since := c.measures(), time.Now()
+	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		m := c.measures()
+		if m.Goroutines != last.Goroutines || m.Descriptors != last.Descriptors {
+			since = time.Now()
+		}
+		last = m
+		if time.Since(since) > 100*time.Millisecond {
+			break
 		}
 	}
+	return last
 }
 
 // flat checks that the server has not more goroutines and descriptors than
 // before, but for a pool of connections that may be fuller by slack.
 func (c *child) flat(before measures, slack int) measures {
 	c.t.Helper()
-	after := c.idle(before, slack)
+	after := c.idle()
+	for deadline := time.Now().Add(3 * time.Second); after.Goroutines > before.Goroutines+2*slack && time.Now().Before(deadline); {
+		after = c.idle()
+	}
 	if after.Goroutines > before.Goroutines+2*slack || after.Descriptors > before.Descriptors+slack {
 		c.t.Errorf("the server has %d goroutines (before: %d) and %d descriptors (before: %d)",
 			after.Goroutines, before.Goroutines, after.Descriptors, before.Descriptors)
@@ -244,7 +250,7 @@ func (c *child) ok(token, path string) answer {
 	c.t.Helper()
 	a, err := c.get(token, path)
 	if err != nil || a.status != http.StatusOK {
-		c.t.Errorf("GET %s: %d %q, %v; want 200", cut(path), a.status, a.body, err)
+		c.t.Errorf("GET %s: %d %.200q, %v; want 200", cut(path), a.status, a.body, err)
 	}
 	return a
 }
@@ -265,15 +271,8 @@ func (c *child) refused(token, path string) answer {
 func (a answer) isRefusal(t testing.TB, path string) {
 	t.Helper()
 	if a.status != http.StatusServiceUnavailable || a.body != "Service Unavailable\n" || a.token != "" || a.retryHint != "1" {
-		t.Errorf("GET %s: %d %q, a cookie: %v, Retry-After %q; want a bare 503", cut(path), a.status, a.body, a.token != "", a.retryHint)
+		t.Errorf("GET %s: %d %.200q, a cookie: %v, Retry-After %q; want a bare 503", cut(path), a.status, a.body, a.token != "", a.retryHint)
 	}
 }
 
 func cut(path string) string { return path[:min(len(path), 60)] }
-
-// asNobody has the child run as a user without rights.
-func asNobody(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-}
-
-const nobody = 65534

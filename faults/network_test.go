@@ -16,7 +16,7 @@ var (
 		"503 within the store's time-outs; first success within 1 s of the network; flat"}
 	repliesLost = row{"The network", "every second reply of an Update lost on the wire, connection cut (8 × 50 increments)",
 		"no increment done twice: acknowledged ≤ stored ≤ 400; the caller of every other one was told"}
-	allRepliesLost = row{"The network", "every reply of an Update lost on the wire (8 × 50 increments)", "the same"}
+	allRepliesLost = row{"The network", "every reply of an Update lost on the wire (8 × 50 increments)", "the same; by one client alone, all are acknowledged and stored"}
 	faultLost      = row{"The network", "every reply of Update lost once, by backendtest.Fault (8 × 50 increments)", "the same"}
 	faultLostAlone = row{"The network", "the same, by one client (50 increments)", "exactly 50, all acknowledged"}
 	faultCreate    = row{"The network", "every reply of Create lost", "one session, one cookie; no 503"}
@@ -25,18 +25,15 @@ var (
 
 // TestConnectionsCut: RD-5, MY-2, MY-10.
 func TestConnectionsCut(t *testing.T) {
-	if !full {
-		return // TestDaemon is the short form
-	}
-	on(t, connectionsCut, servers, func(t *testing.T, k kind, note noter) {
+	on(t, connectionsCut, cheap(servers), func(t *testing.T, k kind, note noter) {
 		p, via := k.through(t, k.fresh(t))
 		c := start(t, options{Provider: k.name, SavePath: via})
 		w := gather(t, c, 8)
 		w.work(c)
 		w.until("answers", &w.served, 100)
 		w.stop()
-		before := c.idle(measures{}, 0)
-		for range 20 { // while idle
+		before := c.idle()
+		for range pick(20, 2) { // while idle
 			if p.cut() == 0 {
 				t.Fatal("there was nothing to cut")
 			}
@@ -50,7 +47,7 @@ func TestConnectionsCut(t *testing.T) {
 		}
 		cuts := 0
 		w.work(c)
-		for range 20 { // under load
+		for range pick(20, 2) { // under load
 			w.until("writes", &w.stored, 30)
 			cuts += p.cut()
 		}
@@ -66,19 +63,16 @@ func TestConnectionsCut(t *testing.T) {
 
 // TestNetworkGone: RD-4, RD-12, MY-3.
 func TestNetworkGone(t *testing.T) {
-	if !full {
-		return // TestDaemon is the short form
-	}
-	on(t, networkGone, servers, func(t *testing.T, k kind, note noter) {
+	on(t, networkGone, cheap(servers), func(t *testing.T, k kind, note noter) {
 		p, via := k.through(t, k.fresh(t))
 		c := start(t, options{Provider: k.name, SavePath: via})
 		w := gather(t, c, 8)
 		w.work(c)
 		w.until("answers", &w.served, 100)
 		w.stop()
-		before := c.idle(measures{}, 0)
+		before := c.idle()
 		var recovery time.Duration
-		for _, gone := range []*atomic.Bool{&p.refuse, &p.hole} {
+		for _, gone := range []*atomic.Bool{&p.refuse, &p.hole}[:pick(2, 1)] {
 			w.work(c)
 			gone.Store(true)
 			if gone == &p.refuse {
@@ -144,31 +138,31 @@ func increments(t *testing.T, c *child, clients, rounds int) (acked, told, store
 
 // TestLostOnTheWire: RD-15.
 func TestLostOnTheWire(t *testing.T) {
-	if !full {
-		return // TestLostReply is the short form
-	}
-	for r, which := range map[row]func(n int64) bool{
-		repliesLost:    func(n int64) bool { return n%2 == 0 },
-		allRepliesLost: func(int64) bool { return true },
-	} {
-		on(t, r, servers, func(t *testing.T, k kind, note noter) {
+	for _, lost := range []struct {
+		row   row
+		which func(n int64) bool
+	}{
+		{repliesLost, func(n int64) bool { return n%2 == 0 }},
+		{allRepliesLost, func(int64) bool { return true }},
+	}[:pick(2, 1)] {
+		on(t, lost.row, cheap(servers), func(t *testing.T, k kind, note noter) {
 			p, via := k.through(t, k.fresh(t))
 			c := start(t, options{Provider: k.name, SavePath: via})
 			b := login(t, c)
 			var n atomic.Int64
-			lose := func() bool { return which(n.Add(1)) }
+			lose := func() bool { return lost.which(n.Add(1)) }
 			p.lose.Store(&lose)
 			// One by one first: nothing is in doubt.
-			c.ok(b.token, "/increment")
-			c.ok(b.token, "/increment")
-			p.lose.Store(nil)
-			if got := c.ok(b.token, "/get").N; got != 2 || p.lost.Load() == 0 {
-				t.Errorf("two increments one by one, %d replies lost: %d stored", p.lost.Load(), got)
+			for range 20 {
+				c.ok(b.token, "/increment")
 			}
-			p.lose.Store(&lose)
+			p.lose.Store(nil)
+			if got := c.ok(b.token, "/get").N; got != 20 || p.lost.Load() < 10 {
+				t.Errorf("20 increments one by one, %d replies lost: %d stored", p.lost.Load(), got)
+			}
 			before := p.lost.Load()
 			acked, told, stored := incrementsAfterLogin(t, c, p, &lose)
-			if p.lost.Load()-before < 100 {
+			if p.lost.Load()-before < int64(pick(100, 20)) {
 				t.Errorf("only %d replies were lost", p.lost.Load()-before)
 			}
 			c.end()
@@ -182,7 +176,7 @@ func incrementsAfterLogin(t *testing.T, c *child, p *proxy, lose *func() bool) (
 	t.Helper()
 	p.lose.Store(lose)
 	defer p.lose.Store(nil)
-	return increments(t, c, 8, 50)
+	return increments(t, c, 8, pick(50, 10))
 }
 
 // TestLostReply loses every successful Update's reply in the server process
@@ -190,7 +184,7 @@ func incrementsAfterLogin(t *testing.T, c *child, p *proxy, lose *func() bool) (
 func TestLostReply(t *testing.T) {
 	on(t, faultLost, cheap(all), func(t *testing.T, k kind, note noter) {
 		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), Lose: backendtest.OpUpdate})
-		acked, told, stored := increments(t, c, 8, 50)
+		acked, told, stored := increments(t, c, 8, pick(50, 10))
 		c.end()
 		note("%d acknowledged, %d callers told, %d stored", acked, told, stored)
 	})

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -83,7 +82,7 @@ func startMariaDB(server, install, dir string, opts MariaDBOptions) (*MariaDB, e
 		return nil, err
 	}
 	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "sock")
-	if err := installMariaDB(install, data); err != nil {
+	if err := copyTemplate(server, install, data); err != nil {
 		return nil, err
 	}
 	admin, err := openMariaDB("root@unix(" + socket + ")/")
@@ -109,17 +108,6 @@ func startMariaDB(server, install, dir string, opts MariaDBOptions) (*MariaDB, e
 	return m, nil
 }
 
-// installMariaDB makes the data directory.
-func installMariaDB(install, data string) error {
-	args := append([]string{"--no-defaults", "--datadir=" + data,
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}, asRoot()...)
-	out, err := exec.Command(install, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("testserver: %s: %w; it said:\n%s", filepath.Base(install), err, out)
-	}
-	return nil
-}
-
 func mariaDBArgs(dir, data, socket string, port int, more []string) []string {
 	args := []string{
 		"--no-defaults", // first, or it is refused
@@ -133,7 +121,7 @@ func mariaDBArgs(dir, data, socket string, port int, more []string) []string {
 		"--skip-log-bin",
 		"--performance-schema=OFF",
 		"--innodb-buffer-pool-size=64M",
-		"--innodb-log-file-size=32M",
+		mariaDBLogSize,
 		"--innodb-flush-log-at-trx-commit=1",
 		// A restart must not wait for what was dirty.
 		"--innodb-fast-shutdown=1",

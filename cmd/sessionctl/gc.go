@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/chisession/session/backend"
+)
+
+// sweepBatch is how many records one step removes: small enough for the bar to
+// move.
+const sweepBatch = 500
+
+func (a *app) gc() *cobra.Command {
+	return &cobra.Command{
+		Use:   "gc",
+		Short: "Remove the sessions that have expired, now",
+		Long: `gc removes expired sessions in batches. The application does so by itself; gc is
+for those who turned that off, or want the space at once. It may run beside it.
+Redis removes them itself.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), func(s *service) error { return a.runGC(cmd.Context(), s) })
+		},
+	}
+}
+
+func (a *app) runGC(ctx context.Context, s *service) error {
+	sweeper, canSweep := s.store.(backend.Sweeper)
+	if !canSweep {
+		return a.print(map[string]int{"removed": 0}, "the server removes expired sessions by itself\n")
+	}
+	began, removed := time.Now(), 0
+	bar := a.bar(s.place.Expired(ctx))
+	for {
+		n, err := sweeper.Sweep(ctx, sweepBatch)
+		removed += n
+		_ = bar.Add(n) // a bar that cannot be drawn is no reason to stop
+		if err != nil {
+			_ = bar.Exit()
+			return err
+		}
+		if n < sweepBatch {
+			break
+		}
+	}
+	_ = bar.Finish()
+	return a.print(map[string]int{"removed": removed}, "removed %s in %v\n", plural(removed, "expired session"), time.Since(began).Round(time.Millisecond))
+}
+
+// bar returns a progress bar, which is drawn on a terminal alone. A total
+// below 0 is unknown: it turns instead.
+func (a *app) bar(total int64) *progressbar.ProgressBar {
+	var out io.Writer = io.Discard
+	if f, ok := a.stderr.(*os.File); ok && !a.json && term.IsTerminal(int(f.Fd())) {
+		out = f
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(out),
+		progressbar.OptionSetDescription("removing expired sessions"),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionThrottle(50*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+	)
+}

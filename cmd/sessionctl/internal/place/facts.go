@@ -1,0 +1,124 @@
+package place
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	redigo "github.com/gomodule/redigo/redis"
+
+	"github.com/chisession/session/backend/mysql"
+)
+
+// A Fact is one thing that a place says of itself.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Facts returns what the place says of itself. What it does not say is left
+// out.
+func (p *Place) Facts(ctx context.Context) ([]Fact, error) {
+	switch {
+	case p.Redis != nil:
+		return p.redisFacts()
+	case p.MySQL != nil:
+		return p.mysqlFacts(ctx)
+	}
+	return p.fileFacts(ctx)
+}
+
+func (p *Place) redisFacts() ([]Fact, error) {
+	var facts []Fact
+	info, err := redigo.String(p.Ask("INFO"))
+	if err != nil {
+		facts = append(facts, Fact{"server", "the account may not run INFO"})
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(info) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		said[key] = value
+	}
+	for _, f := range []struct{ name, key string }{
+		{"server version", "redis_version"}, {"valkey version", "valkey_version"}, {"uptime in seconds", "uptime_in_seconds"},
+		{"memory used", "used_memory_human"}, {"memory limit", "maxmemory_human"}, {"eviction policy", "maxmemory_policy"},
+		{"connected clients", "connected_clients"}, {"keys expired", "expired_keys"}, {"keys evicted", "evicted_keys"},
+	} {
+		if said[f.key] != "" {
+			facts = append(facts, Fact{f.name, said[f.key]})
+		}
+	}
+	if n, err := redigo.Int64(p.Ask("DBSIZE")); err == nil {
+		facts = append(facts, Fact{"keys in the database", strconv.FormatInt(n, 10)})
+	}
+	return facts, nil
+}
+
+func (p *Place) mysqlFacts(ctx context.Context) ([]Fact, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	var version string
+	if err := p.MySQL.GetContext(ctx, &version, "SELECT VERSION()"); err != nil {
+		return nil, err
+	}
+	database, table, qualified := strings.Cut(p.table(), ".")
+	if !qualified {
+		database, table = "", p.table()
+	}
+	var size struct {
+		Data  int64 `db:"data"`
+		Index int64 `db:"idx"`
+		Free  int64 `db:"free"`
+	}
+	const query = `SELECT COALESCE(DATA_LENGTH, 0) AS data, COALESCE(INDEX_LENGTH, 0) AS idx, COALESCE(DATA_FREE, 0) AS free
+		FROM information_schema.TABLES WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`
+	if err := p.MySQL.GetContext(ctx, &size, query, database, table); err != nil {
+		return nil, err
+	}
+	return []Fact{
+		{"server version", version},
+		{"rows in bytes", strconv.FormatInt(size.Data, 10)},
+		{"indexes in bytes", strconv.FormatInt(size.Index, 10)},
+		{"free in bytes", strconv.FormatInt(size.Free, 10)},
+		{"expired, not yet removed", strconv.FormatInt(p.Expired(ctx), 10)},
+	}, nil
+}
+
+func (p *Place) table() string { return cmp.Or(p.Target.Table, mysql.DefaultTable) }
+
+// Expired returns how many records wait to be removed, or -1 if that is not
+// to be known without looking at each.
+func (p *Place) Expired(ctx context.Context) int64 {
+	if p.MySQL == nil {
+		return -1
+	}
+	var n int64
+	quoted := "`" + strings.ReplaceAll(p.table(), ".", "`.`") + "`"
+	if err := p.MySQL.GetContext(ctx, &n, "SELECT COUNT(*) FROM "+quoted+" WHERE expires <= UTC_TIMESTAMP(6)"); err != nil {
+		return -1
+	}
+	return n
+}
+
+// fileFacts adds up what is in the directory.
+func (p *Place) fileFacts(ctx context.Context) ([]Fact, error) {
+	files, bytes := 0, int64(0)
+	err := filepath.WalkDir(p.Dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() { // an error: ended meanwhile
+			files++
+			bytes += info.Size()
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look through the session directory: %w", err)
+	}
+	return []Fact{{"files", strconv.Itoa(files)}, {"bytes", strconv.FormatInt(bytes, 10)}}, nil
+}

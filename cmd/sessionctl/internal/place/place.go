@@ -1,0 +1,135 @@
+// Package place reaches the place where an application keeps its sessions:
+// through the store, as the application does, and through a connection of its
+// own to what the store does not tell, such as the server's version.
+package place
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	redigo "github.com/gomodule/redigo/redis"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/file"
+	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/backend/mysql"
+	"github.com/chisession/session/backend/redis"
+)
+
+// ErrMemory says why nothing here can work on the memory provider.
+var ErrMemory = errors.New("the memory provider keeps sessions inside the application's own process, where nothing outside can reach them, sessionctl included: " +
+	"mount the admin handler in the application, or use file, mysql or redis")
+
+// Timeout bounds one question to a server. Counting a large table takes
+// longer than a request may wait, so it is longer than the stores' own.
+const Timeout = 30 * time.Second
+
+// A Target says where sessions are kept.
+type Target struct {
+	Provider string
+	SavePath string // may hold a password
+	Table    string // of mysql; empty is the default
+}
+
+// A Place is a connected target. It has the one of MySQL, Redis and Dir that
+// its provider uses.
+type Place struct {
+	Target Target
+
+	MySQL *sqlx.DB
+	Redis *redigo.Pool
+	Dir   string // absolute
+
+	redis *redis.Store
+	store backend.Store
+}
+
+// Connect connects to the target. It changes nothing there: no table and no
+// directory is made. The memory provider is ErrMemory.
+func Connect(ctx context.Context, t Target) (*Place, error) {
+	p := &Place{Target: t}
+	var err error
+	switch t.Provider {
+	case memory.Name, "":
+		return nil, ErrMemory
+	case file.Name:
+		p.Dir, err = directory(t.SavePath)
+	case redis.Name:
+		if p.redis, err = redis.Open(t.SavePath); err == nil {
+			p.Redis = p.redis.Pool()
+		}
+	case mysql.Name:
+		p.MySQL, err = dial(ctx, t.SavePath)
+	default:
+		err = fmt.Errorf("sessionctl knows no provider of this name: it has file, mysql and redis (a backend of your own needs a sessionctl of your own)")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func directory(savePath string) (string, error) {
+	if savePath == "" {
+		savePath = file.DefaultDir
+	}
+	dir, err := filepath.Abs(savePath)
+	if err != nil {
+		return "", fmt.Errorf("find the session directory: %w", err)
+	}
+	return dir, nil
+}
+
+// Store opens the store, once. A table or directory that is missing is an
+// error, not made.
+func (p *Place) Store() (backend.Store, error) {
+	if p.store != nil {
+		return p.store, nil
+	}
+	var err error
+	switch {
+	case p.redis != nil:
+		p.store = p.redis
+	case p.MySQL != nil:
+		var s *mysql.Store
+		if s, err = mysql.New(p.MySQL, mysql.Options{Table: p.Target.Table, NoCreate: true}); err == nil {
+			p.store = s
+		}
+	default:
+		if _, err = os.Stat(p.Dir); err != nil {
+			return nil, fmt.Errorf("open the session directory: %w", err)
+		}
+		var s *file.Store
+		if s, err = file.Open(p.Dir); err == nil {
+			p.store = s
+		}
+	}
+	return p.store, err
+}
+
+// Close closes all connections.
+func (p *Place) Close() error {
+	var errs []error
+	if closer, ok := p.store.(interface{ Close() error }); ok {
+		errs = append(errs, closer.Close())
+	}
+	if p.redis != nil {
+		errs = append(errs, p.redis.Close()) // twice is no error
+	}
+	if p.MySQL != nil {
+		errs = append(errs, p.MySQL.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Ask sends one command to Redis on a connection of the pool.
+func (p *Place) Ask(command string, args ...any) (any, error) {
+	c := p.Redis.Get()
+	defer func() { _ = c.Close() }() // it goes back to the pool; its error is the answer's
+	return redigo.DoWithTimeout(c, Timeout, command, args...)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/chisession/session"
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/cmd/sessionctl/internal/place"
+	"github.com/chisession/session/conf"
+)
+
+// where says by which flags the place of the sessions was named.
+type where struct {
+	config, env        string
+	provider, savePath string
+	table              string
+	idle               time.Duration
+
+	target place.Target // once it is known
+}
+
+func (w *where) flags(f *pflag.FlagSet) {
+	f.StringVar(&w.config, "config", "", "the application's app.conf")
+	f.StringVar(&w.env, "env", "", "prefix of the application's environment variables, such as SESSION_")
+	f.StringVar(&w.provider, "provider", "", "file, mysql or redis")
+	f.StringVar(&w.savePath, "save-path", "", "directory, DSN, or address of Redis (better in SESSIONCTL_SAVE_PATH)")
+	f.StringVar(&w.table, "table", "", `mysql: the table, if it is not "sessions"`)
+	f.DurationVar(&w.idle, "idle-timeout", 0, "the application's, where neither --config nor --env says it")
+}
+
+var errNowhere = usageError{errors.New("say where the sessions are: --config app.conf, --env PREFIX, or --provider and --save-path (SESSIONCTL_CONFIG, SESSIONCTL_PROVIDER and SESSIONCTL_SAVE_PATH do as well)")}
+
+var tablePattern = regexp.MustCompile(`^([A-Za-z0-9_]{1,64}\.)?[A-Za-z0-9_]{1,64}$`)
+
+// read finds the configuration and what it is from. The flags count for more
+// than the environment, and provider and save path for more than a file's.
+func (w *where) read() (cfg session.Config, source string, err error) {
+	if w.config == "" && w.env == "" && w.provider == "" {
+		w.config = os.Getenv("SESSIONCTL_CONFIG")
+	}
+	if w.config == "" && w.env == "" {
+		w.provider = cmp.Or(w.provider, os.Getenv("SESSIONCTL_PROVIDER"))
+		w.savePath = cmp.Or(w.savePath, os.Getenv("SESSIONCTL_SAVE_PATH"))
+	}
+	w.target = place.Target{Provider: w.provider, SavePath: w.savePath} // for redact, whatever comes
+	switch {
+	case w.config != "" && w.env != "":
+		return cfg, "", usageError{errors.New("give --config or --env, not both")}
+	case w.table != "" && !tablePattern.MatchString(w.table):
+		return cfg, "", usageError{errors.New("--table takes a name of letters, digits and underscores, such as sessions or shop.sessions")}
+	case w.config != "":
+		source = w.config
+		cfg, err = conf.Load(w.config)
+	case w.env != "":
+		source = "the environment"
+		cfg, err = conf.FromEnv(w.env)
+	case w.provider != "":
+		source, cfg.IdleTimeout = "the command line", w.idle
+	default:
+		return cfg, "", errNowhere
+	}
+	cfg.Provider = cmp.Or(w.provider, cfg.Provider, session.DefaultProvider)
+	cfg.SavePath = cmp.Or(w.savePath, cfg.SavePath)
+	w.target = place.Target{Provider: cfg.Provider, SavePath: cfg.SavePath, Table: w.table}
+	return cfg, source, err
+}
+
+// configured reports whether a file or the environment of the application was
+// named, and not only a place.
+func (w *where) configured() bool { return w.config != "" || w.env != "" }
+
+// redact returns text without what is secret.
+func (w *where) redact(text string) string {
+	return w.target.Redact(place.Target{Provider: w.provider, SavePath: w.savePath}.Redact(text))
+}
+
+// connect reads the configuration and connects.
+func (a *app) connect(ctx context.Context) (session.Config, *place.Place, error) {
+	cfg, source, err := a.where.read()
+	if err != nil {
+		return cfg, nil, err
+	}
+	if cfg.Disabled {
+		fmt.Fprintf(a.stderr, "sessionctl: note: %s does not turn sessions on (sessionon = true)\n", source)
+	}
+	p, err := place.Connect(ctx, a.where.target)
+	return cfg, p, err
+}
+
+// A service is an opened store, and a manager on it that collects nothing by
+// itself.
+type service struct {
+	place   *place.Place
+	store   backend.Store
+	manager *session.Manager
+}
+
+func (a *app) open(ctx context.Context) (*service, error) {
+	cfg, p, err := a.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := p.Store()
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	manager, err := session.New(session.Config{
+		Store: store, IdleTimeout: cfg.IdleTimeout, AbsoluteTimeout: cfg.AbsoluteTimeout, TouchEvery: cfg.TouchEvery,
+		SweepEvery: -1, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return &service{p, store, manager}, nil
+}
+
+func (s *service) close() error { return errors.Join(s.manager.Close(), s.place.Close()) }
+
+// with opens the service for the time of f.
+func (a *app) with(ctx context.Context, f func(*service) error) error {
+	s, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), s.close())
+}

@@ -118,12 +118,11 @@ type race struct {
 
 // An outcome is what a schedule led to.
 type outcome struct {
-	m       *session.Manager
-	handler http.Handler
-	before  *http.Cookie   // what the requests came with
-	after   []*http.Cookie // what each was answered with, nil for none
-	status  []int
-	store   backend.Store
+	m      *session.Manager
+	before *http.Cookie   // what the requests came with
+	after  []*http.Cookie // what each was answered with, nil for none
+	status []int
+	store  backend.Store
 }
 
 // read returns the values of the session that cookie opens.

@@ -80,7 +80,6 @@ type Session struct {
 	want    settings // what this request changed of the head
 	changed changedBits
 	doomed  *doomed // what Destroy has to remove
-	removed bool    // ...and did
 	cookie  cookieState
 	err     error // the first change that cannot be stored: nothing is
 	refused error // a change that was refused; the others are stored
@@ -91,7 +90,6 @@ type Session struct {
 	released bool
 	sent     bool // the response's header has left
 	noTouch  bool
-	touched  bool  // the expiry has moved
 	outage   bool  // it could not be loaded: Config.OnOutage is Anonymous
 	hand     bool  // started by Manager.Start: cookies go out at once
 	broken   bool  // ...but not for what could not be stored

@@ -40,10 +40,15 @@ fuzz:
 		done; \
 	done
 
-## bench: the benchmarks of the library itself
+## bench: duels with other libraries and the bare drivers, costs, growth, load; writes docs/performance.md (QUICK=1: under 4 minutes)
 .PHONY: bench
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: servers
+	cd benchmarks && $(GO) run . $(if $(QUICK),-quick)
+
+## bench-check: fail when allocations, round trips or ratios got worse (EXACT=1: only the first two, which no load disturbs)
+.PHONY: bench-check
+bench-check: servers
+	cd benchmarks && $(GO) run . -check $(if $(EXACT),-exact)
 
 ## behaviours: run the cases of BEHAVIOURS and write docs/behaviours.md from what passed
 .PHONY: behaviours

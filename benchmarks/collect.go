@@ -114,7 +114,7 @@ func expiredRows(pl *place, n int) error {
 		return fmt.Errorf("find the table: %w", err)
 	}
 	_, err := pl.mariaDB.Admin().Exec(fmt.Sprintf("INSERT INTO `%s`.`%s` (id, version, expires, user, data)"+
-		" SELECT UNHEX(MD5(seq)), 1, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND, NULL, REPEAT('x', 160) FROM seq_1_to_%d", pl.db, table, n))
+		" SELECT UNHEX(MD5(seq)), 1, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND, NULL, REPEAT('x', 160) FROM `%s`.seq_1_to_%d", pl.db, table, pl.db, n))
 	if err != nil {
 		return fmt.Errorf("make expired rows: %w", err)
 	}

@@ -26,8 +26,8 @@ func Example() {
 	app := m.Middleware(r) // http.ListenAndServe(addr, app)
 
 	w := httptest.NewRecorder()
-	app.ServeHTTP(w, httptest.NewRequest("GET", "/name/Ada", nil))
-	fmt.Print(w.Body, len(w.Result().Cookies()), " cookie")
+	app.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/name/Ada", nil))
+	fmt.Printf("%s%d cookie\n", w.Body, len(w.Result().Cookies()))
 	// Output:
 	// noted
 	// 1 cookie

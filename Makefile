@@ -55,6 +55,17 @@ bench-check: servers
 behaviours: servers
 	$(GO) test -race -run '^TestBehaviour' -json . | $(GO) run ./internal/behaviour > docs/behaviours.md
 
+## faults: break everything on purpose, on every backend (15 minutes, as root), and write docs/faults.md from what ran
+.PHONY: faults
+faults: servers
+	FAULTS=1 FAULTS_TABLE=../docs/faults.md $(GO) test -count=1 -timeout 20m -v ./faults
+
+## soak: SOAK=30m of users on every backend at once, and write docs/soak.md from what ran
+SOAK ?= 30m
+.PHONY: soak
+soak: servers
+	SOAK=$(SOAK) SOAK_TABLE=../docs/soak.md $(GO) test -count=1 -timeout 0 -run '^TestSoak$$' -v ./faults
+
 ## help: this list
 .PHONY: help
 help:

@@ -10,17 +10,17 @@ import (
 )
 
 var (
-	connectionsCut = row{"The network", "every connection cut, while idle and under load, 20 times",
+	connectionsCut = row{network, "every connection cut, while idle and under load, 20 times",
 		"idle: invisible to users; under load: the truth or 503; no write lost or done twice; flat"}
-	networkGone = row{"The network", "the database unreachable: connections refused, then swallowed",
+	networkGone = row{network, "the database unreachable: connections refused, then swallowed",
 		"503 within the store's time-outs; first success within 1 s of the network; flat"}
-	repliesLost = row{"The network", "every second reply of an Update lost on the wire, connection cut (8 × 50 increments)",
+	repliesLost = row{network, "every second reply of an Update lost on the wire, connection cut (8 × 50 increments)",
 		"no increment done twice: acknowledged ≤ stored ≤ 400; the caller of every other one was told"}
-	allRepliesLost = row{"The network", "every reply of an Update lost on the wire (8 × 50 increments)", "the same; by one client alone, all are acknowledged and stored"}
-	faultLost      = row{"The network", "every reply of Update lost once, by backendtest.Fault (8 × 50 increments)", "the same"}
-	faultLostAlone = row{"The network", "the same, by one client (50 increments)", "exactly 50, all acknowledged"}
-	faultCreate    = row{"The network", "every reply of Create lost", "one session, one cookie; no 503"}
-	faultDelete    = row{"The network", "every reply of DeleteVersion lost", "logged out, cookie removed; no 503"}
+	allRepliesLost = row{network, "every reply of an Update lost on the wire (8 × 50 increments)", "the same; by one client alone, all are acknowledged and stored"}
+	faultLost      = row{network, "every reply of Update lost once, by backendtest.Fault (8 × 50 increments)", "the same"}
+	faultLostAlone = row{network, "the same, by one client (50 increments)", "exactly 50, all acknowledged"}
+	faultCreate    = row{network, "every reply of Create lost", "one session, one cookie; no 503"}
+	faultDelete    = row{network, "every reply of DeleteVersion lost", "logged out, cookie removed; no 503"}
 )
 
 // TestConnectionsCut: RD-5, MY-2, MY-10.

@@ -10,13 +10,13 @@ import (
 const maxWait = 7 * time.Second
 
 var (
-	daemonKilled = row{"The database server", "kill -9 under load, back after a while, three times",
+	daemonKilled = row{databaseServer, "kill -9 under load, back after a while, three times",
 		"while it is down 503 only, at once; first success within 1 s of its return; every acknowledged write there; goroutines and descriptors flat"}
-	daemonRestarted = row{"The database server", "orderly restart under load",
+	daemonRestarted = row{databaseServer, "orderly restart under load",
 		"the same"}
-	daemonFrozen = row{"The database server", "frozen (SIGSTOP) under load for 4 s",
+	daemonFrozen = row{databaseServer, "frozen (SIGSTOP) under load for 4 s",
 		"503 within the store's time-outs, never a hang; first success within 1 s of the thaw; no write done twice or lost; flat"}
-	daemonAbsent = row{"The database server", "down when the process starts, or restarts",
+	daemonAbsent = row{databaseServer, "down when the process starts, or restarts",
 		"New fails with an error that names the backend and has no password"}
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-var killProcess = row{"The server process", "kill -9 in mid-write, under load, again and again",
+var killProcess = row{serverProcess, "kill -9 in mid-write, under load, again and again",
 	"the next process answers within 1 s: no stuck lock, no half state, every acknowledged write there, no key without a time to live, nothing readable in the store"}
 
 // TestKillProcess: FX-4, CC-6, RD-9, FB-9, BEHAVIOURS 71.
@@ -72,7 +72,7 @@ func noKeyForEver(t *testing.T, k kind, savePath string) {
 	}
 }
 
-var loginKilled = row{"The server process", "kill -9 in mid-login (renewal), under load",
+var loginKilled = row{serverProcess, "kill -9 in mid-login (renewal), under load",
 	"the session is there with its old token, or the new one has taken its place: never broken"}
 
 // TestKillLogin: FX-4. A browser whose login got no answer has the old token.
@@ -133,7 +133,7 @@ func TestKillLogin(t *testing.T) {
 	})
 }
 
-var closing = row{"The server process", "Manager.Close under load",
+var closing = row{serverProcess, "Manager.Close under load",
 	"it waits for the store calls under way; every answer is the truth or 503; nothing is written afterwards, nothing leaks"}
 
 // TestClose: section 5 of the issue, GC-4.
@@ -164,7 +164,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-var shutdown = row{"The server process", "http.Server.Shutdown and Close under load, with slow requests",
+var shutdown = row{serverProcess, "http.Server.Shutdown and Close under load, with slow requests",
 	"the requests under way are answered and stored; the process ends by itself; the next one has all of it"}
 
 // TestShutdown ends a process in the way that it should be.

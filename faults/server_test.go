@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -159,15 +160,16 @@ func (a *app) routes() http.Handler {
 			case <-time.After(wait):
 			case <-r.Context().Done():
 			}
-			s.Set("value", r.FormValue("value"))
+			s.Set(cmp.Or(r.FormValue("key"), "value"), r.FormValue("value"))
 			return nil
 		}))
 		r.Get("/stream", stream)
-		r.Get("/panic", func(w http.ResponseWriter, r *http.Request) {
-			session.FromContext(r).Set("value", "of a panic")
+		r.Post("/panic", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("late") != "" {
 				io.WriteString(w, "half an answer")
 				http.NewResponseController(w).Flush()
+			} else {
+				session.FromContext(r).Set("value", "of a panic") // dropped
 			}
 			panic("planned")
 		})
@@ -226,7 +228,7 @@ func (a *app) measures(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if a.fault != nil {
-		out.Calls = a.fault.Calls(backendtest.OpAny)
+		out.Calls = a.fault.Calls(backendtest.OpAny) - a.fault.Calls(backendtest.OpCount) // ours
 	}
 	if fds, err := os.ReadDir("/proc/self/fd"); err == nil {
 		out.Descriptors = len(fds) - 1 // ReadDir's own

@@ -59,6 +59,15 @@ func (r *results) enter(which row, backend string, c cell) {
 	r.cells[which][backend] = c
 }
 
+// sections are in the order of the table.
+var sections = []string{serverProcess, databaseServer, network, storeRefuses, damaged, clocks, hostile}
+
+const (
+	serverProcess  = "The server process"
+	databaseServer = "The database server"
+	network        = "The network"
+)
+
 var backends = []string{"memory", "file", "mysql", "redis"}
 
 // write writes docs/faults.md, if FAULTS_TABLE names it.
@@ -82,6 +91,9 @@ func (r *results) write(passed bool) error {
 	fmt.Fprintf(&b, "answer is checked: a 200 has the user and every acknowledged value, an error answer has no cookie and none of the handler's\n")
 	fmt.Fprintf(&b, "body. The logs and the error answers were searched for secrets: %s; none was there.\n\n", canaries.figures())
 	fmt.Fprintf(&b, "✓ as expected · ✗ not · – does not apply\n\n")
+	slices.SortStableFunc(r.rows, func(a, b row) int {
+		return slices.Index(sections, a.section) - slices.Index(sections, b.section)
+	})
 	section := ""
 	for _, row := range r.rows {
 		if row.section != section {

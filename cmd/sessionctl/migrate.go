@@ -38,8 +38,11 @@ func (a *app) runMigrate(ctx context.Context, apply bool) error {
 		return err
 	}
 	m := migration{Provider: cfg.Provider, Statements: []string{}}
+	if !place.Known(cfg.Provider) {
+		return place.ErrUnknown
+	}
 	if cfg.Provider != mysql.Name {
-		return a.print(m, "%s needs no schema.\n", plain(a.where.redact(cfg.Provider)))
+		return a.print(m, "%s needs no schema.\n", cfg.Provider)
 	}
 	m.Statements = mysql.Schema(a.where.table)
 	if !apply {

@@ -92,15 +92,21 @@ No command prints a token, a value or a password.`,
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		text, _, _ := strings.Cut(err.Error(), "=") // what is behind it may be a password
-		return usageError{errors.New(text)}
-	})
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	a.where.flags(root.PersistentFlags())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(a.migrate(), a.stats(), a.ls(), a.revoke(), a.revokeUser(), a.gc(), a.doctor())
 	return root
+}
+
+// flagError is the error of a flag without its value, which may be a password.
+func flagError(err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return usageError{fmt.Errorf("--%s takes %s", invalid.GetFlag().Name, invalid.GetFlag().Value.Type())}
+	}
+	text, _, _ := strings.Cut(err.Error(), "=")
+	return usageError{errors.New(text)}
 }
 
 // noArgs refuses arguments without repeating them: one may be a token.

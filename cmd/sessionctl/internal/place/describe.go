@@ -3,6 +3,7 @@ package place
 import (
 	"cmp"
 	"net/url"
+	"strconv"
 	"strings"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -28,8 +29,8 @@ func (t Target) String() string {
 		return "mysql at " + cfg.Addr + ", table " + cmp.Or(cfg.DBName, "?") + "." + cmp.Or(t.Table, mysql.DefaultTable)
 	case redis.Name:
 		host, db := t.redisPlace()
-		if host == "" {
-			return redis.Name
+		if _, err := strconv.Atoi(db); err != nil || host == "" {
+			return redis.Name // what is out of place may be the password
 		}
 		return "redis at " + host + ", database " + db + ", keys " + t.Prefix() + "*"
 	}

@@ -25,6 +25,19 @@ import (
 var ErrMemory = errors.New("the memory provider keeps sessions inside the application's own process, where nothing outside can reach them, sessionctl included: " +
 	"mount the admin handler in the application, or use file, mysql or redis")
 
+// ErrUnknown says that a provider is not one of ours. It does not name it: it may
+// be a save path in the wrong place.
+var ErrUnknown = errors.New("sessionctl knows no provider of this name: it has file, mysql and redis (a backend of your own needs a sessionctl of your own)")
+
+// Known reports whether provider is one of the library's.
+func Known(provider string) bool {
+	switch provider {
+	case file.Name, memory.Name, mysql.Name, redis.Name:
+		return true
+	}
+	return false
+}
+
 // Timeout bounds one question to a server. Counting a large table takes
 // longer than a request may wait, so it is longer than the stores' own.
 const Timeout = 30 * time.Second
@@ -66,7 +79,7 @@ func Connect(ctx context.Context, t Target) (*Place, error) {
 	case mysql.Name:
 		p.MySQL, err = dial(ctx, t.SavePath)
 	default:
-		err = fmt.Errorf("sessionctl knows no provider of this name: it has file, mysql and redis (a backend of your own needs a sessionctl of your own)")
+		err = ErrUnknown
 	}
 	if err != nil {
 		return nil, err

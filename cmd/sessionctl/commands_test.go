@@ -1,0 +1,269 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session"
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/cmd/sessionctl/internal/place"
+)
+
+// A site is a place with an application's sessions in it.
+type site struct {
+	provider, savePath string
+	password           string
+	store              backend.Store
+}
+
+// eachSite runs a test on every provider that can be operated.
+func eachSite(t *testing.T, test func(t *testing.T, s site)) {
+	t.Run("file", func(t *testing.T) {
+		test(t, newSite(t, "file", filepath.Join(t.TempDir(), "sessions"), ""))
+	})
+	t.Run("mysql", func(t *testing.T) {
+		m := startMariaDB(t)
+		test(t, newSite(t, "mysql", m.DSN(database(t, m)), m.Password()))
+	})
+	t.Run("redis", func(t *testing.T) {
+		r := goodRedis(t)
+		test(t, newSite(t, "redis", r.Addr()+",10,"+r.Password()+",0", r.Password()))
+	})
+}
+
+func newSite(t *testing.T, provider, savePath, password string) site {
+	t.Helper()
+	store, err := backend.Open(provider, savePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.(interface{ Close() error }).Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return site{provider, savePath, password, store}
+}
+
+func (s site) args(args ...string) []string {
+	return append(args, "--provider", s.provider, "--save-path", s.savePath)
+}
+
+func TestSessions(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		ada1, token1 := login(t, s.store, "ada")
+		ada2, token2 := login(t, s.store, "ada")
+		ada3, token3 := login(t, s.store, "ada")
+		bob, token4 := login(t, s.store, "bob")
+		tokens := []string{token1, token2, token3, token4}
+		if s.password != "" {
+			tokens = append(tokens, s.password, s.savePath)
+		}
+		see := func(args ...string) string {
+			t.Helper()
+			r := ctl(t, s.args(args...)...)
+			r.lacks(t, tokens...)
+			if r.code != exitOK {
+				t.Fatalf("%v: exit code %d: %s", args, r.code, r.stderr)
+			}
+			return r.stdout
+		}
+
+		text := see("ls", "--user", "ada")
+		for _, want := range []string{ada1, ada2, ada3, "Firefox?[31m, Lisbon", "LAST SEEN"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("ls --user ada lacks %q:\n%s", want, text)
+			}
+		}
+		if strings.Contains(text, bob) {
+			t.Errorf("ls --user ada shows a session of bob:\n%s", text)
+		}
+		var list struct{ Sessions []session.Info }
+		if err := json.Unmarshal([]byte(see("ls", "--user", "ada", "--json")), &list); err != nil || len(list.Sessions) != 3 {
+			t.Errorf("ls --json: %d sessions, %v, want 3", len(list.Sessions), err)
+		}
+		if got, want := see("revoke", ada1), "ended "+ada1+"\n"; got != want {
+			t.Errorf("revoke: %q, want %q", got, want)
+		}
+		if got, want := see("revoke", ada1), "there is no session "+ada1+"\n"; got != want {
+			t.Errorf("revoke again: %q, want %q", got, want)
+		}
+		if got, want := see("revoke-user", "ada", "--except", ada3), "ended 1 session of ada\n"; got != want {
+			t.Errorf("revoke-user: %q, want %q", got, want)
+		}
+		if text := see("ls", "--user", "ada"); !strings.Contains(text, ada3) || strings.Contains(text, ada2) {
+			t.Errorf("ls after revoke-user --except:\n%s", text)
+		}
+		if got := see("ls", "--user", "nobody"); got != "no sessions\n" {
+			t.Errorf("ls of nobody: %q", got)
+		}
+		var report statsReport
+		if err := json.Unmarshal([]byte(see("stats", "--json")), &report); err != nil || len(report.Facts) == 0 {
+			t.Errorf("stats --json: %+v, %v", report, err)
+		}
+		if _, counts := s.store.(backend.Counter); counts != (report.Live != nil) || counts && *report.Live != 2 {
+			t.Errorf("stats: live is %v, want 2 where the store counts", report.Live)
+		}
+		if text := see("stats"); !strings.Contains(text, "live sessions") {
+			t.Errorf("stats:\n%s", text)
+		}
+	})
+}
+
+func TestGC(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		const expired = 1203 // more than two batches
+		for range expired {
+			id := uuid.Must(uuid.NewV7())
+			rec := backend.Record{ID: id, Expires: time.Now().Add(time.Hour), Data: []byte("x")}
+			if err := s.store.Create(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+			rec.Version, rec.Shorten, rec.Expires = 1, true, time.Now().Add(-time.Minute)
+			if err := s.store.Update(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		login(t, s.store, "ada")
+		r := ctl(t, s.args("gc", "--json")...)
+		want := `{
+  "removed": 1203
+}
+`
+		if s.provider == "redis" {
+			want = strings.Replace(want, "1203", "0", 1)
+		}
+		if r.code != exitOK || r.stdout != want || r.stderr != "" {
+			t.Errorf("gc --json: code %d, %q, %q, want %q and no bar", r.code, r.stdout, r.stderr, want)
+		}
+		if text := must(t, s.args("ls", "--user", "ada")...); text == "no sessions\n" {
+			t.Error("gc removed a live session")
+		}
+	})
+}
+
+func TestMigrate(t *testing.T) {
+	m := startMariaDB(t)
+	dsn := m.DSN(database(t, m))
+	golden(t, "migrate.txt", must(t, "migrate", "--provider", "mysql"))
+	if r := ctl(t, "ls", "--user", "ada", "--provider", "mysql", "--save-path", dsn); r.code != exitFail || !strings.Contains(r.stderr, "there is no table") {
+		t.Errorf("ls without a table: code %d, %s; want 1, and that there is none", r.code, r.stderr)
+	}
+	for range 2 { // twice is no error
+		got := must(t, "migrate", "--apply", "--provider", "mysql", "--save-path", dsn, "--table", "web_sessions")
+		if want := "table web_sessions is there, and as it should be.\n"; got != want {
+			t.Errorf("migrate --apply: %q, want %q", got, want)
+		}
+	}
+	must(t, "ls", "--user", "ada", "--provider", "mysql", "--save-path", dsn, "--table", "web_sessions")
+	if got, want := must(t, "migrate", "--provider", "redis"), "redis needs no schema.\n"; got != want {
+		t.Errorf("migrate of redis: %q, want %q", got, want)
+	}
+}
+
+// TestMemory: the program says what it cannot do, and why.
+func TestMemory(t *testing.T) {
+	for _, args := range [][]string{
+		{"ls", "--user", "ada"}, {"stats"}, {"gc"}, {"revoke", uuid.Must(uuid.NewV7()).String()}, {"revoke-user", "ada"},
+	} {
+		r := ctl(t, append(args, "--provider", "memory")...)
+		if r.code != exitFail || !strings.Contains(r.stderr, "inside the application's own process") {
+			t.Errorf("%v on memory: code %d, %q", args, r.code, r.stderr)
+		}
+	}
+}
+
+// TestUsage: mistakes are told, and what was typed is not repeated, as it may
+// be a token or a password.
+func TestUsage(t *testing.T) {
+	token := strings.Repeat("x", 64)
+	for _, args := range [][]string{
+		{token},
+		{"revoke", token, "--provider", "file"},
+		{"revoke", "--provider", "file"},
+		{"revoke-user", "ada", "--except", token, "--provider", "file"},
+		{"stats", token},
+		{"stats"},
+		{"ls", "--provider", "file"},
+		{"stats", "--save-pth=" + token},
+		{"stats", "-save-pth=" + token},
+		{"stats", "--idle-timeout=" + token},
+		{"stats", "--provider", "mysql", "--table", "a b"},
+		{"stats", "--config", "a", "--env", "b"},
+	} {
+		r := ctl(t, args...)
+		r.lacks(t, token)
+		if r.code != exitUsage || r.stderr == "" || r.stdout != "" {
+			t.Errorf("%.40q: code %d, %q, %q; want 2 and a word on stderr", args, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+// TestPasswords: no message repeats one, however the save path is spoilt.
+func TestPasswords(t *testing.T) {
+	const password = "hunter2-s3cret"
+	for _, c := range []struct{ provider, savePath string }{
+		{"mysql", "shop:" + password + "@tcp(127.0.0.1:1)/shop"},
+		{"mysql", "shop:" + password + "@tcp(127.0.0.1:1/shop"},
+		{"mysql", "shop:" + password + "@127.0.0.1/shop?x=%zz"},
+		{"mysql", "shop:" + password},
+		{"redis", "127.0.0.1:1,100," + password + ",0"},
+		{"redis", "127.0.0.1:1," + password},
+		{"redis", "redis://shop:" + password + "@127.0.0.1:1/0"},
+		{"redis", "redis://shop:" + password + "@127.0.0.1:1/" + password},
+		{"redis", "redis://:" + password + "%zz@127.0.0.1:1"},
+		{"redis", "shop:" + password + "@127.0.0.1:1"},
+		{"shop:" + password + "@127.0.0.1:1", "x"},
+	} {
+		for _, command := range [][]string{{"doctor"}, {"stats"}, {"doctor", "--json"}, {"gc", "--json"}, {"migrate"}, {"migrate", "--apply"}} {
+			r := ctl(t, append(command, "--provider", c.provider, "--save-path", c.savePath)...)
+			r.lacks(t, password)
+		}
+		t.Setenv("SESSIONCTL_PROVIDER", c.provider)
+		t.Setenv("SESSIONCTL_SAVE_PATH", c.savePath)
+		r := ctl(t, "stats")
+		r.lacks(t, password)
+		if r.code != exitFail {
+			t.Errorf("%s: code %d, want 1: %s", c.provider, r.code, r.stderr)
+		}
+		t.Setenv("SESSIONCTL_PROVIDER", "")
+		t.Setenv("SESSIONCTL_SAVE_PATH", "")
+	}
+}
+
+func TestSingleDash(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	store := newSite(t, "file", dir, "").store
+	login(t, store, "ada")
+	if got := must(t, "ls", "-user", "ada", "-provider=file", "-save-path", dir); got == "no sessions\n" {
+		t.Error("ls with Go's single dashes found nothing")
+	}
+}
+
+func TestRedact(t *testing.T) {
+	for _, c := range []struct {
+		target place.Target
+		want   string
+	}{
+		{place.Target{Provider: "mysql", SavePath: "u:p4ss@tcp(db:3306)/shop"}, "mysql at db:3306, table shop.sessions"},
+		{place.Target{Provider: "redis", SavePath: "db:6379,10,p4ss,2"}, "redis at db:6379, database 2, keys session:*"},
+		{place.Target{Provider: "redis", SavePath: "rediss://u:p4ss@db:6379/3?prefix=a:"}, "redis at db:6379, database 3, keys a:*"},
+		{place.Target{Provider: "redis", SavePath: "unix:///run/r.sock?password=p4ss"}, "redis at /run/r.sock, database 0, keys session:*"},
+		{place.Target{Provider: "file", SavePath: "/var/s"}, "file at /var/s"},
+	} {
+		if got := c.target.String(); got != c.want {
+			t.Errorf("String() = %q, want %q", got, c.want)
+		}
+		if c.target.Provider == "file" {
+			continue
+		}
+		if got := c.target.Redact("x " + c.target.SavePath + " p4ss"); strings.Contains(got, "p4ss") {
+			t.Errorf("Redact left the password: %q", got)
+		}
+	}
+}

@@ -60,7 +60,7 @@ func TestClockAhead(t *testing.T) {
 func TestClockBack(t *testing.T) {
 	on(t, clockBack, cheap(lasting), func(t *testing.T, k kind, note noter) {
 		savePath := k.fresh(t)
-		absolute := time.Duration(pick(3000, 1500)) * time.Millisecond
+		absolute := time.Duration(pick(3000, 1000)) * time.Millisecond
 		c := start(t, options{Provider: k.name, SavePath: savePath, IdleTimeout: absolute / 2, AbsoluteTimeout: absolute, TouchEvery: time.Millisecond})
 		b := login(t, c)
 		made := time.Now()

@@ -27,7 +27,7 @@ type damage struct {
 
 // TestDamage: RD-10, DS-1, DR-2, DR-4, FB-5, BEHAVIOURS 17 and 18.
 func TestDamage(t *testing.T) {
-	for _, d := range []damage{
+	damages := []damage{
 		{row{name: "cut in half"}, each(func(b []byte) []byte { return b[:len(b)/2] })},
 		{row{name: "cut by one byte"}, each(func(b []byte) []byte { return b[:len(b)-1] })},
 		{row{name: "emptied"}, each(func([]byte) []byte { return nil })},
@@ -63,7 +63,11 @@ func TestDamage(t *testing.T) {
 		{row{name: "a folder in its place"}, inPlace(func(path, _ string) error { return os.Mkdir(path, 0o700) })},
 		{row{name: "a link to another session's record in its place"}, inPlace(func(path, other string) error { return os.Symlink(other, path) })},
 		{row{name: "a link to /dev/zero in its place"}, inPlace(func(path, _ string) error { return os.Symlink("/dev/zero", path) })},
-	} {
+	}
+	for i, d := range damages {
+		if !full && i%3 != 0 {
+			continue
+		}
 		d.row.section, d.row.want = damaged, freshSession
 		t.Run(d.row.name, func(t *testing.T) {
 			var kinds []kind

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 )
@@ -49,6 +50,11 @@ func (r refusal) as() string {
 		s += "reading: 200 with all values; "
 	}
 	return s + "within 1 s of the cure all is well, nobody logged out"
+}
+
+// TestServerRefuses has the database servers say no.
+func TestServerRefuses(t *testing.T) {
+	refuse(t, slices.Concat(redisRefusals, mysqlRefusals))
 }
 
 // refuse runs refusals.

@@ -153,7 +153,7 @@ func (s *soaked) life(t *testing.T, ctx context.Context) {
 	}
 	b.there(s.c)
 	s.requests.Add(1)
-	if rand.IntN(4) == 0 {
+	if soak && rand.IntN(4) == 0 { // it takes time until they are gone
 		s.abandoned.Add(1)
 		return
 	}

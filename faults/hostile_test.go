@@ -24,6 +24,8 @@ var (
 		"200, or net/http's own 400 for bytes that no header may have; no 5xx, no panic, no store call, no cookie, flat heap"}
 	anonymousHits = row{hostile, "200,000 requests without a cookie, reading the session or ignoring it",
 		"200; no store call, no record, no cookie, flat heap"}
+	capped = row{hostile, "a flood of visitors whose sessions are stored, over a cap of 1,000 sessions",
+		"200; never more than 1,000; those who are logged in stay; flat heap"}
 	invented = row{hostile, "20,000 well-formed tokens that nobody issued",
 		"200; one look-up each, no record, no cookie, none adopted, flat heap"}
 )
@@ -81,6 +83,35 @@ func TestInventedTokens(t *testing.T) {
 				t.Errorf("%d calls for %d tokens: %+v", m.Calls, n, m.Stats)
 			}
 		})
+	})
+}
+
+// TestMemoryCap: ME-2.
+func TestMemoryCap(t *testing.T) {
+	on(t, capped, []kind{memory}, func(t *testing.T, k kind, note noter) {
+		const most = 1000
+		c := start(t, options{Provider: k.name, SavePath: fmt.Sprint(most)})
+		w := gather(t, c, 20)
+		visit := func(n int) measures {
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					for range n / 8 {
+						c.ok("", "/set?value="+mark)
+					}
+				})
+			}
+			wg.Wait()
+			return c.idle()
+		}
+		first := visit(most + most/2)
+		last := visit(pick(20_000, 2000))
+		if last.Count > most || last.Count < most*9/10 || last.Heap > first.Heap+heapSlack {
+			t.Errorf("%d sessions, heap %d KB → %d KB", last.Count, first.Heap>>10, last.Heap>>10)
+		}
+		w.there(c)
+		c.end()
+		note("%d sessions made, %d live; heap %d KB → %d KB", last.Stats.Creates, last.Count, first.Heap>>10, last.Heap>>10)
 	})
 }
 

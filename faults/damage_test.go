@@ -53,6 +53,13 @@ func TestDamage(t *testing.T) {
 			"mysql": func(t *testing.T, at string, id, other uuid.UUID) { write(t, mysql, at, id, read(t, mysql, at, other)) },
 			"redis": func(t *testing.T, at string, id, other uuid.UUID) { write(t, redis, at, id, read(t, redis, at, other)) },
 		}},
+		{row{name: "deleted, as by an eviction"}, map[string]func(*testing.T, string, uuid.UUID, uuid.UUID){
+			"file": func(t *testing.T, at string, id, _ uuid.UUID) { must(t, "remove", os.Remove(pathOf(t, at, id))) },
+			"mysql": func(t *testing.T, at string, id, _ uuid.UUID) {
+				must(t, "delete", mariaDB.get(t).Exec("DELETE FROM "+tableOf(at)+" WHERE id = ?", id[:]))
+			},
+			"redis": func(t *testing.T, at string, id, _ uuid.UUID) { command(t, "DEL", keyOf(at, id)) },
+		}},
 		{row{name: "of the wrong type (a list, a hash)"}, map[string]func(*testing.T, string, uuid.UUID, uuid.UUID){
 			"redis": func(t *testing.T, at string, id, _ uuid.UUID) {
 				command(t, "DEL", keyOf(at, id))

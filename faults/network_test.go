@@ -231,3 +231,26 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+var scriptsFlushed = row{storeRefuses, "SCRIPT FLUSH under load, 20 times (NOSCRIPT)", "invisible to users: 200 only"}
+
+// TestScriptFlush: RD-13.
+func TestScriptFlush(t *testing.T) {
+	on(t, scriptsFlushed, []kind{redis}, func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t)})
+		w := gather(t, c, 8)
+		w.work(c)
+		for range pick(20, 5) {
+			w.until("writes", &w.stored, 20)
+			command(t, "SCRIPT", "FLUSH")
+		}
+		w.until("writes", &w.stored, 20)
+		w.stop()
+		w.there(c)
+		if n := w.refused.Load(); n > 0 {
+			t.Errorf("%d requests were refused", n)
+		}
+		c.end()
+		note("%d requests served, none refused", w.served.Load())
+	})
+}

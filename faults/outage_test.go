@@ -1,8 +1,11 @@
 package faults
 
 import (
+	"os"
 	"testing"
 	"time"
+
+	"github.com/chisession/session"
 )
 
 // maxWait is how long a request may take in an outage: loading and storing
@@ -10,12 +13,18 @@ import (
 const maxWait = 7 * time.Second
 
 var (
-	daemonKilled = row{databaseServer, "kill -9 under load, back after a while, three times",
-		"while it is down 503 only, at once; first success within 1 s of its return; every acknowledged write there; goroutines and descriptors flat"}
+	daemonKilled = row{databaseServer, "kill -9 under load, back after a second, five times",
+		"while it is down 503 only, at once; first success within 1 s of its return; every acknowledged write there; goroutines and descriptors flat, no connection left at the end"}
 	daemonRestarted = row{databaseServer, "orderly restart under load",
 		"the same"}
 	daemonFrozen = row{databaseServer, "frozen (SIGSTOP) under load for 4 s",
 		"503 within the store's time-outs, never a hang; first success within 1 s of the thaw; no write done twice or lost; flat"}
+	shutdownFrozen = row{databaseServer, "frozen while http.Server.Shutdown waits for requests that store",
+		"the requests get their 503, the process ends by itself, within the store's time-outs"}
+	anonymousOutage = row{databaseServer, "killed, with OnOutage: Anonymous",
+		"reading: 200, as nobody, and the handler is told so; writing, login and logout: 503; no cookie set or removed; afterwards every session is there"}
+	sweepOutage = row{databaseServer, "killed while the collector sweeps every 50 ms",
+		"its errors are logged, the process lives; after the return what has expired goes"}
 	daemonAbsent = row{databaseServer, "down when the process starts, or restarts",
 		"New fails with an error that names the backend and has no password"}
 )
@@ -34,7 +43,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 		w.slowest.Store(0)
 		var recovery time.Duration
 		for range rounds {
-			w.until("writes", &w.stored, 50)
+			w.until("writes", &w.stored, int64(pick(200, 50)))
 			must(t, "down", down(d))
 			// The last answers from before are out when refusals are many.
 			w.until("refusals", &w.refused, 16)
@@ -49,7 +58,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 			must(t, "up", up(d))
 			recovery = max(recovery, w.until("answers", &w.served, 1))
 		}
-		w.until("writes", &w.stored, 50)
+		w.until("writes", &w.stored, int64(pick(200, 50)))
 		w.stop()
 		if recovery > time.Second {
 			t.Errorf("the first success came %v after the server", recovery)
@@ -66,6 +75,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 			t.Errorf("sessions were lost or made: %+v", after.Stats)
 		}
 		c.end()
+		waitFor(t, "the server to have no connection left", func() bool { return k.connections(t) == 0 })
 		note("%d acknowledged writes, %d refusals, slowest answer %v, first success after %v; goroutines %d → %d, descriptors %d → %d",
 			w.stored.Load(), w.refused.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond), recovery.Round(time.Millisecond),
 			before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors)
@@ -75,7 +85,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 // TestDaemon: RD-1 to RD-4, MY-1, MY-3, P7, BEHAVIOURS 74.
 func TestDaemon(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
-		outage(t, daemonKilled, pick(3, 1), daemon.Kill9, time.Duration(pick(1000, 50))*time.Millisecond, daemon.Restart)
+		outage(t, daemonKilled, pick(5, 1), daemon.Kill9, time.Duration(pick(1000, 50))*time.Millisecond, daemon.Restart)
 	})
 	if !full {
 		return // the others wait for time-outs
@@ -103,4 +113,125 @@ func TestDaemon(t *testing.T) {
 			note("refused after %v", time.Since(began).Round(time.Millisecond))
 		})
 	})
+}
+
+// TestShutdownFrozen: HB-3.
+func TestShutdownFrozen(t *testing.T) {
+	kinds := servers
+	if !full {
+		kinds = []kind{redis}
+	}
+	on(t, shutdownFrozen, kinds, func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t)})
+		w := gather(t, c, 8)
+		before := c.measures().Stats.Loads
+		for _, b := range w.browsers {
+			w.wg.Go(func() {
+				b.sent++
+				a, err := c.get(b.token, "/slow?for=200ms&value="+b.value(b.sent))
+				if err != nil {
+					t.Errorf("a slow request got no answer: %v", err)
+					return
+				}
+				a.isRefusal(t, "/slow")
+			})
+		}
+		waitFor(t, "the requests to be under way", func() bool { return c.measures().Stats.Loads >= before+8 })
+		d := k.daemon(t)
+		must(t, "freeze", d.Freeze())
+		defer func() { must(t, "thaw", d.Thaw()) }()
+		took := timed(func() {
+			c.stdin.Close()
+			w.wg.Wait()
+			c.end()
+		})
+		if took > maxWait {
+			t.Errorf("the process took %v to end", took)
+		}
+		note("the process ended after %v", took.Round(time.Millisecond))
+	})
+}
+
+// TestAnonymousOutage: OP-3, BEHAVIOURS 35.
+func TestAnonymousOutage(t *testing.T) {
+	on(t, anonymousOutage, cheap(servers), func(t *testing.T, k kind, note noter) {
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), OnOutage: session.Anonymous})
+		w := gather(t, c, 4)
+		d := k.daemon(t)
+		must(t, "kill", d.Kill9())
+		reads := 0
+		for range 5 {
+			for _, b := range w.browsers {
+				a := c.ok(b.token, "/get")
+				if !a.Outage || a.User != "" || a.Keys != 0 || a.token != "" || a.removed {
+					t.Errorf("reading in the outage: %+v, a cookie: %v", a.state, a.token != "" || a.removed)
+				}
+				reads++
+				for _, path := range []string{"/set?value=" + b.value(0), "/login?user=eve", "/logout", "/renew"} {
+					if a := c.refused(b.token, path); a.removed {
+						t.Errorf("GET %s: the cookie is removed", path)
+					}
+				}
+			}
+		}
+		must(t, "restart", d.Restart())
+		w.there(c)
+		if m := c.measures().Stats; m.Unavailable != uint64(5*reads) || m.Rejected != 0 {
+			t.Errorf("%d requests are counted as unavailable, want %d: %+v", m.Unavailable, 5*reads, m)
+		}
+		c.end()
+	})
+}
+
+// TestSweepOutage: GC-5.
+func TestSweepOutage(t *testing.T) {
+	if !full {
+		testSweepRefused(t, file, 20)
+		return
+	}
+	testSweepRefused(t, file, 100)
+	t.Run("killed", func(t *testing.T) { // Redis sweeps by itself
+		on(t, sweepOutage, []kind{mysql}, func(t *testing.T, k kind, note noter) {
+			savePath := k.fresh(t)
+			d := k.daemon(t)
+			sweepThrough(t, k, savePath, 100, func() { must(t, "kill", d.Kill9()) }, func() { must(t, "restart", d.Restart()) }, note)
+		})
+	})
+}
+
+var sweepRefused = row{storeRefuses, "the directory moved away while the collector sweeps every 50 ms",
+	"its errors are logged, the process lives; afterwards what has expired goes"}
+
+func testSweepRefused(t *testing.T, k kind, sessions int) {
+	t.Run("moved", func(t *testing.T) {
+		on(t, sweepRefused, []kind{k}, func(t *testing.T, k kind, note noter) {
+			savePath := k.fresh(t)
+			sweepThrough(t, k, savePath, sessions,
+				func() { must(t, "move", os.Rename(savePath, savePath+".away")) },
+				func() { must(t, "move back", os.Rename(savePath+".away", savePath)) }, note)
+		})
+	})
+}
+
+// sweepThrough has sessions expire while their store is away.
+func sweepThrough(t *testing.T, k kind, savePath string, sessions int, down, up func(), note noter) {
+	t.Helper()
+	c := start(t, options{Provider: k.name, SavePath: savePath, IdleTimeout: time.Second, SweepEvery: 50 * time.Millisecond})
+	for range sessions {
+		c.ok("", "/set?value="+mark)
+	}
+	before := c.idle()
+	down()
+	waitFor(t, "a log line of the collector", func() bool { return c.logged("sweep") > 0 })
+	began := time.Now()
+	waitFor(t, "the sessions to expire", func() bool { return time.Since(began) > 1100*time.Millisecond })
+	lines := c.logged("sweep")
+	up()
+	took := timed(func() { waitFor(t, "the records to go", func() bool { return k.records(t, savePath) == 0 }) })
+	after := c.flat(before, 4)
+	if after.Stats.Swept < uint64(sessions)/2 {
+		t.Errorf("%d were swept of %d", after.Stats.Swept, sessions)
+	}
+	c.end()
+	note("%d log lines in the outage; %d expired records gone %v after it", lines, sessions, took.Round(time.Millisecond))
 }

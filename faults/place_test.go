@@ -112,6 +112,19 @@ func (k kind) daemon(t testing.TB) daemon {
 	return redisServer.get(t)
 }
 
+// connections returns how many connections a server has but ours.
+func (k kind) connections(t testing.TB) (n int) {
+	t.Helper()
+	if k.name == "mysql" {
+		const query = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'session'"
+		must(t, "count connections", mariaDB.get(t).Admin().QueryRow(query).Scan(&n))
+		return n
+	}
+	reply, err := redisServer.get(t).Do("CLIENT", "LIST", "TYPE", "normal")
+	must(t, "count connections", err)
+	return strings.Count(string(reply.([]byte)), "\n") - 1
+}
+
 // through returns savePath by way of a proxy.
 func (k kind) through(t testing.TB, savePath string) (*proxy, string) {
 	t.Helper()

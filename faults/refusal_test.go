@@ -140,8 +140,9 @@ func (r refusal) run(t *testing.T, k kind, note noter) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("the first success came %v after the cure", took)
+	recovery := time.Since(began)
+	if recovery > time.Second {
+		t.Errorf("the first success came %v after the cure", recovery)
 	}
 	b.there(c)
 	if ok, err := b.write(c); !ok || err != nil {
@@ -157,5 +158,5 @@ func (r refusal) run(t *testing.T, k kind, note noter) {
 		t.Errorf("%d refusals, but the counters went from %+v to %+v", refusals, before.Stats, after.Stats)
 	}
 	c.end()
-	note("%d refusals, the slowest after %v; first success after %v", refusals, slowest.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	note("%d refusals, the slowest after %v; first success after %v", refusals, slowest.Round(time.Millisecond), recovery.Round(time.Millisecond))
 }

@@ -39,6 +39,8 @@ type options struct {
 	// its reply.
 	Lose backendtest.Op
 
+	OnOutage session.Outage
+
 	// Watch counts the calls of the store (Fault.Calls), for measures.Calls.
 	Watch bool
 }
@@ -65,7 +67,7 @@ func serve(raw string) error {
 	cfg := session.Config{
 		Provider: opts.Provider, SavePath: opts.SavePath, Logger: a.log,
 		IdleTimeout: opts.IdleTimeout, AbsoluteTimeout: opts.AbsoluteTimeout,
-		StoreTimeout: opts.StoreTimeout, TouchEvery: opts.TouchEvery, SweepEvery: opts.SweepEvery,
+		StoreTimeout: opts.StoreTimeout, TouchEvery: opts.TouchEvery, SweepEvery: opts.SweepEvery, OnOutage: opts.OnOutage,
 	}
 	if opts.Lose != "" || opts.Watch {
 		store, err := backend.Open(opts.Provider, opts.SavePath)
@@ -128,6 +130,7 @@ type state struct {
 	Value    string // of the key "value"
 	N        int    // of the key "n"
 	Keys     int
+	Outage   bool   // Unavailable
 	Error    string // of what the request did, with the status 503
 }
 
@@ -183,7 +186,7 @@ func does(act func(*session.Session, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := session.FromContext(r)
 		err := act(s, r)
-		now := state{ID: s.ID(), User: s.User(), New: s.IsNew(), Keys: s.Len()}
+		now := state{ID: s.ID(), User: s.User(), New: s.IsNew(), Keys: s.Len(), Outage: s.Unavailable()}
 		now.Value, _ = session.Get[string](s, "value")
 		now.N, _ = session.Get[int](s, "n")
 		if err != nil {

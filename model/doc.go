@@ -21,9 +21,10 @@
 //     it was laid over, exactly.
 //   - revoke (Revoke, RevokeUser, expiry): ends the session.
 //
-// An operation whose error leaves its outcome open may have happened or not.
-// A commit after a lost reply is tried again, so what it sets may come twice;
-// an update is exact all the same.
+// An operation whose error leaves its outcome open may have happened or not,
+// but not twice: the library's own retries after a lost reply must not show.
+// (A handler that goes on after such an error has its changes stored once more
+// at its end; that is an operation of its own.)
 //
 // So the model holds P1 (no update is lost), P2 (logout is final, and nobody's
 // cookie is replaced or cleared by a request that came late) and P9 (a flash

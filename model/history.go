@@ -22,7 +22,7 @@ type history struct {
 	ops   []porcupine.Operation
 	wrong []string
 	shown map[string]int  // flash message → request
-	twice map[string]bool // those that an echo may bring back
+	twice map[string]bool // those that a handler stored again after an error
 }
 
 func newHistory() *history { return &history{shown: map[string]int{}, twice: map[string]bool{}} }
@@ -55,8 +55,8 @@ func (h *history) show(request int, texts []string) {
 	}
 }
 
-// echoed notes what may come back.
-func (h *history) echoed(change Change) {
+// mayRepeat notes what a handler stores again after an error.
+func (h *history) mayRepeat(change Change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, text := range change {

@@ -70,7 +70,6 @@ const (
 	Load   Kind = "load"
 	Create Kind = "create"
 	Commit Kind = "commit"
-	Echo   Kind = "echo" // a commit that may come once more, after a lost reply
 	Touch  Kind = "touch"
 	Revoke Kind = "revoke"
 	Expire Kind = "expire"
@@ -111,7 +110,7 @@ type Op struct {
 	Expires int64  // Load, Commit: as observed
 
 	Before  Change // Commit: what the request had done
-	Change  Change // Commit, Echo: all of it
+	Change  Change // Commit: all of it
 	Take    bool   // Commit: it takes the flash messages
 	Taken   []string
 	After   Values // Commit: what the request saw afterwards
@@ -193,11 +192,6 @@ func (s state) step(op Op) []state {
 		return []state{s}
 	case Revoke, Expire:
 		return s.revoke(op)
-	case Echo:
-		if s.opens(op) {
-			return []state{s, s.apply(op)}
-		}
-		return []state{s}
 	}
 	return s.commit(op)
 }

@@ -42,6 +42,7 @@ type request struct {
 	login   bool
 	destroy bool
 	again   bool // Destroy failed once
+	retold  bool // the answer may say, again, that the login was lost
 	over    bool // an error came: it does no more
 	absolut time.Duration
 
@@ -127,7 +128,7 @@ func (r *run) send(q *request, client int, token string, handle func()) {
 		q.s = session.FromContext(req)
 		handle()
 		tick()
-		q.p.failed, q.p.lost = false, false
+		q.p.failed = false
 		end = r.h.now()
 	})).ServeHTTP(w, req)
 	res := w.Result()
@@ -307,7 +308,7 @@ func (q *request) addFlash() {
 
 // end stores what was changed, in one way or another.
 func (q *request) end() {
-	q.p.failed, q.p.lost = false, false
+	q.p.failed = false
 	switch n := q.p.rng.IntN(8); {
 	case q.destroy:
 		q.save()
@@ -345,14 +346,15 @@ func (q *request) ended(t *timed, err error) {
 		t.op.Outcome = Done
 	case errors.Is(err, session.ErrOutcomeUnknown), errors.Is(err, errInjected):
 		t.op.Outcome, q.over = Open, true
-		q.r.h.echoed(t.op.Before) // the commit at the end will try once more
+		q.r.h.mayRepeat(t.op.Before) // the commit at the end tries once more
 		return
 	case errors.Is(err, session.ErrDestroyed), errors.Is(err, session.ErrSuperseded):
 		t.op.Outcome, q.over = Dropped, true
-		q.pending, q.renewed, q.login = Change{}, false, false
+		q.pending, q.renewed = Change{}, false
 		if ambiguous {
-			t.op.Outcome = Open
+			t.op.Outcome, q.retold = Open, q.login
 		}
+		q.login = false
 		return
 	default:
 		q.r.h.violation("request %d: %v", q.p.number, err)
@@ -384,9 +386,7 @@ func (q *request) save() {
 		q.destroyed(t, err)
 		return
 	}
-	lost := q.p.lost
 	q.ended(t, err)
-	q.echo(t, lost)
 }
 
 // destroyed is ended after a Destroy: an old token's has no effect, and that
@@ -399,18 +399,6 @@ func (q *request) destroyed(t *timed, err error) {
 		return
 	}
 	q.destroy = false
-}
-
-// echo notes that a commit which is not exact was tried again after a lost
-// reply: what it set may come once more.
-func (q *request) echo(t *timed, lost bool) {
-	if !lost || t.op.Destroy || t.op.Renewed != 0 {
-		return
-	}
-	q.r.h.echoed(t.op.Change)
-	for range 2 {
-		q.ops = append(q.ops, &timed{op: Op{Session: t.op.Session, Kind: Echo, Token: t.op.Token, Request: t.op.Request, Change: t.op.Change}, from: t.from, to: t.to})
-	}
 }
 
 // touch has the activity noted.
@@ -526,7 +514,7 @@ func (q *request) finish(res *http.Response, end int64) {
 	}
 	if q.destroy || q.renewed || len(q.pending) > 0 {
 		q.implicit(res, end, now)
-	} else if res.StatusCode != http.StatusOK {
+	} else if res.StatusCode != http.StatusOK && !(q.retold && res.StatusCode == http.StatusConflict) {
 		r.h.violation("request %d was answered %d, and had nothing to store", q.p.number, res.StatusCode)
 	}
 	q.settle(got, value)
@@ -569,7 +557,6 @@ func (q *request) implicit(res *http.Response, end, now int64) {
 	default:
 		q.r.h.violation("request %d was answered %d", q.p.number, res.StatusCode)
 	}
-	q.echo(t, q.p.lost)
 }
 
 // settle says what the answer's cookie means for the operations, and puts it

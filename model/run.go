@@ -230,7 +230,6 @@ type perRequest struct {
 	client, number int
 	rng            *rand.Rand
 	failed         bool // since it was last reset
-	lost           bool // an Update's reply
 }
 
 type perRequestKey struct{}
@@ -261,7 +260,7 @@ func (r *run) after(ctx context.Context, call backendtest.Call, err error) error
 	if p == nil || r.quiet.Load() || !r.Faults || err != nil || p.rng.IntN(15) != 0 {
 		return err
 	}
-	p.failed, p.lost = true, p.lost || call.Op == backendtest.OpUpdate
+	p.failed = true
 	r.faults.Add(1)
 	return fmt.Errorf("%w: the reply of %s is lost", errInjected, call.Op)
 }

@@ -1,0 +1,214 @@
+package main
+
+// answerFaults are about the answer: cookie, header, writer, panics.
+var answerFaults = []fault{
+	{
+		bar: "P3", what: `the session is stored after the header`,
+		file: "writer.go",
+		old: `	if informational && !c.failed || c.ready() {
+		c.rw.WriteHeader(code)
+	}`,
+		new: `	c.rw.WriteHeader(code)
+	if !informational {
+		c.ready()
+	}`,
+		pkg: ".", run: `TestBehaviourD/29_stored_before_the_header/memory`,
+	},
+	{
+		bar: "P3", what: `the body follows a failed commit`,
+		file: "writer.go",
+		old: `	if !c.ready() {
+		return len(p), nil
+	}
+`,
+		new: `	c.ready()
+`,
+		pkg: ".", run: `TestBehaviourD/34_storing_fails/memory`,
+	},
+	{
+		bar: "HB-6", what: `Flush does not store`,
+		file: "writer.go",
+		old: `	if !c.ready() {
+		return nil
+	}
+	return http.NewResponseController(c.rw).Flush()`,
+		new: `	return http.NewResponseController(c.rw).Flush()`,
+		pkg: ".", run: `TestBehaviourD/29_stored_before_the_header/memory`,
+	},
+	{
+		bar: "HB-5", what: `Hijack does not store`,
+		file: "writer.go",
+		old: `	if !c.ready() {
+		return nil, nil, errors`,
+		new: `	if c.failed {
+		return nil, nil, errors`,
+		pkg: ".", run: `TestBehaviourD/40_websocket/memory`,
+	},
+	{
+		bar: "HB-7", what: `sendfile does not store`,
+		file: "writer.go",
+		old: `	if !c.ready() {
+		return io.Copy(io.Discard, src)
+	}
+`,
+		new: ``,
+		pkg: ".", run: `TestBehaviourD/29_stored_before_the_header/memory`,
+	},
+	{
+		bar: "HB-8", what: `1xx answers store, and close the header`,
+		file: "writer.go",
+		old:  `informational := code >= 100 && code < 200 && code != http.StatusSwitchingProtocols`,
+		new:  `informational := code == 0`,
+		pkg:  ".", run: `TestBehaviourD/30_early_hints/memory`,
+	},
+	{
+		bar: "HB-10", what: `a change after the header is lost in silence`,
+		file: "writer.go",
+		old: `	s.sent = true
+`,
+		new: ``,
+		pkg: ".", run: `TestBehaviourD/31_change_after_first_byte/memory`,
+	},
+	{
+		bar: "HB-14", what: `a failed commit is answered 200`,
+		file: "writer.go",
+		old: `	s.failed(err)
+	s.m.answer(c.rw, c.x.request, err)
+	return false`,
+		new: `	s.failed(err)
+	return true`,
+		pkg: ".", run: `TestBehaviourD/34_storing_fails/memory`,
+	},
+	{
+		bar: "HB-1", what: `a panic is swallowed`,
+		file: "middleware.go",
+		old: `		if !returned {
+`,
+		new: `		if !returned {
+			recover()
+`,
+		pkg: ".", run: `TestBehaviourD/38_panic/memory`,
+	},
+	{
+		bar: "HB-1", what: `what a panicking handler Set is stored`,
+		file: "middleware.go",
+		old: `			x.writer.panicked()
+`,
+		new: `			x.writer.finish()
+`,
+		pkg: ".", run: `TestBehaviourD/38_panic/memory`,
+	},
+	{
+		bar: "CC-8", what: `the session is not released`,
+		file: "middleware.go",
+		old: `	s.released = true
+	s.unlock()`,
+		new: `	s.unlock()`,
+		pkg: ".", run: `TestBehaviourD/39_used_after_return/memory`,
+	},
+	{
+		bar: "CC-11", what: `mounted twice it loads twice`,
+		file: "middleware.go",
+		old:  `case r.Context().Value(&m.key) != nil:`,
+		new:  `case r.Context().Value(&m.key) == m:`,
+		pkg:  ".", run: `TestBehaviourA/06_mounted_twice/memory`,
+	},
+	{
+		bar: "CK-19", what: `two managers in a chain share a session`,
+		file: "context.go",
+		old:  `if *key == x.session.m.key {`,
+		new:  `if *key != "" {`,
+		pkg:  ".", run: `TestBar_CK19`,
+	},
+	{
+		bar: "RD-1", what: `a failed load runs the handler`,
+		file: "middleware.go",
+		old:  `if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {`,
+		new:  `if err := m.load(s, r.Header); err != nil && m.cfg.OnOutage > 5 {`,
+		pkg:  ".", run: `TestBehaviourD/35_loading_fails/memory`,
+	},
+	{
+		bar: "CK-10", what: `Vary is missing where the session was only read`,
+		file: "header.go",
+		old: `	if s.used || s.cookie != cookieAlone {
+		x.setVary(h)`,
+		new: `	if s.cookie != cookieAlone {
+		x.setVary(h)`,
+		pkg: ".", run: `TestBehaviourC/28_vary/memory`,
+	},
+	{
+		bar: "CK-10", what: `no-store is missing`,
+		file: "header.go",
+		old: `		if len(h["Cache-Control"]) == 0 {
+			h["Cache-Control"] = noStore()
+		}
+`,
+		new: ``,
+		pkg: ".", run: `TestBehaviourC/28_cache_control`,
+	},
+	{
+		bar: "CK-11", what: `other cookies are replaced`,
+		file: "header.go",
+		old: `		h["Set-Cookie"] = append(old, line)
+`,
+		new: `		h["Set-Cookie"] = []string{line}
+`,
+		pkg: ".", run: `TestBehaviourC/25_other_cookies/memory`,
+	},
+	{
+		bar: "CK-1", what: `HttpOnly is dropped`,
+		file: "cookie/cookie.go",
+		old:  `	if !o.ScriptReadable {`,
+		new:  `	if o.ScriptReadable {`,
+		pkg:  ".", run: `TestBehaviourC/22_attributes`,
+	},
+	{
+		bar: "CK-2", what: `Secure is dropped where there is no TLS`,
+		file: "cookie/cookie.go",
+		old:  `return r.TLS != nil || proxied(r) || !loopback(r.Host)`,
+		new:  `return r.TLS != nil`,
+		pkg:  "./cookie", run: `TestSecure`,
+	},
+	{
+		bar: "CK-2", what: `a proxy's 127.0.0.1 is taken for the browser's`,
+		file: "cookie/cookie.go",
+		old:  `return r.TLS != nil || proxied(r) || !loopback(r.Host)`,
+		new:  `return r.TLS != nil || !loopback(r.Host)`,
+		pkg:  "./cookie", run: `TestSecure`,
+	},
+	{
+		bar: "CK-3", what: `SameSite=None with Insecure is taken`,
+		file: "cookie/rules.go",
+		old:  `case o.Insecure && o.SameSite == http.SameSiteNoneMode:`,
+		new:  `case o.Insecure && o.SameSite == 99:`,
+		pkg:  "./cookie", run: `TestNewRefuses`,
+	},
+	{
+		bar: "CK-4", what: `__Host- with a Domain is taken`,
+		file: "cookie/rules.go",
+		old:  `case strings.HasPrefix(lower, hostPrefix) && o.Domain != "":`,
+		new:  `case strings.HasPrefix(o.Name, hostPrefix) && o.Domain != "":`,
+		pkg:  "./cookie", run: `TestNewRefuses`,
+	},
+	{
+		bar: "CK-12", what: `a header can be injected through Path`,
+		file: "cookie/rules.go",
+		old:  `func notPath(r rune) bool { return r <= ' ' ||`,
+		new:  `func notPath(r rune) bool { return`,
+		pkg:  "./cookie", run: `TestNewRefuses`,
+	},
+	{
+		bar: "CK-15", what: `blanks of Unicode are trimmed from names`,
+		file: "cookie/cookie.go",
+		old:  `			value, ok := strings.CutPrefix(pair, c.nameEq)`,
+		new:  `			value, ok := strings.CutPrefix(strings.TrimSpace(pair), c.nameEq)`,
+		pkg:  "./cookie", run: `TestValues$`,
+	},
+	{
+		bar: "LO-4", what: `the removal cookie has no path and domain`,
+		file: "cookie/cookie.go",
+		old:  `return c.nameEq + c.attributes + "; Max-Age=0" + c.flagsFor(r)`,
+		new:  `return c.nameEq + "; Max-Age=0" + c.flagsFor(r)`,
+		pkg:  ".", run: `TestBehaviourC/24_removal`,
+	},
+}

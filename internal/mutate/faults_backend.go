@@ -1,0 +1,155 @@
+package main
+
+// backendFaults are about the stores of this process.
+var backendFaults = []fault{
+	{
+		bar: "LO-2", what: `memory: no compare-and-swap`,
+		file: "backend/memory/memory.go",
+		old: `case old.version != version:
+		return backend.ErrConflict
+	}
+	e.version = version + 1`,
+		new: `case old.version == 0:
+		return backend.ErrConflict
+	}
+	e.version = old.version + 1`,
+		pkg: "./backend/memory", run: `TestConformance$/UpdateVersions`,
+	},
+	{
+		bar: "ID-3", what: `memory: Create replaces what is there`,
+		file: "backend/memory/memory.go",
+		old:  `if !sh.at(sl).expired(e.used) {`,
+		new:  `if false {`,
+		pkg:  "./backend/memory", run: `TestConformance$/CreateExists`,
+	},
+	{
+		bar: "TO-1", what: `memory: expiry is left to the sweep`,
+		file: "backend/memory/shard.go",
+		old: `	if e.expired(now) {
+		return nil
+	}
+	return e`,
+		new: `	return e`,
+		pkg: "./backend/memory", run: `TestConformance$/Expired$`,
+	},
+	{
+		bar: "TO-1", what: `memory: a touch moves the expiry back`,
+		file: "backend/memory/memory.go",
+		old:  `e.expires = max(e.expires, expires.UnixMilli())`,
+		new:  `e.expires = expires.UnixMilli()`,
+		pkg:  "./backend/memory", run: `TestConformance$/Touch$`,
+	},
+	{
+		bar: "TO-1", what: `memory: an update moves the expiry back`,
+		file: "backend/memory/memory.go",
+		old: `		e.expires = max(e.expires, old.expires)
+`,
+		new: `		_ = old.expires
+`,
+		pkg: "./backend/memory", run: `TestConformance$/UpdateExpires`,
+	},
+	{
+		bar: "GC-1", what: `memory: a sweep takes live records`,
+		file: "backend/memory/sweep.go",
+		old:  `if sh.lists[k][pos].expired(now) {`,
+		new:  `if pos%2 == 0 || sh.lists[k][pos].expired(now) {`,
+		pkg:  "./backend/memory", run: `TestConformance$/Sweep$`,
+	},
+	{
+		bar: "ME-2", what: `memory: nothing is evicted`,
+		file: "backend/memory/evict.go",
+		old:  `for s.over() && s.evictOne(keep, now) {`,
+		new:  `for now < 0 && s.evictOne(keep, now) {`,
+		pkg:  "./backend/memory", run: `TestEvictionOrder`,
+	},
+	{
+		bar: "ME-2", what: `memory: users are evicted first`,
+		file: "backend/memory/evict.go",
+		old: `	for k := range kinds {
+		for i := range uint32(len(s.shards)) {`,
+		new: `	for k := range kinds {
+		k = kinds - 1 - k
+		for i := range uint32(len(s.shards)) {`,
+		pkg: "./backend/memory", run: `TestFloodSparesUsers`,
+	},
+	{
+		bar: "LO-2", what: `file: no compare-and-swap`,
+		file: "backend/file/store.go",
+		old:  `			if e.version != rec.Version {`,
+		new:  `			if e.version == 0 {`,
+		pkg:  "./backend/file", run: `TestContract$/UpdateVersions`,
+	},
+	{
+		bar: "FX-5", what: `file: DeleteVersion deletes any version`,
+		file: "backend/file/store.go",
+		old:  `		if e.version != version {`,
+		new:  `		if e.version == 0 {`,
+		pkg:  "./backend/file", run: `TestContract$/DeleteVersion$`,
+	},
+	{
+		bar: "ID-3", what: `file: Create replaces what is there`,
+		file: "backend/file/dir_unix.go",
+		old:  `unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL`,
+		new:  `unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC`,
+		pkg:  "./backend/file", run: `TestContract$/CreateExists`,
+	},
+	{
+		bar: "TO-1", what: `file: expiry is left to the sweep`,
+		file: "backend/file/store.go",
+		old: `		if e.expired() {
+			return backend.ErrNotFound
+		}
+		rec = e.record(id)`,
+		new: `		rec = e.record(id)`,
+		pkg: "./backend/file", run: `TestContract$/Expired$`,
+	},
+	{
+		bar: "TO-1", what: `file: a touch moves the expiry back`,
+		file: "backend/file/store.go",
+		old:  `if ms := millis(expires); ms > e.expires {`,
+		new:  `if ms := millis(expires); ms != e.expires {`,
+		pkg:  "./backend/file", run: `TestContract$/Touch$`,
+	},
+	{
+		bar: "FB-3", what: `file: others may read the files`,
+		file: "backend/file/dir_unix.go",
+		old:  `unix.Openat(at, name, flags, 0o600)`,
+		new:  `unix.Openat(at, name, flags, 0o644)`,
+		pkg:  "./backend/file", run: `TestModes`,
+	},
+	{
+		bar: "FB-4", what: `file: a directory that others may write to is used`,
+		file: "backend/file/dir_unix.go",
+		old:  `if st.Mode&0o022 != 0 {`,
+		new:  `if st.Mode&0o022 == 0o7777 {`,
+		pkg:  "./backend/file", run: `TestRefused`,
+	},
+	{
+		bar: "FB-5", what: `file: links are followed`,
+		file: "backend/file/dir_unix.go",
+		old:  `always = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC`,
+		new:  `always = unix.O_NONBLOCK | unix.O_CLOEXEC`,
+		pkg:  "./backend/file", run: `TestNotAFile`,
+	},
+	{
+		bar: "FB-9", what: `file: processes do not lock each other out`,
+		file: "backend/file/dir_unix.go",
+		old:  `unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB)`,
+		new:  `unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB)`,
+		pkg:  "./backend/file", run: `TestProcessesIncrement`,
+	},
+	{
+		bar: "FB-12", what: `file: a sweep looks at names that are not its own`,
+		file: "backend/file/sweep.go",
+		old:  `		if _, ok := parseName(base); ok {`,
+		new:  `		if _, ok := parseName(base); ok || base != "" {`,
+		pkg:  "./backend/file", run: `TestForeignFiles`,
+	},
+	{
+		bar: "FB-6", what: `file: the slot in use is written over`,
+		file: "backend/file/store.go",
+		old:  `e.head.slotAt(1-e.slot)`,
+		new:  `e.head.slotAt(e.slot)`,
+		pkg:  "./backend/file", run: `TestTorn`,
+	},
+}

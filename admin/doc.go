@@ -1,0 +1,17 @@
+// Package admin is a small page for operators, to mount behind the
+// application's own authorization: how many sessions live, what the manager
+// counted, how fast the store answers, and a user's sessions with a button to
+// end one or all.
+//
+//	store, meter := admin.Measure(store)
+//	m, err := session.New(session.Config{Store: store})
+//	…
+//	page, err := admin.New(m, admin.Options{Meter: meter, Authorize: onlyStaff})
+//	…
+//	r.Mount("/admin/sessions", page)
+//
+// It is one address, whatever the prefix: behind http.StripPrefix, chi's Mount
+// or a path of its own. It needs no script, no file and no goroutine, and never
+// shows a token or a value. The name that is searched for stands in the
+// address, and so perhaps in a log of requests.
+package admin

@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ func TestBehaviourG(t *testing.T) {
 	t.Run("56_increments_and_sets", func(t *testing.T) { forEachBackend(t, testIncrementsAndSets) })
 	t.Run("56_lost_replies", func(t *testing.T) { forEachBackend(t, testLostReplies) })
 	t.Run("56_outcome_unknown", func(t *testing.T) { forEachBackend(t, testOutcomeUnknown) })
+	t.Run("56_stored_while_fn_runs", func(t *testing.T) { forEachBackend(t, testStoredWhileFnRuns) })
 	t.Run("56_nested_update", testNestedUpdate)
 	t.Run("57_two_first_requests", func(t *testing.T) { forEachBackend(t, testTwoFirstRequests) })
 	t.Run("58_many_goroutines", func(t *testing.T) { forEachBackend(t, testManyGoroutines) })
@@ -358,6 +360,47 @@ func testOutcomeUnknown(t *testing.T, open func(*testing.T) backend.Store) {
 			}
 			b.wantState(fmt.Sprintf(`"" a=1 cart=tea n=%d`, n))
 		})
+	}
+}
+
+// testStoredWhileFnRuns: the session moves on under Update's function, by a
+// Save of the same request or by another request. The function runs again.
+func testStoredWhileFnRuns(t *testing.T, open func(*testing.T) backend.Store) {
+	var meanwhile func(s *session.Session) error
+	runs := 0
+	here, there := twoStages(t, open)
+	do := func(s *session.Session) error {
+		runs = 0
+		return s.Update(func(v *session.Values) error {
+			if runs++; runs == 1 {
+				if err := meanwhile(s); err != nil {
+					return err
+				}
+			}
+			n, _ := session.ValueOf[int](v, "n")
+			v.Set("n", n+1)
+			return nil
+		})
+	}
+	here.handle("/do/it", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := do(s); err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		}
+	})
+	b, other := here.browser(t), there.browser(t)
+	b.get("/start").want200(t)
+	other.setToken(b.token())
+	meanwhile = func(s *session.Session) error { s.Set("x", 1); return s.Save() }
+	b.get("/do/it").want200(t)
+	b.wantState(`"" a=1 cart=tea n=1 x=1`)
+	if runs != 2 {
+		t.Errorf("after a Save the function ran %d times, want 2", runs)
+	}
+	meanwhile = func(*session.Session) error { other.get("/update").want200(t); return nil }
+	b.get("/do/it").want200(t)
+	b.wantState(`"" a=1 cart=tea n=3 x=1`)
+	if runs != 2 {
+		t.Errorf("after another request's Update the function ran %d times, want 2", runs)
 	}
 }
 

@@ -275,14 +275,13 @@ func decodeTo[T any](encoded []byte) (T, error) {
 	}
 	switch encoded[0] {
 	case kindJSON:
-		err := json.Unmarshal(encoded[1:], &t)
-		return t, err
+		return decodeJSON[T](encoded[1:])
 	case kindNamed:
 		_, text, err := splitNamed(encoded[1:])
-		if err == nil {
-			err = json.Unmarshal(text, &t)
+		if err != nil {
+			return t, err
 		}
-		return t, err
+		return decodeJSON[T](text)
 	}
 	if v, ok := decodePlain[T](encoded); ok {
 		return v, nil
@@ -295,6 +294,13 @@ func decodeTo[T any](encoded []byte) (T, error) {
 		return exact, nil
 	}
 	return convertTo[T](v)
+}
+
+// decodeJSON is apart from decodeTo because its result has to live in the heap.
+func decodeJSON[T any](text []byte) (T, error) {
+	var t T
+	err := json.Unmarshal(text, &t)
+	return t, err
 }
 
 // decodePlain decodes the most frequent types without the allocation that it

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"time"
 )
 
 // Save stores now what would be stored when the answer begins, so that its
@@ -167,7 +168,7 @@ func (s *Session) lose(why error) {
 }
 
 // newHead returns the head to store, with a new commit ID.
-func (s *Session) newHead(set settings, cred *credentials, now int64) head {
+func (s *Session) newHead(set settings, cred *credentials) head {
 	h := head{
 		hash:     s.loaded.hash,
 		commit:   newCommit(),
@@ -181,7 +182,7 @@ func (s *Session) newHead(set settings, cred *credentials, now int64) head {
 		h.hash = cred.hash()
 	}
 	if s.changed&changedSecret != 0 {
-		h.renewed = max(now, s.loaded.renewed)
+		h.renewed = max(time.Now().UnixMicro(), s.loaded.renewed)
 	}
 	return h
 }

@@ -23,8 +23,12 @@ func (s *Session) create(ctx context.Context) error {
 	for collisions := 0; ; collisions++ {
 		s.ensureID()
 		now := s.settings()
-		h := s.newHead(now, &s.cred, tries.began)
-		data, plain, err := encodeRecord(&s.cred, now.user, &h, &s.vals.base, s.vals.changes, s.m.seal)
+		h := s.newHead(now, &s.cred)
+		seal, err := s.sealFor(&s.cred)
+		if err != nil {
+			return err
+		}
+		data, plain, err := encodeRecord(s.cred.id(), now.user, &h, &s.vals.base, s.vals.changes, seal)
 		if err != nil {
 			return err
 		}
@@ -40,7 +44,7 @@ func (s *Session) create(ctx context.Context) error {
 			err = s.createdAfterAll(ctx, err, rec, &h)
 		}
 		if errors.Is(err, backend.ErrExists) && collisions < maxCollisions {
-			s.known = false // another ID; whoever has this one keeps it
+			s.known, s.seal = false, nil // another ID; whoever has this one keeps it
 			continue
 		}
 		if err != nil {

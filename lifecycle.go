@@ -169,7 +169,7 @@ func (s *Session) Destroy() {
 
 // startOver makes s an empty, unstored session.
 func (s *Session) startOver() {
-	s.cred, s.known, s.exists = credentials{}, false, false
+	s.cred, s.known, s.exists, s.seal = credentials{}, false, false, nil
 	s.version, s.expires, s.loaded, s.user = 0, 0, head{}, ""
 	s.want, s.changed, s.err = settings{}, 0, nil
 	s.vals.reset(body{}, s.m.cfg.MaxBytes)

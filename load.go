@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -50,11 +51,14 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	rec, err := m.store.Load(ctx, cred.id())
 	cancel()
 	m.stats.add(statLoads, cred)
-	if errors.Is(err, backend.ErrNotFound) {
+	switch {
+	case errors.Is(err, backend.ErrCorrupt):
+		m.unreadable(s, cred, err)
+		return nil
+	case errors.Is(err, backend.ErrNotFound):
 		m.reject(cred, ReasonUnknown)
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return m.failed("load", err)
 	}
 	got, reason, err := m.verify(rec, cred)
@@ -64,9 +68,8 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	case reason == ReasonSuperseded:
 		s.lost, s.late = ErrSuperseded, true
 	case reason == ReasonUnreadable:
-		m.stats.add(statUnreadable, cred)
-		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: unreadable record, the request gets a new session",
-			slog.String("id", cred.id().String()), slog.Any("error", err))
+		m.unreadable(s, cred, err)
+		return nil
 	}
 	if reason != "" {
 		m.reject(cred, reason)
@@ -92,6 +95,14 @@ func (m *Manager) loadContext(x *exchange) (context.Context, context.CancelFunc)
 func (m *Manager) reject(cred *credentials, reason Reason) {
 	m.stats.add(statRejected, cred)
 	m.hookRejected(cred, reason)
+}
+
+// unreadable tells of a damaged record. The request gets a new session.
+func (m *Manager) unreadable(s *Session, cred *credentials, err error) {
+	m.stats.add(statUnreadable, cred)
+	m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: unreadable record, the request gets a new session",
+		slog.String("id", cred.id().String()), slog.Any("error", err))
+	m.reject(cred, ReasonUnreadable)
 }
 
 func (m *Manager) hookRejected(cred *credentials, reason Reason) {
@@ -127,7 +138,8 @@ type loaded struct {
 	rec    backend.Record
 	head   head
 	values body
-	at     int64 // Unix ms
+	seal   cipher.AEAD // nil if it is not sealed
+	at     int64       // Unix ms
 }
 
 // verify decides whether rec is the session of cred: the pure part of loading.
@@ -138,25 +150,25 @@ func (m *Manager) verify(rec backend.Record, cred *credentials) (loaded, Reason,
 	}
 	now := nowMillis()
 	if !cred.matches(&h.hash) {
-		if h.renewed != 0 && now-h.renewed < supersededFor.Milliseconds() {
+		if h.renewed != 0 && now*1000-h.renewed < supersededFor.Microseconds() {
 			return loaded{}, ReasonSuperseded, nil
 		}
 		return loaded{}, ReasonSecret, nil
 	}
-	values, err := openRecord(cred, rec.User, rec.Data, &h, m.seal, m.trusted)
+	values, seal, err := openRecord(cred, rec.User, rec.Data, &h, m.seal, m.trusted)
 	if err != nil {
 		return loaded{}, ReasonUnreadable, err
 	}
 	if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(rec.ID)+absolute.Milliseconds() <= now {
 		return loaded{}, ReasonAbsolute, nil
 	}
-	return loaded{rec, h, values, now}, "", nil
+	return loaded{rec, h, values, seal, now}, "", nil
 }
 
 // adopt makes s know the record that it stands for.
 func (s *Session) adopt(l loaded) {
 	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
-	s.at = l.at
+	s.at, s.seal = l.at, l.seal
 }
 
 // fetch loads the newest record of s, mu held. If the session has ended, s is

@@ -3,13 +3,13 @@ package session
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,7 +23,8 @@ import (
 //	hash    32 bytes  SHA-256 of the secret
 //	commit   8 bytes  random, new for every commit: a retry after a lost
 //	                  reply recognises its own write by it
-//	renewed  8 bytes  when the secret was last replaced, Unix ms; 0 = never
+//	renewed  8 bytes  when the secret was last replaced, Unix µs (MaxPerUser
+//	                  orders logins by it); 0 = never
 //	idle     uvarint  ms; 0 = the manager's
 //	absolute uvarint  ms; 0 = the manager's
 //	label    uvarint length, bytes
@@ -50,7 +51,7 @@ type head struct {
 	flags    byte
 	hash     [sha256.Size]byte
 	commit   uint64
-	renewed  int64 // Unix ms
+	renewed  int64 // Unix µs
 	idle     time.Duration
 	absolute time.Duration
 	label    []byte // part of the record's Data
@@ -112,36 +113,46 @@ func newCommit() uint64 {
 	}
 }
 
-// sealer returns the cipher that only the holder of the secret can make. Its
-// key is derived (HKDF, RFC 5869) under a label of its own, so that the hash
-// in the record's head tells nothing of it.
+// sealLabel separates the key of the seal from the hash in the record's head,
+// which is of the secret alone.
+const sealLabel = "chi session seal 1"
+
+// sealer returns the cipher that only the holder of the secret can make. The
+// key is the one-step derivation of NIST SP 800-56C r2 §4 (option 1): a hash
+// of a counter, the secret and a label. The secret is 256 uniform bits, so
+// there is nothing to extract or stretch; the label fits the first block.
 func sealer(secret []byte) (cipher.AEAD, error) {
-	key, err := hkdf.Expand(sha256.New, secret, "chisession/session seal v1", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
+	input := make([]byte, 0, 4+secretSize+len(sealLabel))
+	input = append(input, 0, 0, 0, 1)
+	input = append(input, secret...)
+	input = append(input, sealLabel...)
+	key := sha256.Sum256(input)
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
 	}
 	return cipher.NewGCM(block)
 }
 
+// adPool holds scratch for associated data, which is gone when a record has
+// been sealed or opened.
+var adPool = sync.Pool{New: func() any { return new([]byte) }}
+
 // associated returns what the seal covers besides the values: the record's
 // ID, its user and its whole head. A record moved to another ID, given another
 // user or longer timeouts does not open.
-func associated(id uuid.UUID, user string, head []byte) []byte {
-	ad := make([]byte, 0, len(id)+len(user)+len(head))
-	ad = append(ad, id[:]...)
-	ad = append(ad, head...) // it tells its own length
-	return append(ad, user...)
+func associated(dst []byte, id uuid.UUID, user string, head []byte) []byte {
+	dst = append(dst, id[:]...)
+	dst = append(dst, head...) // it tells its own length
+	return append(dst, user...)
 }
 
 // encodeRecord returns the Data of a record, and the body in it in the clear.
-func encodeRecord(cred *credentials, user string, h *head, base *body, changes []change, seal bool) (data []byte, plain body, err error) {
+// Without a seal, the body is not encrypted.
+func encodeRecord(id uuid.UUID, user string, h *head, base *body, changes []change, seal cipher.AEAD) (data []byte, plain body, err error) {
 	count, size := mergedSize(base, changes)
 	length := bodyLen(count, size)
-	if !seal {
+	if seal == nil {
 		h.flags &^= flagSealed
 		data = appendHead(make([]byte, 0, headLen(h)+length), h)
 		n := len(data)
@@ -150,45 +161,48 @@ func encodeRecord(cred *credentials, user string, h *head, base *body, changes [
 		return data, plain, err
 	}
 	h.flags |= flagSealed
-	aead, err := sealer(cred.secret())
-	if err != nil {
-		return nil, plain, err
-	}
 	text := appendBody(make([]byte, 0, length), base, changes)
 	data = appendHead(make([]byte, 0, headLen(h)+nonceSize+length+tagSize), h)
 	n := len(data)
 	data = data[:n+nonceSize]
 	rand.Read(data[n:])
-	data = aead.Seal(data, data[n:], text, associated(cred.id(), user, data[:n]))
+	ad := adPool.Get().(*[]byte)
+	*ad = associated((*ad)[:0], id, user, data[:n])
+	data = seal.Seal(data, data[n:], text, *ad)
+	adPool.Put(ad)
 	plain, err = parseBody(text)
 	return data, plain, err
 }
 
 // openRecord returns the values of a record whose secret has been compared
-// already. A record that is not sealed where it must be is not read: whoever
+// already, and the seal that it opened. A record that is not sealed where it must be is not read: whoever
 // can write the store could otherwise put one there (CVE-2026-39324).
-func openRecord(cred *credentials, user string, data []byte, h *head, mustSeal, trusted bool) (body, error) {
+func openRecord(cred *credentials, user string, data []byte, h *head, mustSeal, trusted bool) (body, cipher.AEAD, error) {
 	values := data[h.size:]
 	if h.flags&flagSealed == 0 {
 		if mustSeal {
-			return body{}, errors.New("record is not sealed")
+			return body{}, nil, errors.New("record is not sealed")
 		}
 		b, err := parseBody(values)
 		if err == nil && !trusted {
 			err = b.check()
 		}
-		return b, err
+		return b, nil, err
 	}
 	if len(values) < nonceSize+tagSize {
-		return body{}, errFormat
+		return body{}, nil, errFormat
 	}
-	aead, err := sealer(cred.secret())
+	seal, err := sealer(cred.secret())
 	if err != nil {
-		return body{}, err
+		return body{}, nil, err
 	}
-	text, err := aead.Open(nil, values[:nonceSize], values[nonceSize:], associated(cred.id(), user, data[:h.size]))
+	ad := adPool.Get().(*[]byte)
+	*ad = associated((*ad)[:0], cred.id(), user, data[:h.size])
+	text, err := seal.Open(nil, values[:nonceSize], values[nonceSize:], *ad)
+	adPool.Put(ad)
 	if err != nil {
-		return body{}, fmt.Errorf("record does not open: %w", err)
+		return body{}, nil, fmt.Errorf("record does not open: %w", err)
 	}
-	return parseBody(text)
+	b, err := parseBody(text)
+	return b, seal, err
 }

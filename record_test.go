@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -67,6 +68,19 @@ func FuzzParseToken(f *testing.F) {
 	})
 }
 
+// sealIf returns the seal of cred, or none.
+func sealIf(t testing.TB, cred *credentials, sealed bool) cipher.AEAD {
+	t.Helper()
+	if !sealed {
+		return nil
+	}
+	seal, err := sealer(cred.secret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seal
+}
+
 func sampleHead(cred *credentials) head {
 	return head{hash: cred.hash(), commit: 7, renewed: 8, idle: time.Minute, absolute: time.Hour, label: []byte("Firefox")}
 }
@@ -76,7 +90,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	changes := []change{{"a", []byte{kindTrue}}, {"secret", append([]byte{kindString}, "canary"...)}}
 	for _, seal := range []bool{false, true} {
 		h := sampleHead(&cred)
-		data, plain, err := encodeRecord(&cred, "ada", &h, &body{}, changes, seal)
+		data, plain, err := encodeRecord(cred.id(), "ada", &h, &body{}, changes, sealIf(t, &cred, seal))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +98,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		if err != nil || got.commit != 7 || got.renewed != 8 || got.idle != time.Minute || got.absolute != time.Hour || string(got.label) != "Firefox" {
 			t.Errorf("seal %v: parseHead = %+v, %v", seal, got, err)
 		}
-		values, err := openRecord(&cred, "ada", data, &got, seal, false)
+		values, _, err := openRecord(&cred, "ada", data, &got, seal, false)
 		if err != nil || string(values.find("secret")) != string(plain.find("secret")) || values.count != 2 {
 			t.Errorf("seal %v: openRecord: %v", seal, err)
 		}
@@ -101,7 +115,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestSealCovers(t *testing.T) {
 	cred := newCredentials(time.Now())
 	h := sampleHead(&cred)
-	data, _, err := encodeRecord(&cred, "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, true)
+	data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, sealIf(t, &cred, true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,17 +126,17 @@ func TestSealCovers(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if _, err := openRecord(&cred, "ada", spoilt, &got, true, false); err == nil {
+		if _, _, err := openRecord(&cred, "ada", spoilt, &got, true, false); err == nil {
 			t.Errorf("byte %d changed, and the record opens", i)
 		}
 	}
 	got, _ := parseHead(data)
-	if _, err := openRecord(&cred, "eve", data, &got, true, false); err == nil {
+	if _, _, err := openRecord(&cred, "eve", data, &got, true, false); err == nil {
 		t.Error("it opens for another user")
 	}
 	other := newCredentials(time.Now())
 	copy(other[16:], cred[16:])
-	if _, err := openRecord(&other, "ada", data, &got, true, false); err == nil {
+	if _, _, err := openRecord(&other, "ada", data, &got, true, false); err == nil {
 		t.Error("it opens under another ID")
 	}
 }
@@ -132,12 +146,12 @@ func TestSealCovers(t *testing.T) {
 func TestPlainRecordWhereSealed(t *testing.T) {
 	cred := newCredentials(time.Now())
 	h := sampleHead(&cred)
-	data, _, err := encodeRecord(&cred, "ada", &h, &body{}, nil, false)
+	data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, _ := parseHead(data)
-	if _, err := openRecord(&cred, "ada", data, &got, true, false); err == nil {
+	if _, _, err := openRecord(&cred, "ada", data, &got, true, false); err == nil {
 		t.Error("a plain record opens where it must be sealed")
 	}
 }
@@ -146,7 +160,7 @@ func FuzzRecord(f *testing.F) {
 	cred := newCredentials(time.UnixMilli(1_700_000_000_000))
 	for _, seal := range []bool{false, true} {
 		h := sampleHead(&cred)
-		data, _, err := encodeRecord(&cred, "", &h, &body{}, []change{{"a", []byte{kindTrue}}}, seal)
+		data, _, err := encodeRecord(cred.id(), "", &h, &body{}, []change{{"a", []byte{kindTrue}}}, sealIf(f, &cred, seal))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -159,7 +173,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if values, err := openRecord(&cred, "", data, &h, false, false); err == nil {
+		if values, _, err := openRecord(&cred, "", data, &h, false, false); err == nil {
 			values.find("a")
 		}
 		again := appendHead(nil, &h)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/cipher"
 	"errors"
 	"log/slog"
 	"sync"
@@ -71,9 +72,10 @@ type Session struct {
 	known   bool        // cred is set
 	exists  bool        // the store has the record, as far as known
 	version uint64
-	expires int64 // Unix ms, as stored
-	at      int64 // Unix ms, when it was loaded
-	loaded  head  // as stored
+	expires int64       // Unix ms, as stored
+	at      int64       // Unix ms, when it was loaded
+	loaded  head        // as stored
+	seal    cipher.AEAD // of cred; nil until it is needed
 	user    string
 
 	vals    Values

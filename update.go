@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -154,6 +155,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 				return err
 			}
 		}
+		tries.begin(nowMillis()) // if another goroutine stored while fn ran
 		if tries.late(ctx) {
 			return s.m.failed("update", fmt.Errorf("gave up after %d conflicts: %w", tries.conflicts, backend.ErrConflict))
 		}
@@ -228,12 +230,16 @@ func (s *Session) apply(fn func(*Values) error) (*Values, error) {
 // that a retry recognises what an earlier one has done.
 func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now int64) (backend.Record, body, head, error) {
 	set := s.settings()
-	h := s.newHead(set, next, now)
+	h := s.newHead(set, next)
 	if tries.commit != 0 {
 		h.commit = tries.commit
 	}
 	tries.commit = h.commit
-	data, plain, err := encodeRecord(next, set.user, &h, &vals.base, vals.changes, s.m.seal)
+	seal, err := s.sealFor(next)
+	if err != nil {
+		return backend.Record{}, body{}, h, err
+	}
+	data, plain, err := encodeRecord(next.id(), set.user, &h, &vals.base, vals.changes, seal)
 	expires := s.m.expiry(&s.cred, set.idle, set.absolute, now)
 	shorten := s.changed&(changedIdle|changedAbsolute) != 0
 	if s.noTouch && !shorten {
@@ -249,6 +255,18 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now in
 	return rec, plain, h, err
 }
 
+// sealFor returns what a record is sealed with, if it is: the seal that loading
+// opened, unless the secret is another.
+func (s *Session) sealFor(next *credentials) (cipher.AEAD, error) {
+	switch {
+	case !s.m.seal:
+		return nil, nil
+	case s.seal != nil && *next == s.cred:
+		return s.seal, nil
+	}
+	return sealer(next.secret())
+}
+
 // updated takes in a successful update.
 func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) {
 	s.m.stats.add(statUpdates, &s.cred)
@@ -256,7 +274,9 @@ func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) 
 	moved := rec.Expires.UnixMilli() > s.expires
 	lifetime := s.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	wasPersistent := s.persistent()
-	s.cred = s.next
+	if s.cred != s.next {
+		s.cred, s.seal = s.next, nil
+	}
 	// What other goroutines of this request changed while fn ran is kept.
 	var since []change
 	if vals != &s.vals {

@@ -26,7 +26,7 @@ type Info struct {
 	LastSeen  time.Time `json:"last_seen"`
 	ExpiresAt time.Time `json:"expires_at"` // if nothing more happens
 
-	login   int64 // when the user logged in, Unix ms
+	login   int64 // when the user logged in, Unix µs
 	id      uuid.UUID
 	version uint64
 }
@@ -61,7 +61,7 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
 func (m *Manager) info(rec backend.Record) Info {
 	created := createdAt(rec.ID)
 	info := Info{ID: rec.ID.String(), User: rec.User, CreatedAt: created, ExpiresAt: rec.Expires,
-		login: created.UnixMilli(), id: rec.ID, version: rec.Version}
+		login: created.UnixMicro(), id: rec.ID, version: rec.Version}
 	h, err := parseHead(rec.Data)
 	if err != nil {
 		return info // listed all the same, so that it can be revoked

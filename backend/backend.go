@@ -28,6 +28,11 @@ var (
 	// ErrExists says that Create met a record that has this ID already.
 	ErrExists = errors.New("backend: record exists")
 
+	// ErrCorrupt is an ErrNotFound with a reason: there is something under
+	// this ID, but it is no record, and can never become one. A store that
+	// can tell says so, and the damage is logged and counted.
+	ErrCorrupt = fmt.Errorf("%w: what is stored is damaged", ErrNotFound)
+
 	// ErrConflict says that the stored version is not the one named:
 	// somebody else stored a newer one meanwhile.
 	ErrConflict = errors.New("backend: version conflict")

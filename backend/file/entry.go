@@ -146,11 +146,11 @@ func (s *Store) readLocked(h handle, id uuid.UUID, sc *scratch) (entry, error) {
 	return e, s.contain(err)
 }
 
-// contain makes what is no record, and can never become one, ErrNotFound.
+// contain makes what is no record, and can never become one, ErrCorrupt.
 func (s *Store) contain(err error) error {
 	if err == errUnreadable || noRecord(err) {
 		s.corrupt.Add(1)
-		return backend.ErrNotFound
+		return backend.ErrCorrupt
 	}
 	return err
 }

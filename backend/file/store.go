@@ -227,7 +227,7 @@ func (s *Store) open(sh *shard, id uuid.UUID, flags int) (handle, error) {
 		return h, backend.ErrNotFound
 	case noRecord(err):
 		s.corrupt.Add(1)
-		return h, backend.ErrNotFound
+		return h, backend.ErrCorrupt
 	}
 	return h, err
 }

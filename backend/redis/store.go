@@ -40,7 +40,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 	rec, ok := decode(id, value)
 	if !ok {
 		s.corrupt.Add(1)
-		return backend.Record{}, backend.ErrNotFound
+		return backend.Record{}, backend.ErrCorrupt
 	}
 	s.seen.note(rec)
 	return rec, nil
@@ -188,6 +188,7 @@ func (s *Store) verdict(code int64) error {
 		return backend.ErrConflict
 	case broken:
 		s.corrupt.Add(1)
+		return backend.ErrCorrupt
 	}
 	return backend.ErrNotFound
 }
@@ -197,7 +198,7 @@ func (s *Store) verdict(code int64) error {
 func (s *Store) failed(verb string, id uuid.UUID, err error) error {
 	if wrongType(err) {
 		s.corrupt.Add(1)
-		return backend.ErrNotFound
+		return backend.ErrCorrupt
 	}
 	return fmt.Errorf("redis: %s session %v: %w", verb, id, err)
 }

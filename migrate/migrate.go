@@ -1,0 +1,196 @@
+// Package migrate keeps users logged in through the switch from another
+// session library: a request that brings that library's cookie gets its
+// session, in a new session of this one, with a new token.
+//
+// Packages beego and scs read the stores of those two; a [Source] of your own
+// reads any other. The middleware goes right behind the manager's own:
+//
+//	r.Use(m.Middleware, beego.Adopt(m, beego.Redis(pool), migrate.Options{Adopted: login}))
+//
+// # What is promised
+//
+// The old record is read and decoded, its values are stored in a new session,
+// the record is removed, and only then does the answer, with the new cookie,
+// begin. The removal is conditional on the record still being what was read,
+// so of any number of requests, in any number of processes, one adopts it:
+//
+//   - At most one new session is ever handed out for an old record, and the
+//     old cookie is worth nothing afterwards.
+//   - Nothing is lost if a store fails, or the process dies, before the
+//     removal: the record is there and the next request adopts it. A new
+//     session that was stored by then is removed, or, after a crash, left to
+//     expire: nobody was told its token.
+//   - It is lost, and the user logs in again, if the process dies between the
+//     removal and the answer, or if the old store's reply to the removal is
+//     lost. The second could only be prevented by risking two sessions.
+//
+// Requests that bring the same old cookie at the same time, or within 10
+// seconds, as those of several tabs do, get the same new session and cookie if
+// they meet in one process. One that meets another process's adoption is
+// answered by the error handler, to be tried again: it must not start an
+// anonymous session, whose cookie would replace the adopted one.
+//
+// Stop the old application first: one that still runs writes its records back,
+// and gives browsers that bring the new cookie a new one of its own.
+//
+// # Bytes from the old store
+//
+// Both libraries store gobs, which are not made for bytes that others can
+// write. They are checked before encoding/gob sees them: their size, every
+// count against the bytes that are left, nesting, the number of values. What
+// remains is that encoding/gob itself runs, and with it the GobDecode and
+// UnmarshalBinary methods of types that your program registers, on bytes that
+// whoever can write the old store chooses; a panic of theirs is caught. The old
+// library ran the same, without the checks. Take the middleware out when the
+// longest old session has expired.
+package migrate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/chisession/session"
+)
+
+// The defaults of [Options].
+const (
+	DefaultMaxBytes = 64 << 10
+	DefaultTimeout  = 3 * time.Second
+
+	maxDepth  = 32   // values in values
+	maxValues = 1024 // a session
+)
+
+var (
+	// ErrNotFound says that the old store has no live record of this ID.
+	ErrNotFound = errors.New("migrate: no such session in the old store")
+
+	// ErrChanged says that the record is not there any more, or not as it
+	// was read. It was not removed.
+	ErrChanged = errors.New("migrate: another request adopted or changed the old session")
+
+	// ErrUnreadable says that the record is larger than allowed, or damaged.
+	// It stays where it is, and the request goes on without a session.
+	ErrUnreadable = errors.New("migrate: the old session cannot be read")
+
+	// ErrSkipped says that a value could not be adopted, and that
+	// Options.Strict is set.
+	ErrSkipped = errors.New("migrate: not all values of the old session can be adopted")
+)
+
+// A Source is the old library's store. It must be safe for concurrent use.
+type Source interface {
+	// Load returns the live record of id, as the old library wrote it, or
+	// ErrNotFound. One that is longer than max bytes is ErrUnreadable. id has
+	// been checked to be of the old library's form.
+	Load(ctx context.Context, id string, max int) ([]byte, error)
+
+	// Remove removes the record of id if it still is data, in one step: of
+	// several calls at once, one succeeds and the others are ErrChanged.
+	Remove(ctx context.Context, id string, data []byte) error
+}
+
+// Options say how old sessions become new ones. The zero value adopts the
+// values and logs nobody in; most applications set Adopted.
+type Options struct {
+	// Adopted is called with the new session, before it is stored, and all
+	// values of the old one, those in it and those that could not be taken
+	// over, where these could be decoded. This is where the application says
+	// who is logged in:
+	//
+	//	func(r *http.Request, s *session.Session, old map[string]any) error {
+	//		if name, ok := old["uid"].(string); ok {
+	//			s.SetUser(name)
+	//			s.SetLabel(r.UserAgent())
+	//		}
+	//		return nil
+	//	}
+	//
+	// It may change and remove values, too, and Set others in their place.
+	// An error keeps the old session from being adopted: it is logged, the
+	// record stays, and the request goes on without a session.
+	Adopted func(r *http.Request, s *session.Session, old map[string]any) error
+
+	// Skipped is told of each value that cannot be adopted, besides the log.
+	Skipped func(Skip)
+
+	// Strict adopts a session whole or not at all: with a value that cannot
+	// be adopted, the record stays in the old store and the request goes on
+	// without a session.
+	Strict bool
+
+	// CookieName is the name of the old library's cookie, if it is not that
+	// library's default.
+	CookieName string
+
+	// MaxBytes is the size in bytes above which an old record is not read;
+	// default 64 KiB.
+	MaxBytes int
+
+	// Timeout is how long a request waits for the adoption; default 3
+	// seconds.
+	Timeout time.Duration
+
+	// ErrorHandler answers a request whose old session could not be looked
+	// up, stored or removed; the default sends status 503 with Retry-After.
+	// The error is logged already.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger gets what the operator should know, never an ID or a value;
+	// default slog.Default().
+	Logger *slog.Logger
+}
+
+// A Skip is a value that was not adopted.
+type Skip struct {
+	Key  string // its key, as text
+	Type string // its type's name
+	Err  error  // why: the type is not registered with gob, say
+}
+
+// A Format is what an old library's cookies and records look like. Packages
+// beego and scs have theirs.
+type Format struct {
+	// Name is what the log calls it.
+	Name string
+
+	// CookieName is the default of [Options.CookieName].
+	CookieName string
+
+	// Valid reports whether a cookie's value has the form of an ID. What has
+	// not never reaches the source.
+	Valid func(id string) bool
+
+	// Decode returns the values of a record, and the instant at which it
+	// ends for good, zero if there is none. An error means that it is
+	// damaged.
+	Decode func(data []byte, max int) (Record, error)
+}
+
+// A Record is a decoded old session.
+type Record struct {
+	Values   map[string]any // with those that the new session cannot keep
+	Skipped  []Skip
+	Deadline time.Time // zero if it has none
+}
+
+func (o Options) withDefaults(f Format) Options {
+	o.CookieName = cmp.Or(o.CookieName, f.CookieName)
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
+	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.ErrorHandler == nil {
+		o.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Cache-Control", "no-store")
+			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		}
+	}
+	return o
+}

@@ -102,9 +102,19 @@ func (d *dialer) greet(ctx context.Context, raw net.Conn, deadline time.Time) (*
 	return c, nil
 }
 
-// test is the pool's TestOnBorrow. It costs no round trip.
-func (d *dialer) test(c redis.Conn, _ time.Time) error {
-	if own, ok := c.(*conn); !ok || own.generation != d.generation.Load() || !own.probe.alive() {
+// freshFor is how long a connection that was given back is taken for alive. One
+// that dies within that time is found out by its next call, as one that dies
+// during a call is.
+const freshFor = 100 * time.Millisecond
+
+// test is the pool's TestOnBorrow. It costs no round trip, and for a connection
+// that was in use a moment ago no system call.
+func (d *dialer) test(c redis.Conn, returned time.Time) error {
+	own, ok := c.(*conn)
+	if !ok || own.generation != d.generation.Load() {
+		return errStale
+	}
+	if time.Since(returned) > freshFor && !own.probe.alive() {
 		return errStale
 	}
 	return nil

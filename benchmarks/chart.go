@@ -26,6 +26,24 @@ var charted = []string{nameRaw, nameOurs, nameSCS, nameGorilla}
 // drawChart writes a chart of the time a request takes, read and write, on a
 // logarithmic scale.
 func (r *report) drawChart(path string) error {
+	p, err := r.plot()
+	if err != nil {
+		return err
+	}
+	canvas := vgsvg.New(24*vg.Centimeter, 11*vg.Centimeter)
+	p.Draw(draw.New(canvas))
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if _, err := canvas.WriteTo(f); err != nil {
+		_ = f.Close() // err says more
+		return err
+	}
+	return f.Close()
+}
+
+func (r *report) plot() (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = "Time a request (µs), the lower the better"
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
@@ -44,11 +62,11 @@ func (r *report) drawChart(path string) error {
 			left := float64(g) + (float64(i)-2)*0.2
 			bar, err := plotter.NewPolygon(plotter.XYs{{X: left, Y: p.Y.Min}, {X: left + 0.2, Y: p.Y.Min}, {X: left + 0.2, Y: us}, {X: left, Y: us}})
 			if err != nil {
-				return err
+				return nil, err
 			}
 			bar.Color, bar.LineStyle.Width = colours[name], 0
 			p.Add(bar)
-			p.Y.Max = max(p.Y.Max, us*2)
+			p.Y.Max = max(p.Y.Max, us*8) // with room for the legend
 			if !shown[name] {
 				shown[name] = true
 				p.Legend.Add(map[string]string{nameRaw: "chi + driver call (raw)", nameGorilla: "gorilla (file), redistore (Redis)"}[name]+plain(name), bar)
@@ -57,17 +75,7 @@ func (r *report) drawChart(path string) error {
 	}
 	p.Legend.Top, p.Legend.Left = true, true
 	p.NominalX(names...)
-	canvas := vgsvg.New(24*vg.Centimeter, 11*vg.Centimeter)
-	p.Draw(draw.New(canvas))
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := canvas.WriteTo(f); err != nil {
-		_ = f.Close() // err says more
-		return err
-	}
-	return f.Close()
+	return p, nil
 }
 
 // plain returns the names that stand in the legend as they are.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/pprof"
 	"time"
 )
@@ -56,11 +57,18 @@ var (
 	}
 )
 
-// ballast has the garbage collector run as seldom as in a server whose heap is
-// that large; in a heap of 4 MB it would run all the time.
-var ballast []byte
+// ballastSize is what has the garbage collector run as seldom as in a server
+// whose heap is that large; in a heap of 4 MB it would run all the time.
+const ballastSize = 64 << 20
 
 func main() {
+	if err := execute(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func execute() error {
 	var r run
 	flag.BoolVar(&r.quick, "quick", false, "a short run")
 	flag.BoolVar(&r.check, "check", false, "fail when a cost or a ratio got worse; write nothing")
@@ -72,37 +80,30 @@ func main() {
 	serve := flag.String("serve", "", "internal: serve the handlers over a library")
 	flag.Parse()
 	if *serve != "" {
-		exit(serveUntilEOF(*serve))
+		return serveUntilEOF(*serve)
 	}
 	var err error
 	if r.only, err = regexp.Compile(*only); err != nil {
-		exit(err)
+		return err
 	}
 	r.size = full
 	if r.quick || r.check {
 		r.size = quick
 	}
-	ballast = make([]byte, 64<<20)
+	ballast := make([]byte, ballastSize)
+	defer runtime.KeepAlive(ballast)
 	switch {
 	case r.profile != "":
-		exit(r.writeProfile())
+		return r.writeProfile()
 	case r.exact || r.update:
-		exit(r.countAll())
+		return r.countAll()
+	case r.check:
+		return r.checkAll()
 	case *only != "":
 		_, err = r.fightAll(os.Stdout)
-		exit(err)
-	case r.check:
-		exit(r.checkAll())
+		return err
 	}
-	exit(r.everything())
-}
-
-func exit(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	return r.everything()
 }
 
 // wanted reports whether -only has a scenario, or with "" any, of kind.

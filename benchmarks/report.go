@@ -89,7 +89,9 @@ func (r *report) duelTables() (tables []table) {
 			}
 			t.rows = append(t.rows, row)
 		}
-		tables = append(tables, t)
+		if len(t.rows) > 0 {
+			tables = append(tables, t)
+		}
 	}
 	return tables
 }

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestQuantile(t *testing.T) {
+	sorted := []float64{1, 2, 3, 4, 5}
+	for q, want := range map[float64]float64{0: 1, 0.25: 2, 0.5: 3, 0.75: 4, 1: 5, 0.125: 1.5} {
+		if got := quantile(sorted, q); got != want {
+			t.Errorf("quantile(%v, %v) = %v, want %v", sorted, q, got, want)
+		}
+	}
+}
+
+// A worker takes a known time a request.
+type worker struct {
+	each           time.Duration
+	prepared, left int
+}
+
+func (w *worker) prepare(n int) error { w.prepared += n; w.left = n; return nil }
+func (w *worker) turn(n int)          { time.Sleep(time.Duration(n) * w.each); w.left -= n }
+func (w *worker) clean(int) error {
+	if w.left != 0 {
+		return errors.New("not all that was prepared was done")
+	}
+	return nil
+}
+
+func TestCompare(t *testing.T) {
+	a, b := &worker{each: 2 * time.Millisecond}, &worker{each: time.Millisecond}
+	d, err := compare(a, b, pace{rounds: 21, turn: 4 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.ratio < 1.2 || d.ratio > 3 || d.low > d.ratio || d.high < d.ratio {
+		t.Errorf("a takes twice as long as b, the duel says %s", spread(d))
+	}
+	if i := d.inverse(); i.low > i.ratio || i.high < i.ratio {
+		t.Errorf("the inverse of %s is %s", spread(d), spread(i))
+	}
+}
+
+func TestJudge(t *testing.T) {
+	atMost := target{inMemory, read, nameRaw, 3, false}
+	faster := target{inMemory, read, nameSCS, 20, true}
+	for _, test := range []struct {
+		t          target
+		d          duel
+		met, clear bool
+	}{
+		{atMost, duel{ratio: 2.9, low: 2.5, high: 3.5}, true, false},
+		{atMost, duel{ratio: 3.1, low: 2.9, high: 3.5}, false, false},
+		{atMost, duel{ratio: 3.3, low: 3.1, high: 3.5}, false, true},
+		{faster, duel{ratio: 1.0 / 25, low: 1.0 / 30, high: 1.0 / 22}, true, false},
+		{faster, duel{ratio: 1.0 / 18, low: 1.0 / 22, high: 1.0 / 15}, false, false},
+		{faster, duel{ratio: 1.0 / 15, low: 1.0 / 18, high: 1.0 / 12}, false, true},
+	} {
+		v := test.t.judge(test.d)
+		if v.met != test.met || v.clear != test.clear {
+			t.Errorf("%s, measured %s: met %v, clear %v; want %v, %v", v.want, v.got, v.met, v.clear, test.met, test.clear)
+		}
+	}
+}
+
+// A server that stalls must not be spared the requests of that time.
+func TestOpenLoadCountsTheStall(t *testing.T) {
+	first := true
+	times, err := openLoad(1000, 100*time.Millisecond, 1, func(int) error {
+		if first {
+			first = false
+			time.Sleep(100 * time.Millisecond)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(times) != 100 {
+		t.Fatalf("%d requests, want 100", len(times))
+	}
+	if p50 := percentile(times, 50); p50 < 20*time.Millisecond {
+		t.Errorf("p50 is %v: the requests that were due during the stall were not counted", p50)
+	}
+}
+
+func TestCostsCheck(t *testing.T) {
+	old := costs{inMemory: {read: {Allocs: 3, Trips: 1}}}
+	if err := (costs{inMemory: {read: {Allocs: 3, Trips: 1}}}).check(old); err != nil {
+		t.Errorf("nothing rose: %v", err)
+	}
+	for _, c := range []cost{{Allocs: 4, Trips: 1}, {Allocs: 3, Trips: 2}} {
+		if err := (costs{inMemory: {read: c}}).check(old); err == nil {
+			t.Errorf("%+v after %+v passes", c, old[inMemory][read])
+		}
+	}
+}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package faults
 
 import (
@@ -13,10 +15,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const (
-	damaged      = "Records damaged in the store"
-	freshSession = "a fresh session, and 200: no 5xx, no panic, no value of anybody; no cookie until something is set, then another ID; the rest of the sessions is untouched"
-)
+const freshSession = "a fresh session, and 200: no 5xx, no panic, no value of anybody; no cookie until something is set, then another ID; the rest of the sessions is untouched"
 
 // A damage is done to the record of a session by somebody who can write to the
 // store.

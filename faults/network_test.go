@@ -161,7 +161,8 @@ func TestLostOnTheWire(t *testing.T) {
 				t.Errorf("20 increments one by one, %d replies lost: %d stored", p.lost.Load(), got)
 			}
 			before := p.lost.Load()
-			acked, told, stored := incrementsAfterLogin(t, c, p, &lose)
+			acked, told, stored := increments(t, c, 8, pick(50, 10))
+			p.lose.Store(nil)
 			if p.lost.Load()-before < int64(pick(100, 20)) {
 				t.Errorf("only %d replies were lost", p.lost.Load()-before)
 			}
@@ -169,14 +170,6 @@ func TestLostOnTheWire(t *testing.T) {
 			note("%d replies lost: %d acknowledged, %d callers told, %d stored", p.lost.Load(), acked, told, stored)
 		})
 	}
-}
-
-// incrementsAfterLogin does not lose replies while the client logs in.
-func incrementsAfterLogin(t *testing.T, c *child, p *proxy, lose *func() bool) (acked, told, stored int) {
-	t.Helper()
-	p.lose.Store(lose)
-	defer p.lose.Store(nil)
-	return increments(t, c, 8, pick(50, 10))
 }
 
 // TestLostReply loses every successful Update's reply in the server process

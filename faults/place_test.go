@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,6 +146,9 @@ func (k kind) records(t testing.TB, savePath string) int {
 	case "file":
 		n := 0
 		err := filepath.WalkDir(savePath, func(path string, d os.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // swept while we walk
+			}
 			if err == nil && d.Type().IsRegular() && len(d.Name()) >= 32 {
 				n++
 			}

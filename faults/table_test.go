@@ -66,6 +66,7 @@ const (
 	serverProcess  = "The server process"
 	databaseServer = "The database server"
 	network        = "The network"
+	damaged        = "Records damaged in the store"
 )
 
 var backends = []string{"memory", "file", "mysql", "redis"}

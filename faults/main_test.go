@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
 
 // The whole suite runs only when make says so; the short form always.
@@ -35,6 +36,10 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// soon is how long the first success after an outage may take. A plain run
+// shares the machine with the tests of other packages.
+var soon = time.Duration(pick(1, 5)) * time.Second
 
 // pick returns the size of a case: in the whole suite, and in a plain run.
 func pick(whole, short int) int {

@@ -91,7 +91,7 @@ func TestNetworkGone(t *testing.T) {
 			w.stop()
 			w.there(c)
 		}
-		if recovery > time.Second {
+		if recovery > soon {
 			t.Errorf("the first success came %v after the network", recovery)
 		}
 		if slowest := time.Duration(w.slowest.Load()); slowest > maxWait {

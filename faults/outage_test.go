@@ -60,7 +60,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 		}
 		w.until("writes", &w.stored, int64(pick(200, 50)))
 		w.stop()
-		if recovery > time.Second {
+		if recovery > soon {
 			t.Errorf("the first success came %v after the server", recovery)
 		}
 		if slowest := time.Duration(w.slowest.Load()); slowest > maxWait {

@@ -58,16 +58,22 @@ type view struct {
 // pages take messages: a poll or a part of a page would take them away from
 // the reader.
 func (s *shop) render(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
+	v := viewOf(r, title, data)
+	v.Messages = flash.Take(r)
+	s.write(w, status, page, "layout.html", v)
+}
+
+// viewOf returns what a page shows, but for the messages.
+func viewOf(r *http.Request, title string, data any) view {
 	current := session.FromContext(r)
-	s.write(w, status, page, "layout.html", view{
-		Title:    title,
-		Path:     r.URL.Path,
-		User:     current.User(),
-		Messages: flash.Take(r),
-		Cart:     cartOf(current),
-		Ends:     current.ExpiresAt(),
-		Data:     data,
-	})
+	return view{
+		Title: title,
+		Path:  r.URL.Path,
+		User:  current.User(),
+		Cart:  cartOf(current),
+		Ends:  current.ExpiresAt(),
+		Data:  data,
+	}
 }
 
 // write runs a template and sends the result, or none of it if it fails.
@@ -89,8 +95,10 @@ func (s *shop) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	s.render(w, r, http.StatusServiceUnavailable, "problem.html", "Please try again", "We could not reach our records just now. Nothing was changed.")
 }
 
+// notFound takes no messages: browsers ask for /favicon.ico and the like by
+// themselves, and nobody reads the answer.
 func (s *shop) notFound(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusNotFound, "problem.html", "No such page", "There is nothing at this address.")
+	s.write(w, http.StatusNotFound, "problem.html", "layout.html", viewOf(r, "No such page", "There is nothing at this address."))
 }
 
 // back redirects to a page: what every form does when it is done, so that

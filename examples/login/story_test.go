@@ -103,6 +103,7 @@ func TestFlashAmongPolls(t *testing.T) {
 
 	v.get("/status").wantText(t, `"cart":1`)
 	v.get("/cart/badge").wantMessages(t)
+	v.get("/favicon.ico").wantMessages(t) // 404, asked for by the browser itself
 	v.do("POST", "/cart/add", "item=lamp", "HX-Request", "true").wantText(t, `<span aria-hidden="true">2</span>`)
 	v.get("/live").wantMessages(t, "success: This went well.", "notice: This is good to know.", "warning: This needs care.", "error: This did not work.")
 	v.get("/live").wantMessages(t)

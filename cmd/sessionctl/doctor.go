@@ -51,8 +51,8 @@ func (a *app) runDoctor(ctx context.Context, site doctor.Site) error {
 	if err := done(); err != nil {
 		return err
 	}
-	if a.where.provider == "" && !a.where.configured() {
-		report.Place = "" // --url alone
+	if a.where.target.Provider == "" {
+		report.Place = "" // a bad configuration, or --url alone
 	}
 	for i := range report.Findings {
 		f := &report.Findings[i]

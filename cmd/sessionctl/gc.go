@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"time"
 
@@ -57,13 +56,12 @@ func (a *app) runGC(ctx context.Context, s *service) error {
 // bar returns a progress bar, which is drawn on a terminal alone. A total
 // below 0 is unknown: it turns instead.
 func (a *app) bar(total int64) *progressbar.ProgressBar {
-	var out io.Writer = io.Discard
-	if f, ok := a.stderr.(*os.File); ok && !a.json && term.IsTerminal(int(f.Fd())) {
-		out = f
-	}
+	f, isFile := a.stderr.(*os.File)
 	return progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(out),
+		progressbar.OptionSetWriter(a.stderr),
+		progressbar.OptionSetVisibility(isFile && !a.json && term.IsTerminal(int(f.Fd()))),
 		progressbar.OptionSetDescription("removing expired sessions"),
+		progressbar.OptionSetSpinnerChangeInterval(0), // with every batch: its goroutine is a data race
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),
 		progressbar.OptionThrottle(50*time.Millisecond),

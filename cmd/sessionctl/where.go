@@ -68,10 +68,13 @@ func (w *where) read() (cfg session.Config, source string, err error) {
 	default:
 		return cfg, "", errNowhere
 	}
+	if err != nil {
+		return cfg, source, err
+	}
 	cfg.Provider = cmp.Or(w.provider, cfg.Provider, session.DefaultProvider)
 	cfg.SavePath = cmp.Or(w.savePath, cfg.SavePath)
 	w.target = place.Target{Provider: cfg.Provider, SavePath: cfg.SavePath, Table: w.table}
-	return cfg, source, err
+	return cfg, source, nil
 }
 
 // configured reports whether a file or the environment of the application was

@@ -110,7 +110,10 @@ func (m mysqlChecks) exists(ctx context.Context) Result {
 	return ok("table %s is there", m.table)
 }
 
-func (m mysqlChecks) schema(context.Context) Result {
+func (m mysqlChecks) schema(ctx context.Context) Result {
+	if m.exists(ctx).Status == Fail {
+		return warn("see table", "without a table, there is nothing to look at")
+	}
 	s, err := mysql.New(m.p.MySQL, mysql.Options{Table: m.table, NoCreate: true})
 	if err == nil {
 		err = s.Close()

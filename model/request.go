@@ -51,8 +51,9 @@ type request struct {
 }
 
 type timed struct {
-	op       Op
-	from, to int64
+	op        Op
+	from, to  int64
+	ambiguous bool // a store call of it failed, or lost its reply
 }
 
 // someSession returns the ID of one that there is, or was.
@@ -339,8 +340,7 @@ func (q *request) commit() *timed {
 
 // ended fills in the outcome of a commit that the handler waited for.
 func (q *request) ended(t *timed, err error) {
-	t.to = q.r.h.now()
-	ambiguous := q.p.failed
+	t.to, t.ambiguous = q.r.h.now(), q.p.failed
 	switch {
 	case err == nil:
 		t.op.Outcome = Done
@@ -351,7 +351,7 @@ func (q *request) ended(t *timed, err error) {
 	case errors.Is(err, session.ErrDestroyed), errors.Is(err, session.ErrSuperseded):
 		t.op.Outcome, q.over = Dropped, true
 		q.pending, q.renewed = Change{}, false
-		if ambiguous {
+		if t.ambiguous {
 			t.op.Outcome, q.retold = Open, q.login
 		}
 		q.login = false
@@ -367,7 +367,7 @@ func (q *request) ended(t *timed, err error) {
 	}
 	q.base = q.values()
 	expires := q.s.ExpiresAt().UnixMilli()
-	if !ambiguous {
+	if !t.ambiguous {
 		t.op.After, t.op.Expires = q.base, expires
 		return
 	}
@@ -392,7 +392,8 @@ func (q *request) save() {
 // destroyed is ended after a Destroy: an old token's has no effect, and that
 // is no error.
 func (q *request) destroyed(t *timed, err error) {
-	t.to, t.op.Outcome, q.over = q.r.h.now(), Untold, true
+	t.to, t.ambiguous = q.r.h.now(), q.p.failed
+	t.op.Outcome, q.over = Untold, true
 	if err != nil {
 		q.r.expected("destroy", err)
 		t.op.Outcome, q.again = Open, true
@@ -540,7 +541,7 @@ func answered(res *http.Response) (Cookie, string) {
 // implicit is the commit before the answer.
 func (q *request) implicit(res *http.Response, end, now int64) {
 	t := q.commit()
-	t.from, t.to = end, now
+	t.from, t.to, t.ambiguous = end, now, q.p.failed
 	switch res.StatusCode {
 	case http.StatusOK:
 		t.op.Outcome = Untold
@@ -568,7 +569,7 @@ func (q *request) settle(got Cookie, value string) {
 	if got == Unknown {
 		r.h.violation("request %d: more than one cookie in the answer", q.p.number)
 	}
-	if q.last != nil && !q.p.failed {
+	if q.last != nil && !q.last.ambiguous {
 		q.last.op.Cookie = got
 	} else if q.last == nil && got != Alone {
 		r.h.violation("request %d: changed nothing, and its answer has a cookie (%s)", q.p.number, got)

@@ -183,7 +183,12 @@ func (r *run) act(client int, rng *rand.Rand) {
 		r.expected("revoke", err)
 		op.Outcome = Open
 	}
-	r.h.record(op, from, r.h.now())
+	to := r.h.now()
+	r.h.record(op, from, to)
+	if op.Kind == Expire {
+		op.Kind = Shorten
+		r.h.record(op, from, to)
+	}
 }
 
 // expected complains of an error that nobody injected.

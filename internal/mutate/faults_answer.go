@@ -116,7 +116,7 @@ var answerFaults = []fault{
 	{
 		bar: "CK-19", what: `two managers in a chain share a session`,
 		file: "context.go",
-		old:  `if *key == x.session.m.key {`,
+		old:  `if *key == x.m.key {`,
 		new:  `if *key != "" {`,
 		pkg:  ".", run: `TestBar_CK19`,
 	},

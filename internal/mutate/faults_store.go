@@ -66,8 +66,8 @@ var storeFaults = []fault{
 			return l, nil
 		}
 		if h, err := parseHead(rec.Data); err == nil {
-			if b, err := openRecord(cred, rec.User, rec.Data, &h, false, true); err == nil {
-				return loaded{rec, h, b}, nil
+			if b, seal, err := openRecord(cred, rec.User, rec.Data, &h, false, true); err == nil {
+				return loaded{rec, h, b, seal, nowMillis()}, nil
 			}
 		}
 `,

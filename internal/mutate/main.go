@@ -72,7 +72,7 @@ func main() {
 		if res.verdict != killed {
 			bad++
 		}
-		if res.verdict != killed || *verbose {
+		if *verbose {
 			fmt.Println(indent(res.output))
 		}
 	}
@@ -124,6 +124,9 @@ func plantAll(faults []fault, workers int) ([]result, error) {
 			for i := range next {
 				results[i] = t.plant(faults[i], sound)
 				fmt.Fprintf(os.Stderr, "%s %s %s\n", results[i].verdict, faults[i].bar, faults[i].what)
+				if results[i].verdict != killed {
+					fmt.Fprintln(os.Stderr, indent(results[i].output))
+				}
 			}
 		})
 	}

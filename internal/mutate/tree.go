@@ -117,7 +117,7 @@ func (t *tree) try(f fault, sound *soundness) (verdict, string) {
 // build compiles the tests of a package.
 func (t *tree) build(pkg string) (binary, output string, err error) {
 	binary = filepath.Join(t.dir, "mutant.test")
-	cmd := exec.Command("go", "test", "-c", "-trimpath", "-vet=off", "-o", binary, pkg)
+	cmd := exec.Command("go", "test", "-c", "-trimpath", "-vet=off", "-ldflags=-s -w", "-o", binary, pkg)
 	cmd.Dir = t.dir
 	out, err := cmd.CombinedOutput()
 	return binary, string(out), err
@@ -133,41 +133,41 @@ func (t *tree) run(binary string, f fault) (string, error) {
 
 // soundness remembers which tests pass without a fault.
 type soundness struct {
-	mu   sync.Mutex
-	seen map[string]*sync.Once
-	errs map[string]error
+	mu       sync.Mutex // held while one is tried: that is once a test
+	passed   map[string]error
+	binaries map[string]string // of packages without a fault
 }
 
-// check runs the test of f in a tree without faults, once.
+// check says why the test of f does not pass in a tree without faults.
 func (s *soundness) check(t *tree, f fault) error {
-	key := f.pkg + " " + f.run
-	s.mu.Lock()
-	if s.seen == nil {
-		s.seen, s.errs = map[string]*sync.Once{}, map[string]error{}
-	}
-	if s.seen[key] == nil {
-		s.seen[key] = new(sync.Once)
-	}
-	once := s.seen[key]
-	s.mu.Unlock()
-	once.Do(func() {
-		err := t.passes(f)
-		s.mu.Lock()
-		s.errs[key] = err
-		s.mu.Unlock()
-	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.errs[key]
+	if s.passed == nil {
+		s.passed, s.binaries = map[string]error{}, map[string]string{}
+	}
+	key := f.pkg + " " + f.run
+	err, known := s.passed[key]
+	if !known {
+		err = s.try(t, f)
+		s.passed[key] = err
+	}
+	return err
 }
 
-// passes reports why the test of f does not pass in t.
-func (t *tree) passes(f fault) error {
-	binary, output, err := t.build(f.pkg)
-	if err != nil {
-		return fmt.Errorf("without the fault, %s does not compile:\n%s", f.pkg, output)
+func (s *soundness) try(t *tree, f fault) error {
+	binary := s.binaries[f.pkg]
+	if binary == "" {
+		built, output, err := t.build(f.pkg)
+		if err != nil {
+			return fmt.Errorf("without the fault, %s does not compile:\n%s", f.pkg, output)
+		}
+		binary = filepath.Join(t.dir, strings.ReplaceAll(f.pkg, "/", "_")+".sound.test")
+		if err := os.Rename(built, binary); err != nil {
+			return err
+		}
+		s.binaries[f.pkg] = binary
 	}
-	output, err = t.run(binary, f)
+	output, err := t.run(binary, f)
 	if err != nil {
 		return fmt.Errorf("the test fails without the fault:\n%s", output)
 	}

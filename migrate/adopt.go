@@ -20,12 +20,13 @@ import (
 // what is promised. m must have the cookie transport.
 //
 // The new session ends no later than the old one's deadline, where the format
-// has one.
+// has one. If the handler of the adopting request renews or destroys the
+// session, the answer has two Set-Cookie lines of its name, of which the second
+// counts.
 func Adopt(m *session.Manager, format Format, source Source, opts Options) func(http.Handler) http.Handler {
 	a := &adopter{m: m, format: format, source: source, opts: opts.withDefaults(format)}
 	return func(next http.Handler) http.Handler {
-		adopted := m.Middleware(next)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, next, adopted) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, next) })
 	}
 }
 
@@ -37,9 +38,9 @@ type adopter struct {
 	flights flights
 }
 
-// serve sends a request on to next, or, with the session adopted for it, to
-// adopted.
-func (a *adopter) serve(w http.ResponseWriter, r *http.Request, next, adopted http.Handler) {
+// serve sends a request on to next, with the session adopted for it if there
+// is one.
+func (a *adopter) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	id, ok := a.oldID(r)
 	if !ok {
 		next.ServeHTTP(w, r)
@@ -53,11 +54,7 @@ func (a *adopter) serve(w http.ResponseWriter, r *http.Request, next, adopted ht
 	got, err := a.flights.do(r.Context(), id, func() (ticket, error) { return a.adopt(r, current, id) })
 	switch {
 	case err == nil:
-		w.Header()["Set-Cookie"] = append(w.Header()["Set-Cookie"], got.lines...)
-		if w.Header().Get("Cache-Control") == "" {
-			w.Header().Set("Cache-Control", "no-store")
-		}
-		adopted.ServeHTTP(w, got.on(r, current))
+		a.m.Middleware(a.admit(got, next)).ServeHTTP(w, got.on(r, current))
 	case errors.Is(err, ErrNotFound):
 		next.ServeHTTP(w, r)
 	case errors.Is(err, ErrUnreadable), errors.Is(err, ErrSkipped), errors.As(err, new(*refusal)):
@@ -67,6 +64,21 @@ func (a *adopter) serve(w http.ResponseWriter, r *http.Request, next, adopted ht
 		a.log(r, slog.LevelError, "migrate: request failed", err)
 		a.opts.ErrorHandler(w, r, err)
 	}
+}
+
+// admit sends the new cookie to a request that is in the adopted session. One
+// that finds it renewed or ended already must not replace the newer cookie.
+func (a *adopter) admit(got ticket, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.m.FromContext(r).IsNew() {
+			h := w.Header()
+			h["Set-Cookie"] = append(h["Set-Cookie"], got.lines...)
+			if h.Get("Cache-Control") == "" {
+				h.Set("Cache-Control", "no-store")
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // oldID returns the first cookie that has the form of an old ID.
@@ -125,6 +137,9 @@ func (a *adopter) adopt(r *http.Request, current *session.Session, id string) (t
 	}
 	if err := s.Save(); err != nil {
 		return ticket{}, fmt.Errorf("store the adopted session: %w", err)
+	}
+	if s.IsNew() {
+		return ticket{}, ErrNotFound // it has nothing in it: Beego keeps a record for every visitor
 	}
 	if err := a.source.Remove(ctx, id, data); err != nil {
 		return ticket{}, fmt.Errorf("remove the old session: %w", err)

@@ -1,0 +1,89 @@
+// Package beego adopts the live sessions of Beego's server/web/session (v2;
+// v1's look the same), so that its users stay logged in:
+//
+//	r.Use(m.Middleware, beego.Adopt(m, beego.Redis(pool), migrate.Options{Adopted: login}))
+//
+// What is promised, and what not, is on the page of package migrate.
+//
+// Beego's values are a gob, a map[interface{}]interface{}. Built-in types come
+// over as they are. For others the program must know the type, under the name
+// that the old one gave it: call gob.Register in an init function, as Beego
+// did by itself for each value that was Set, or gob.RegisterName
+// ("old/path.Type", Type{}) if the package has moved. A value of a type that
+// is not registered is skipped, and logged with its key and type. Keys that
+// are numbers become text: 7 becomes "7".
+//
+// Read are IDs of 32 hexadecimal digits, Beego's own length, without
+// SessionIDPrefix. Sessions in Beego's memory provider end with its process,
+// those of its cookie provider are not read.
+package beego
+
+import (
+	"database/sql"
+	"net/http"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/chisession/session"
+	"github.com/chisession/session/migrate"
+	"github.com/chisession/session/migrate/internal/old"
+)
+
+// DefaultCookieName is the name of Beego's cookie unless the configuration
+// has another (sessionname).
+const DefaultCookieName = "beegosessionID"
+
+// DefaultLifetime is how long a record is live after its last use, unless the
+// configuration says otherwise (sessiongcmaxlifetime, in seconds).
+const DefaultLifetime = time.Hour
+
+const idLen = 32
+
+// format is what Beego's cookies and records look like.
+var format = migrate.Format{
+	Name:       "beego",
+	CookieName: DefaultCookieName,
+	Valid:      validID,
+	Decode:     migrate.DecodeMap,
+}
+
+// Adopt returns the middleware that adopts the sessions in source into those
+// of m; mount it right behind m.Middleware. The two cookies may have one name:
+// Beego's value is no token of m, which sees no session in it.
+func Adopt(m *session.Manager, source migrate.Source, opts migrate.Options) func(http.Handler) http.Handler {
+	return migrate.Adopt(m, format, source, opts)
+}
+
+// Redis is the store of Beego's redis provider: one key a session, whose name
+// is the ID. pool must be of the same database. The account needs GETRANGE,
+// GET, DEL, EVAL and EVALSHA.
+func Redis(pool *redis.Pool) migrate.Source { return old.Redis{Pool: pool} }
+
+// MySQL is the store of Beego's mysql provider, in its table; default
+// "session". lifetime is sessiongcmaxlifetime; default an hour. A record that
+// is older, by the server's clock, is not adopted. The account needs SELECT
+// and DELETE on the table. It panics if table is no name.
+func MySQL(db *sql.DB, table string, lifetime time.Duration) migrate.Source {
+	if table == "" {
+		table = "session"
+	}
+	if lifetime == 0 {
+		lifetime = DefaultLifetime
+	}
+	return old.NewSQL(db, old.Columns{Table: table, Key: "session_key", Data: "session_data"},
+		"`session_expiry` >= UNIX_TIMESTAMP() - ?", int64(lifetime/time.Second))
+}
+
+// validID reports whether id is of the form that Beego gives its IDs.
+func validID(id string) bool {
+	if len(id) != idLen {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

@@ -16,19 +16,19 @@ run:
 .PHONY: test
 test: servers
 	$(GO) test -race -count=$(COUNT) -timeout 9m ./...
+	COUNT=$(COUNT) ./internal/modules.sh test model integrations/* otelsession promsession cmd/sessionctl benchmarks
 
 ## servers: install redis-server and mariadbd where they are missing
 .PHONY: servers
 servers:
 	@./internal/testserver/install.sh
 
-## lint: gofmt, go vet, staticcheck, go mod verify
+## lint: gofmt, go vet, staticcheck, go mod tidy and verify, in all modules; govulncheck where its database can be reached
 .PHONY: lint
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
-	$(GO) mod verify
+	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . model integrations/* otelsession promsession cmd/sessionctl benchmarks e2e
+	./internal/vulncheck.sh
 
 ## fuzz: every fuzz target for FUZZTIME (default 30s)
 .PHONY: fuzz

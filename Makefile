@@ -23,6 +23,12 @@ test: servers
 servers:
 	@./internal/testserver/install.sh
 
+## e2e: the login example in headless Chromium (installs it where it is missing); screenshots in e2e/screenshots
+.PHONY: e2e
+e2e:
+	@./e2e/install.sh
+	cd e2e && $(GO) vet ./... && $(GO) test -count=$(COUNT) -timeout 9m ./...
+
 ## lint: gofmt, go vet, staticcheck, go mod tidy and verify, in all modules; govulncheck where its database can be reached
 .PHONY: lint
 lint:

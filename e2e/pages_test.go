@@ -175,7 +175,7 @@ func TestExpiryWarning(t *testing.T) {
 }
 
 // TestInjectedScript: what somebody managed to write into a page does not
-// run. And the tests see that it was tried.
+// run. And the tests hear of it: on the other pages, that fails them.
 func TestInjectedScript(t *testing.T) {
 	t.Parallel()
 	p := startShop(t, false).visit(t)
@@ -188,5 +188,11 @@ func TestInjectedScript(t *testing.T) {
 	p.wait("three refusals", "refused.length === 3")
 	if got := p.eval(`[refused.sort().join(' '), window.stolen === undefined]`); got != `["script-src-attr script-src-elem style-src-attr",true]` {
 		t.Errorf("refused, and nothing ran: %s", got)
+	}
+	p.open("/") // what it complained about before has arrived then
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.excused) < 3 {
+		t.Errorf("the tests heard of %q only", p.excused)
 	}
 }

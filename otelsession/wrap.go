@@ -51,8 +51,9 @@ type Options struct {
 // with error.type; or canceled, when the client has gone.
 //
 // The result has exactly the optional interfaces of store, [backend.InProcess],
-// [backend.Bounded] and io.Closer included. A call costs about a microsecond
-// more, and whatever the SDK does with the span.
+// [backend.Bounded] and io.Closer included. A call costs some
+// microseconds more: three without an SDK, four with metrics, nine with a
+// recorded span, where it was measured.
 //
 // If the meter cannot make the histogram, the error goes to otel's error
 // handler and there are spans alone.

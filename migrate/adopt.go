@@ -153,7 +153,8 @@ func (a *adopter) adopt(r *http.Request, current *session.Session, id string) (t
 
 // fill puts what the new session can keep of the old one into it.
 func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
-	skipped := append(slices.Clip(old.Skipped), unstorable(s, old.Values)...)
+	bad := unstorable(s, old.Values)
+	skipped := slices.Concat(old.Skipped, bad)
 	for _, skip := range skipped {
 		a.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "migrate: a value of an old session is not adopted",
 			slog.String("format", a.format.Name), slog.String("key", skip.Key), slog.String("type", skip.Type), slog.Any("error", skip.Err))
@@ -165,7 +166,7 @@ func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
 		return ErrSkipped
 	}
 	for _, key := range slices.Sorted(maps.Keys(old.Values)) {
-		if !slices.ContainsFunc(skipped, func(skip Skip) bool { return skip.Key == key }) {
+		if !slices.ContainsFunc(bad, func(skip Skip) bool { return skip.Key == key }) {
 			s.Set(key, old.Values[key])
 		}
 	}

@@ -81,25 +81,32 @@ func rawToken(t *testing.T, token string) []byte {
 // sessions and in renewed ones.
 func TestBar_ID1_Secret256Bits(t *testing.T) {
 	m := barManager(t, session.Config{})
-	var ones, zeros [32]byte
-	see := func(token string) {
-		for i, b := range rawToken(t, token)[16:] {
-			ones[i] |= b
-			zeros[i] |= ^b
-		}
-	}
+	var created, renewed bitsSeen
 	for range 64 {
-		_, token := barRequest(m, "", func(s *session.Session) { s.Set("a", 1) })
-		see(token)
-		_, renewed := barRequest(m, token, (*session.Session).Renew)
-		if renewed == token {
-			t.Fatal("Renew: the token is the same")
-		}
-		see(renewed)
+		_, first := barRequest(m, "", func(s *session.Session) { s.Set("a", 1) })
+		created.see(rawToken(t, first)[16:])
+		_, second := barRequest(m, first, (*session.Session).Renew)
+		renewed.see(rawToken(t, second)[16:])
 	}
-	for i := range ones {
-		if ones[i] != 0xff || zeros[i] != 0xff {
-			t.Errorf("byte %d of the secret: bits %08b are never 1, %08b never 0", i, ^ones[i], ^zeros[i])
+	created.check(t, "a new session")
+	renewed.check(t, "a renewed session")
+}
+
+// bitsSeen are the bits of secrets that were 1 once, and 0 once.
+type bitsSeen struct{ ones, zeros [32]byte }
+
+func (b *bitsSeen) see(secret []byte) {
+	for i := range secret {
+		b.ones[i] |= secret[i]
+		b.zeros[i] |= ^secret[i]
+	}
+}
+
+func (b *bitsSeen) check(t *testing.T, whose string) {
+	t.Helper()
+	for i := range b.ones {
+		if b.ones[i] != 0xff || b.zeros[i] != 0xff {
+			t.Errorf("the secret of %s, byte %d: bits %08b are never 1, %08b never 0", whose, i, ^b.ones[i], ^b.zeros[i])
 		}
 	}
 }

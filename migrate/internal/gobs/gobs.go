@@ -27,6 +27,10 @@ type Limits struct {
 	Values int // keys of a session
 }
 
+// maxGrowth is how many times the limit of a stream its values may take
+// together, each with the definitions of its types: all of them are decoded.
+const maxGrowth = 16
+
 // A Value is one value of a session, not yet decoded.
 type Value struct {
 	// Type is the name that its type was registered by with gob.Register,
@@ -164,6 +168,9 @@ func (w *walker) cut(id int64) Value {
 	w.out = nil
 	w.define()
 	w.emitMessage(append([]byte{idInterface << 1, 0}, body...))
+	if w.emitted += len(w.out); w.emitted > maxGrowth*w.limits.Bytes {
+		w.fail("its types are too large for the number of their values")
+	}
 	return Value{Type: name, stream: w.out}
 }
 

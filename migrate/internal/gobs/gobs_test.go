@@ -30,7 +30,7 @@ type customer struct {
 
 type unknown struct{ A int }
 
-type loud struct{ n int }
+type loud struct{ N int }
 
 func (l loud) GobEncode() ([]byte, error) { return []byte{1}, nil }
 func (l *loud) GobDecode([]byte) error    { panic("loud") }
@@ -169,6 +169,25 @@ func TestLimits(t *testing.T) {
 	}
 	if _, _, err := Struct(encode(t, map[string]any{}), limits, "Values", "Deadline"); err == nil {
 		t.Error("Struct reads a map")
+	}
+}
+
+// A definition is decoded again for each value of its type, so that one of
+// thousands of fields, used by a thousand values, would cost seconds.
+func TestAmplification(t *testing.T) {
+	fields := make([]reflect.StructField, 3000)
+	for i := range fields {
+		fields[i] = reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: reflect.TypeFor[int]()}
+	}
+	wide := reflect.Zero(reflect.StructOf(fields)).Interface()
+	gob.RegisterName("wide", wide)
+	values := map[any]any{}
+	for i := range 500 {
+		values[i] = wide
+	}
+	data := encode(t, values)
+	if _, err := Map(data, limits); err == nil || len(data) > limits.Bytes {
+		t.Errorf("Map of %d bytes: %v", len(data), err)
 	}
 }
 

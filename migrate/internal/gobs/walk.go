@@ -96,10 +96,11 @@ func (r *reader) bytes() []byte {
 // without the definitions of types in between.
 type walker struct {
 	reader
-	limits Limits
-	types  map[int64]*wireType
-	used   map[int64]bool // defined types in out
-	out    []byte
+	limits  Limits
+	types   map[int64]*wireType
+	used    map[int64]bool // defined types in out
+	out     []byte
+	emitted int // bytes of all values together
 }
 
 // typeSequence reads definitions of types up to the identifier of a value's

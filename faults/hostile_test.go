@@ -281,7 +281,10 @@ func nasty(rng *rand.Rand) string {
 		return line([]string{"../../../etc/passwd", "..%2f..%2f", "' OR 1=1 --", "\"; DROP TABLE sessions", "session:*", "{{7*7}}", "${jndi:ldap://x}",
 			"\xff\xfe", "%00", "null", "0", "-1", "true", "*", "\\", "\u202e", "__proto__"}[rng.IntN(17)])
 	case 10:
-		return line(good[:30] + string(any[rng.IntN(32)]) + good[31:]) // a control character, perhaps a tab
+		// A control character, perhaps a tab. A line break would end the line,
+		// and net/http hang up in the middle of the request.
+		control := strings.NewReplacer("\r", "\x00", "\n", "\x1f").Replace(string(any[rng.IntN(32)]))
+		return line(good[:30] + control + good[31:])
 	case 11:
 		return line(some(4096+rng.IntN(4096), alphabet))
 	case 12:

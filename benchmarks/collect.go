@@ -106,7 +106,8 @@ func collectRows(pl *place, n, rate int, quietFor time.Duration) (table, verdict
 	return t, atMost(fmt.Sprintf("MariaDB, p99 of a load while %s expired rows are removed", thousands(n)), ratio, 2, " × the quiet one"), nil
 }
 
-// expiredRows has the server itself make n expired sessions.
+// expiredRows has the server itself make n expired sessions, whose keys are in the
+// order of their time, as a UUIDv7 is.
 func expiredRows(pl *place, n int) error {
 	var table string
 	row := pl.mariaDB.Admin().QueryRow("SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_comment LIKE 'session schema%'", pl.db)
@@ -114,7 +115,7 @@ func expiredRows(pl *place, n int) error {
 		return fmt.Errorf("find the table: %w", err)
 	}
 	_, err := pl.mariaDB.Admin().Exec(fmt.Sprintf("INSERT INTO `%s`.`%s` (id, version, expires, user, data)"+
-		" SELECT UNHEX(MD5(seq)), 1, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND, NULL, REPEAT('x', 160) FROM `%s`.seq_1_to_%d", pl.db, table, pl.db, n))
+		" SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 1, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND, NULL, REPEAT('x', 160) FROM `%s`.seq_1_to_%d", pl.db, table, pl.db, n))
 	if err != nil {
 		return fmt.Errorf("make expired rows: %w", err)
 	}

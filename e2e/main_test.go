@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -98,7 +97,7 @@ func startChromium(dir string, more ...chromedp.ExecAllocatorOption) (ctx contex
 	}
 	return ctx, func() error {
 		defer end()
-		patient, done := context.WithTimeout(ctx, 20*time.Second)
+		patient, done := context.WithTimeout(ctx, patience)
 		defer done()
 		return chromedp.Cancel(patient)
 	}, nil

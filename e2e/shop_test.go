@@ -68,7 +68,7 @@ func startShop(t *testing.T, secure bool, args ...string) *shop {
 	go func() { io.Copy(io.Discard, lines); close(drained) }()
 	t.Cleanup(func() {
 		command.Process.Signal(syscall.SIGTERM)
-		late := time.AfterFunc(20*time.Second, func() { command.Process.Kill() })
+		late := time.AfterFunc(patience, func() { command.Process.Kill() })
 		defer late.Stop()
 		<-drained
 		if err := command.Wait(); err != nil {

@@ -48,7 +48,8 @@ func TestLogoutEndsOtherTabs(t *testing.T) {
 		live.leave("signing out in another tab", func() { p.click(`form[action="/logout"] button`) })
 		p.shows(".message", "You are signed out.")
 		live.at("/live")
-		front.leave("a poll", func() { front.eval("poll(), true") })
+		front.try("poll(), true") // now, rather than in ten seconds; or it is reloading already
+		front.wait("a poll finds out", "document.readyState === 'complete' && !document.querySelector('.who')")
 		front.at("/")
 		plain.click(`form[action="/devices/end-others"] button`)
 		plain.at("/login?next=%2Fdevices")

@@ -34,7 +34,7 @@ func (m *Manager) expiry(cred *credentials, idle, absolute time.Duration, now in
 // touchDue reports whether activity at now, in Unix ms, has to be noted in the
 // store.
 func (s *Session) touchDue(now int64) bool {
-	if !s.exists || s.noTouch {
+	if !s.exists || s.noTouch || s.still {
 		return false
 	}
 	every := s.m.cfg.TouchEvery
@@ -70,7 +70,7 @@ func (s *Session) touch(ctx context.Context) {
 // slide sends a persistent cookie again when the expiry has moved.
 func (s *Session) slide() {
 	if s.cookie == cookieAlone && s.x.transport.cookie() && s.persistent() {
-		s.cookie = cookieSet
+		s.cookie = cookieSlide
 	}
 }
 

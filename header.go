@@ -11,9 +11,12 @@ func (x *exchange) header(failed error) {
 	if failed != nil && s.cookie == cookieSet && !s.exists {
 		s.cookie = cookieAlone
 	}
+	if s.cookie == cookieSlide && !mayslide(h) {
+		s.cookie = cookieAlone
+	}
 	if s.cookie != cookieAlone {
 		x.setCookie(h)
-		if len(h["Cache-Control"]) == 0 {
+		if len(h["Cache-Control"]) == 0 || shared(h) {
 			h["Cache-Control"] = noStore()
 		}
 	}
@@ -34,6 +37,35 @@ func (x *exchange) setVary(h http.Header) {
 	}
 	x.vary[0] = on
 	h["Vary"] = x.vary[:1:1]
+}
+
+// mayslide reports whether a token may be sent again, only to be kept for
+// longer, in an answer with this header. It must not ride on one that a cache
+// may keep: a static file, say (CVE-2023-30861).
+func mayslide(h http.Header) bool { return !cacheable(h) }
+
+// shared reports whether the handler asked shared caches to keep the answer.
+func shared(h http.Header) bool { return directive(h, "public") || directive(h, "s-maxage") }
+
+// cacheable reports whether any cache may keep the answer.
+func cacheable(h http.Header) bool {
+	if directive(h, "no-store") {
+		return false
+	}
+	return shared(h) || directive(h, "max-age") || directive(h, "immutable") || h["Expires"] != nil
+}
+
+// directive reports whether Cache-Control has that directive (RFC 9111 §5.2).
+func directive(h http.Header, name string) bool {
+	for _, line := range h["Cache-Control"] {
+		for part := range strings.SplitSeq(line, ",") {
+			got, _, _ := strings.Cut(strings.TrimSpace(part), "=")
+			if strings.EqualFold(got, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func noStore() []string { return []string{"no-store"} }
@@ -73,7 +105,7 @@ func (x *exchange) setCookie(h http.Header) {
 func (x *exchange) setToken(h http.Header) {
 	s := x.session.Load()
 	x.cookie[0] = ""
-	if s.cookie == cookieSet {
+	if s.cookie != cookieRemove {
 		x.cookie[0] = s.cred.token()
 	}
 	h[x.transport.answerHeader()] = x.cookie[:1:1]

@@ -58,6 +58,8 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	case errors.Is(err, backend.ErrNotFound):
 		m.reject(cred, ReasonUnknown)
 		return nil
+	case err != nil && s.x.Err() != nil && errors.Is(err, s.x.Err()):
+		return &StoreError{Op: "load", Err: err} // the client has gone: no fault of the store's
 	case err != nil:
 		return m.failed("load", err)
 	}
@@ -82,6 +84,9 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	s.vals.reset(got.values, m.cfg.MaxBytes)
 	return nil
 }
+
+// triedID returns the public ID that could not be loaded.
+func (s *Session) triedID() string { return s.next.id().String() }
 
 // loadContext is a storeContext that also ends with the client, where the
 // store wants a deadline at all.

@@ -59,13 +59,13 @@ func (m *Manager) aside(next http.Handler, w http.ResponseWriter, r *http.Reques
 
 func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	if m.closed.Load() {
-		m.answer(w, r, ErrClosed)
+		m.answer(w, r, "", ErrClosed)
 		return
 	}
 	x := m.newExchange(w, r)
 	if s := x.session.Load(); s != nil {
 		if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {
-			m.answer(w, r, err)
+			m.answer(w, r, s.triedID(), err)
 			return
 		}
 	}
@@ -93,20 +93,22 @@ func (m *Manager) outage(s *Session, err error) bool {
 		return false
 	}
 	m.stats.add(statUnavailable, nil)
-	m.cfg.Logger.LogAttrs(s.x, slog.LevelError, "session: not loaded, the request goes on without", slog.Any("error", err))
+	m.cfg.Logger.LogAttrs(s.x, slog.LevelError, "session: not loaded, the request goes on without",
+		slog.String("id", s.triedID()), slog.Any("error", err))
 	s.startOver()
 	s.outage, s.lost, s.late = true, nil, false
 	return true
 }
 
-// answer sends the error answer and logs why. Nothing has been sent yet.
-func (m *Manager) answer(w http.ResponseWriter, r *http.Request, err error) {
+// answer sends the error answer and logs why, with the session's public ID, if
+// it is known. Nothing has been sent yet.
+func (m *Manager) answer(w http.ResponseWriter, r *http.Request, id string, err error) {
 	ctx := r.Context()
 	level := slog.LevelError
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		level = slog.LevelInfo // the client has gone; nobody reads the answer
 	}
-	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.Any("error", err),
+	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.String("id", id), slog.Any("error", err),
 		slog.String("method", r.Method), slog.Int("status", status(err)))
 	if m.cfg.ErrorHandler != nil {
 		m.cfg.ErrorHandler(w, r, err)
@@ -152,6 +154,6 @@ func (m *Manager) warnPlainHTTP(r *http.Request) {
 	if !m.cookie.Secure(r) || !cookie.PlainHTTP(r) || m.warned.Load() || m.warned.Swap(true) {
 		return
 	}
-	m.cfg.Logger.Warn("session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
+	m.cfg.Logger.WarnContext(r.Context(), "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
 		"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", "host", r.Host)
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/cipher"
 	"errors"
 	"log/slog"
@@ -92,6 +93,7 @@ type Session struct {
 	released bool
 	sent     bool // the response's header has left
 	noTouch  bool
+	still    bool  // the expiry is not to move without a write
 	outage   bool  // it could not be loaded: Config.OnOutage is Anonymous
 	hand     bool  // started by Manager.Start: cookies go out at once
 	broken   bool  // ...but not for what could not be stored
@@ -133,6 +135,7 @@ const (
 	cookieAlone cookieState = iota
 	cookieSet
 	cookieRemove
+	cookieSlide // the same token again, for a longer time
 )
 
 // detached returns a session for where there is none. It says why.
@@ -167,8 +170,12 @@ func (s *Session) complain(method string, err error) {
 	if s.m != nil {
 		logger = s.m.cfg.Logger
 	}
+	ctx := context.Background()
+	if s.x != nil {
+		ctx = context.WithoutCancel(s.x)
+	}
 	s.after = append(s.after, func() {
-		logger.Error("session: unusable session used", "method", method, "error", err)
+		logger.LogAttrs(ctx, slog.LevelError, "session: unusable session used", slog.String("call", method), slog.Any("error", err))
 	})
 }
 
@@ -241,7 +248,8 @@ func (s *Session) lookup(key string) []byte {
 
 func (s *Session) unreadable(key string, err error) {
 	s.m.stats.add(statUnreadable, nil)
-	s.m.cfg.Logger.Warn("session: a value cannot be decoded, it reads as absent", "id", s.ID(), "key", key, "error", err)
+	s.m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a value cannot be decoded, it reads as absent",
+		slog.String("id", s.ID()), slog.String("key", key), slog.Any("error", err))
 }
 
 // Set stores value under key. It is encoded now, so changing it afterwards has

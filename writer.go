@@ -80,6 +80,7 @@ func (c *core) ready() bool {
 	now := s.at // the clock has a price; what is due since then, finish notes
 	if s.persistent() {
 		now = nowMillis() // but only here can a cookie slide
+		s.still = !mayslide(c.rw.Header())
 	}
 	err := s.commit(now)
 	if errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded) {
@@ -99,7 +100,7 @@ func (c *core) ready() bool {
 	}
 	c.failed = true
 	s.failed(err)
-	s.m.answer(c.rw, c.x.request, err)
+	s.m.answer(c.rw, c.x.request, s.ID(), err)
 	return false
 }
 

@@ -54,7 +54,7 @@ func Take(r *http.Request) Messages {
 	s := session.FromContext(r)
 	messages, err := Of(s).Take()
 	if err != nil {
-		slog.ErrorContext(r.Context(), "flash: messages not taken, so not shown", "session", s, "error", err)
+		slog.ErrorContext(r.Context(), "flash: messages not taken, so not shown", "id", s.ID(), "error", err)
 	}
 	return messages
 }

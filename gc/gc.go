@@ -69,7 +69,7 @@ func (c *Collector) run(ctx context.Context, store backend.Sweeper, opts Options
 			opts.Swept(n)
 		}
 		if err != nil && ctx.Err() == nil {
-			opts.Logger.Error("session: sweep failed, the next one tries again", "removed", n, "error", err)
+			opts.Logger.ErrorContext(ctx, "session: sweep failed, the next one tries again", "removed", n, "error", err)
 		}
 		timer.Reset(pause(opts.Every))
 	}

@@ -118,7 +118,7 @@ func TestDoctorRedisAccount(t *testing.T) {
 
 func TestDoctorRedisOld(t *testing.T) {
 	r := startRedis(t, testserver.RedisOptions{})
-	addr := relay(t, r.Addr(), regexp.MustCompile(`(redis_version:)\d`), "${1}6")
+	addr := relay(t, r.Addr(), regexp.MustCompile(`((?:redis|valkey)_version:)\d`), "${1}6")
 	report, _ := examine(t, plainApp(), "--provider", "redis", "--save-path", addr)
 	report.expect(t, "version", doctor.Fail, "which is too old")
 }

@@ -12,7 +12,8 @@ func disk(dir string) Result {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return ok("nothing there yet")
 	}
-	free, size := int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
+	block := int64(st.Bsize) // its type is the machine's
+	free, size := int64(st.Bavail)*block, int64(st.Blocks)*block
 	switch name, far := remote[int64(st.Type)]; {
 	case far:
 		return fail("use a local directory, or mysql or redis for several machines", "the directory is on a file system of another machine (%s), whose locks cannot be relied upon", name)

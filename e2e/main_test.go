@@ -65,7 +65,11 @@ func run(m *testing.M) (code int, err error) {
 // so the error says how to get it.
 func findChromium() (string, error) {
 	if path := os.Getenv("CHROMIUM"); path != "" {
-		return exec.LookPath(path)
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return "", fmt.Errorf("there is no browser where CHROMIUM says: %w; unset it, and `make e2e` installs one on Debian and Ubuntu", err)
+		}
+		return found, nil
 	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if path, err := exec.LookPath(name); err == nil {

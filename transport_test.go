@@ -5,8 +5,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/cookie"
 )
 
 // through runs one request behind m's middleware.
@@ -128,5 +131,66 @@ func TestStartByHeader(t *testing.T) {
 	}
 	if token := w.Header().Get(session.TokenHeader); len(token) != 64 || w.Header()["Set-Cookie"] != nil {
 		t.Errorf("header %v, want a token", w.Header())
+	}
+}
+
+// A cookie that slides must not ride on an answer that a cache may keep
+// (CVE-2023-30861); the expiry then waits for one that can tell the browser.
+func TestSlideNotIntoCaches(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cacheControl string
+		use          bool
+		slides       bool
+	}{
+		"a static file":        {"public, max-age=3600", false, false},
+		"untouched":            {"", false, true},
+		"a page":               {"", true, true},
+		"a public page":        {"public", true, false},
+		"max-age":              {"private, max-age=60", true, false},
+		"no-store":             {"no-store", true, true},
+		"no-cache":             {"no-cache", true, true},
+		"immutable, untouched": {"immutable", false, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, err := session.New(session.Config{Cookie: cookie.Options{Persistent: true}, SweepEvery: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := through(m, nil, func(s *session.Session) { s.Set("n", 1) })
+			token, _, _ := strings.Cut(res.Header.Get("Set-Cookie"), ";")
+			time.Sleep(10 * time.Minute)
+			r := httptest.NewRequest("GET", "https://example.com/", nil)
+			r.Header.Set("Cookie", token)
+			w := httptest.NewRecorder()
+			m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if tc.cacheControl != "" {
+					w.Header().Set("Cache-Control", tc.cacheControl)
+				}
+				if tc.use {
+					session.FromContext(r).Get("n")
+				}
+			})).ServeHTTP(w, r)
+			if got := w.Header()["Set-Cookie"] != nil; got != tc.slides {
+				t.Errorf("%s: Set-Cookie sent: %v, want %v (header %v)", name, got, tc.slides, w.Header())
+			}
+			if touched := m.Stats().Touches == 1; touched != tc.slides {
+				t.Errorf("%s: touched: %v, want %v", name, touched, tc.slides)
+			}
+		})
+	}
+}
+
+// An answer that sets the cookie is not for shared caches, whatever the
+// handler said.
+func TestSetCookieIsNotPublic(t *testing.T) {
+	m := newManager(t, session.Config{})
+	r := httptest.NewRequest("GET", "https://example.com/", nil)
+	w := httptest.NewRecorder()
+	m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		session.FromContext(r).Set("n", 1)
+	})).ServeHTTP(w, r)
+	if got := w.Header().Get("Cache-Control"); got != "no-store" || w.Header()["Set-Cookie"] == nil {
+		t.Errorf("header %v, want Set-Cookie and no-store", w.Header())
 	}
 }

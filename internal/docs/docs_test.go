@@ -23,6 +23,7 @@ import (
 	// What the pages show: imported so that a change of theirs runs these
 	// tests again, which go test would otherwise answer from its cache.
 	_ "github.com/chisession/session"
+	_ "github.com/chisession/session/admin"
 	_ "github.com/chisession/session/backend/backendtest"
 	_ "github.com/chisession/session/backend/file"
 	_ "github.com/chisession/session/backend/memory"
@@ -31,6 +32,8 @@ import (
 	_ "github.com/chisession/session/conf"
 	_ "github.com/chisession/session/cookie"
 	_ "github.com/chisession/session/flash"
+	_ "github.com/chisession/session/migrate/beego"
+	_ "github.com/chisession/session/migrate/scs"
 	_ "github.com/chisession/session/sessiontest"
 )
 

@@ -118,7 +118,7 @@ func TestTruncated(t *testing.T) {
 		if err == nil {
 			err = checkPayload(got)
 		}
-		if err != nil && err != backend.ErrNotFound {
+		if err != nil && !errors.Is(err, backend.ErrNotFound) {
 			t.Fatalf("%s %d: %v", what, at, err)
 		}
 	}
@@ -159,7 +159,7 @@ func TestMovedFile(t *testing.T) {
 	if err := os.Rename(s.pathOf(a.ID), s.pathOf(b.ID)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Load(t.Context(), b.ID); err != backend.ErrNotFound {
+	if got, err := s.Load(t.Context(), b.ID); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("Load = version %d, %v; want ErrNotFound", got.Version, err)
 	}
 }
@@ -237,7 +237,7 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, content []byte) {
 		write(t, s.pathOf(rec.ID), content)
-		if _, err := s.Load(t.Context(), rec.ID); err != nil && err != backend.ErrNotFound {
+		if _, err := s.Load(t.Context(), rec.ID); err != nil && !errors.Is(err, backend.ErrNotFound) {
 			t.Errorf("Load = %v", err)
 		}
 	})

@@ -201,7 +201,7 @@ func TestDirectoryLost(t *testing.T) {
 	fresh := newRecord(3)
 	fresh.User = "u"
 	mustCreate(t, s, fresh)
-	if _, err := s.Load(t.Context(), rec.ID); err != backend.ErrNotFound {
+	if _, err := s.Load(t.Context(), rec.ID); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("Load of the lost record, after Create made the directory = %v, want ErrNotFound", err)
 	}
 	if recs, err := s.ByUser(t.Context(), "u"); len(recs) != 1 || err != nil {
@@ -226,7 +226,7 @@ func TestDirectoryLost(t *testing.T) {
 	if _, err := s.Sweep(t.Context(), 10); err != nil {
 		t.Errorf("Sweep: %v", err)
 	}
-	if _, err := s.Load(t.Context(), rec.ID); err != backend.ErrNotFound {
+	if _, err := s.Load(t.Context(), rec.ID); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("Load after Sweep = %v, want ErrNotFound", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // Load reads the record of id: open, one read, close, and no lock. Its cost
 // grows with the record, and not with what happened to it before. A record
 // that is damaged beyond reading, or something else in its place, is
-// [backend.ErrNotFound] and counted (see [Store.Corrupt]); that the
+// [backend.ErrCorrupt], an ErrNotFound, and counted (see [Store.Corrupt]); that the
 // directory is gone or cannot be read is another error.
 func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) {
 	var rec backend.Record
@@ -163,7 +163,7 @@ func (s *Store) call(ctx context.Context, what string, id uuid.UUID, create bool
 		}
 	}
 	switch err {
-	case nil, backend.ErrNotFound, backend.ErrConflict, backend.ErrExists, backend.ErrClosed:
+	case nil, backend.ErrNotFound, backend.ErrCorrupt, backend.ErrConflict, backend.ErrExists, backend.ErrClosed:
 		return err // as they are: no news for anybody's log
 	}
 	return fmt.Errorf("file: %s %s in %s: %w", what, id, s.path, err)

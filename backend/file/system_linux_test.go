@@ -43,7 +43,7 @@ func TestDiskFull(t *testing.T) {
 	if err := s.Create(t.Context(), fresh); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("Create on a full disk = %v, want ENOSPC", err)
 	}
-	if _, err := s.Load(t.Context(), fresh.ID); err != backend.ErrNotFound {
+	if _, err := s.Load(t.Context(), fresh.ID); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("Load of what could not be created = %v, want ErrNotFound", err)
 	}
 	// A session of up to one page has its room already.

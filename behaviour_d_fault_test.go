@@ -33,7 +33,7 @@ func storingFails(t *testing.T, k kind) {
 	a.handle("/answer", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		s.Set("a", "new")
 		w.Header().Set("Etag", `"1"`)
-		w.Header().Set("X-Kept", "yes")
+		w.Header().Set("X-Early", "yes")
 		answers[r.FormValue("by")].write(w, r)
 		// Whatever comes now goes nowhere, and is no error.
 		w.Header().Set("X-Late", "yes")
@@ -61,7 +61,7 @@ func storingFails(t *testing.T, k kind) {
 			got.want(t, 503, "Service Unavailable\n")
 			got.wantNoCookie(t)
 			for name, want := range map[string]string{"Content-Type": "text/plain; charset=utf-8", "Content-Length": "20", "Retry-After": "1", "Cache-Control": "no-store",
-				"Etag": "", "Location": "", "Last-Modified": "", "Accept-Ranges": "", "Content-Range": "", "X-Late": "", "X-Kept": "yes"} {
+				"Etag": "", "Location": "", "Last-Modified": "", "Accept-Ranges": "", "Content-Range": "", "X-Late": "", "X-Early": ""} {
 				if name == "X-Late" && by == "nothing" {
 					continue // there, it is not late
 				}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/chisession/session/backend"
@@ -40,7 +41,7 @@ type Config struct {
 	// SavePath says where, in the backend's own terms: nothing for memory,
 	// a directory for file (default "./tmp"), a DSN for mysql, host:port or
 	// a URL for redis. It may hold a password, so printing a Config leaves
-	// it out.
+	// it out (but fmt does not ask a Config in an unexported field).
 	SavePath string
 
 	// Store is an opened store, instead of Provider and SavePath. It stays
@@ -186,6 +187,9 @@ const (
 // withDefaults returns c with the defaults filled in and everything checked
 // that can be checked without opening the store.
 func (c Config) withDefaults() (Config, error) {
+	if c.Store == nil && c.Provider == "" && c.SavePath != "" {
+		return c, errors.New(`session: Config.SavePath is set and Config.Provider is not: say which backend it is for ("file", "redis", "mysql")`)
+	}
 	if c.Store == nil {
 		c.Provider = cmp.Or(c.Provider, DefaultProvider)
 	}
@@ -208,6 +212,8 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c Config) validate() error {
 	switch {
+	case isNil(c.Store):
+		return fmt.Errorf("session: Config.Store is a nil %T: check the error of what should have opened it", c.Store)
 	case c.Store != nil && c.Provider != "":
 		return fmt.Errorf("session: Config has both Store (%T) and Provider (%q): give one", c.Store, c.Provider)
 	case c.Store != nil && c.SavePath != "":
@@ -219,13 +225,21 @@ func (c Config) validate() error {
 	case c.OnOutage != FailClosed && c.OnOutage != Anonymous:
 		return fmt.Errorf("session: Config.OnOutage is %v: use FailClosed or Anonymous", c.OnOutage)
 	}
-	return errors.Join(
+	timeouts := errors.Join(
 		checkTimeout("Config.IdleTimeout", c.IdleTimeout),
 		checkTimeout("Config.AbsoluteTimeout", c.AbsoluteTimeout),
 		checkTimeout("Config.StoreTimeout", c.StoreTimeout),
-		c.checkTimes(),
-		c.Transport.validate(),
 	)
+	if timeouts == nil {
+		timeouts = c.checkTimes()
+	}
+	return errors.Join(timeouts, c.Transport.validate())
+}
+
+// isNil reports whether store is a nil pointer in an interface.
+func isNil(store backend.Store) bool {
+	v := reflect.ValueOf(store)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 func (c Config) checkTimes() error {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ type exchange struct {
 	sent      atomic.Bool             // the header left before anybody did
 	writer    writer
 	request   *http.Request
-	transport *Transport // that the request belongs to
+	transport *Transport  // that the request belongs to
+	before    http.Header // the answer's header before the handler; nil if it was empty
 	vary      [1]string
 	cookie    [1]string
 }
@@ -51,6 +53,9 @@ func (m *Manager) newExchange(w http.ResponseWriter, r *http.Request) *exchange 
 	}
 	x.Context, x.m, x.request, x.transport = r.Context(), m, r, transport
 	x.writer.x, x.writer.rw = x, w
+	if h := w.Header(); len(h) > 0 {
+		x.before = maps.Clone(h)
+	}
 	return x
 }
 

@@ -120,16 +120,3 @@ func (x *exchange) cookieLine() string {
 	m.warnPlainHTTP(x.request)
 	return m.cookie.Set(x.request, s.cred.token(), s.maxAge())
 }
-
-// clearHeader takes out of the handler's header what speaks of a body that
-// will not be sent. Set-Cookie lines stay: they may be others'.
-func clearHeader(h http.Header) {
-	for key := range h {
-		if strings.HasPrefix(key, "Content-") {
-			delete(h, key)
-		}
-	}
-	for _, key := range []string{"Etag", "Last-Modified", "Cache-Control", "Expires", "Location", "Accept-Ranges", "Transfer-Encoding", "Trailer"} {
-		delete(h, key)
-	}
-}

@@ -32,6 +32,9 @@ func Middleware(cfg Config) func(http.Handler) http.Handler {
 // be stored, the answer is 503 in place of the handler's. After a panic, what
 // the handler Set is dropped and what it Destroyed is destroyed.
 //
+// A middleware that recovers from panics belongs outside of this one: inside,
+// it hides the panic, and what the handler Set before is stored.
+//
 // Mounted twice under one cookie name, the inner one does nothing.
 func (m *Manager) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -50,6 +50,10 @@ func (t Transport) validate() error {
 	case t.header == "Cookie" || t.header == "Set-Cookie" || t.header == "Authorization" && !t.bearer:
 		return fmt.Errorf("session: Config.Transport: Header(%q): use the zero Transport for cookies, and Bearer for Authorization", t.header)
 	}
+	switch t.header {
+	case "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade", "Te", "Trailer", "Keep-Alive", "Vary", "Cache-Control", "Content-Type":
+		return fmt.Errorf("session: Config.Transport: Header(%q) has a meaning of its own in HTTP: use X-Session-Token", t.header)
+	}
 	for _, one := range t.first {
 		if one.first != nil {
 			return fmt.Errorf("session: Config.Transport: FirstOf within FirstOf")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 )
@@ -76,8 +77,22 @@ func (c *core) ready() bool {
 			return true // nobody asked for the session
 		}
 	}
+	err := c.store(s)
+	if err == nil {
+		return true
+	}
+	c.failed = true
+	s.failed(err)
+	s.m.answer(c.rw, c.x.request, s.ID(), err)
+	return false
+}
+
+// store has the session stored and its lines in the header. If it fails, the
+// header is what it was before the handler.
+func (c *core) store(s *Session) error {
 	s.mu.Lock()
-	now := s.at // the clock has a price; what is due since then, finish notes
+	defer s.unlock() // also when the store panics
+	now := s.at      // the clock has a price; what is due since then, finish notes
 	if s.persistent() {
 		now = nowMillis() // but only here can a cookie slide
 		s.still = !mayslide(c.rw.Header())
@@ -90,18 +105,13 @@ func (c *core) ready() bool {
 		}
 	}
 	if err != nil {
-		clearHeader(c.rw.Header())
+		h := c.rw.Header()
+		clear(h)
+		maps.Copy(h, c.x.before)
 	}
 	c.x.header(err)
 	s.sent = true
-	s.unlock()
-	if err == nil {
-		return true
-	}
-	c.failed = true
-	s.failed(err)
-	s.m.answer(c.rw, c.x.request, s.ID(), err)
-	return false
+	return err
 }
 
 // flush is Flush for writers that can.
@@ -131,15 +141,20 @@ func (c *core) finish() {
 	if s == nil {
 		return
 	}
-	s.mu.Lock()
-	err := s.commit(nowMillis())
-	cred := s.cred
-	s.unlock()
+	cred, err := s.commitLate()
 	if err != nil && !errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) {
 		s.failed(err)
 		s.m.cfg.Logger.LogAttrs(c.x, slog.LevelError, "session: changes made after the header was sent are lost",
 			slog.String("id", cred.id().String()), slog.Any("error", err))
 	}
+}
+
+// commitLate is commit after the header went out.
+func (s *Session) commitLate() (credentials, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	err := s.commit(nowMillis())
+	return s.cred, err
 }
 
 // failed tells the hook that a session could not be stored.

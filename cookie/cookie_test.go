@@ -59,6 +59,8 @@ func TestSecure(t *testing.T) {
 		}
 		return r
 	}
+	oldHTTP := request("localhost:8080")
+	oldHTTP.Proto, oldHTTP.ProtoMinor = "HTTP/1.0", 0
 	withTLS := request("localhost")
 	withTLS.TLS = &tls.ConnectionState{}
 	for _, tc := range []struct {
@@ -87,6 +89,9 @@ func TestSecure(t *testing.T) {
 		{"localhost behind a TLS proxy", request("localhost", "X-Forwarded-Proto", "https"), cookie.Options{}, true},
 		{"localhost behind a plain proxy", request("localhost", "X-Forwarded-Proto", "http"), cookie.Options{}, false},
 		{"localhost behind a silent proxy", request("localhost", "X-Forwarded-For", "203.0.113.9"), cookie.Options{}, true},
+		{"localhost behind nginx", request("localhost", "X-Real-IP", "203.0.113.9"), cookie.Options{}, true},
+		{"localhost behind a host", request("localhost", "X-Forwarded-Host", "example.com"), cookie.Options{}, true},
+		{"localhost over HTTP/1.0", oldHTTP, cookie.Options{}, true},
 		{"a __Host- name on localhost", request("localhost"), cookie.Options{Name: "__Host-s"}, true},
 		{"SameSite=None on localhost", request("localhost"), cookie.Options{SameSite: http.SameSiteNoneMode}, true},
 		{"insecure", request("example.com"), cookie.Options{Insecure: true}, false},
@@ -108,7 +113,7 @@ func TestNewRefuses(t *testing.T) {
 		{"Path", cookie.Options{Path: "x"}}, {"Path", cookie.Options{Path: "/;x"}}, {"Path", cookie.Options{Path: "/\n"}},
 		{"Path", cookie.Options{Path: "/" + strings.Repeat("a", 1024)}}, {"Path", cookie.Options{Path: "/ä"}},
 		{"Domain", cookie.Options{Domain: "a b"}}, {"Domain", cookie.Options{Domain: "https://example.com"}}, {"Domain", cookie.Options{Domain: "example.com:80"}},
-		{"Domain", cookie.Options{Domain: "example.com; Secure"}}, {"Domain", cookie.Options{Domain: ".."}}, {"Domain", cookie.Options{Domain: "-a.com"}},
+		{"Domain", cookie.Options{Domain: "example.com; Secure"}}, {"Domain", cookie.Options{Domain: ".."}}, {"Domain", cookie.Options{Domain: "127.0.0.1"}}, {"Domain", cookie.Options{Domain: "com"}}, {"Domain", cookie.Options{Domain: "-a.com"}},
 		{"SameSite", cookie.Options{SameSite: 9}}, {"SameSite", cookie.Options{SameSite: -1}},
 		{"MaxAge", cookie.Options{MaxAge: -1}}, {"MaxAge", cookie.Options{MaxAge: time.Millisecond}}, {"MaxAge", cookie.Options{MaxAge: 401 * 24 * time.Hour}},
 		{"Insecure", cookie.Options{Insecure: true, SameSite: http.SameSiteNoneMode}}, {"Insecure", cookie.Options{Insecure: true, Partitioned: true}},

@@ -32,7 +32,7 @@ func (o Options) validate() error {
 	case strings.IndexFunc(o.Path, notPath) >= 0:
 		return fmt.Errorf("cookie.Options.Path %q: no semicolon, blank, control or non-ASCII character may be in it", o.Path)
 	case o.Domain != "" && !validDomain(o.Domain):
-		return fmt.Errorf("cookie.Options.Domain %q: must be a host name without scheme, port or blanks, such as example.com", o.Domain)
+		return fmt.Errorf("cookie.Options.Domain %q: must be a host name with a dot in it, no address, without scheme, port or blanks, such as example.com", o.Domain)
 	case o.SameSite < http.SameSiteDefaultMode || o.SameSite > http.SameSiteNoneMode:
 		return fmt.Errorf("cookie.Options.SameSite %d: use http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", o.SameSite)
 	case o.MaxAge < 0:
@@ -87,6 +87,9 @@ func validDomain(domain string) bool {
 	if domain == "" || len(domain) > 253 {
 		return false
 	}
+	if _, err := netip.ParseAddr(domain); err == nil || !strings.Contains(domain, ".") && domain != "localhost" {
+		return false // browsers drop a cookie for an address or a whole top-level domain
+	}
 	for label := range strings.SplitSeq(domain, ".") {
 		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
@@ -100,6 +103,9 @@ func validDomain(domain string) bool {
 	return true
 }
 
+// forwarding are the headers by which proxies tell that they are one.
+var forwarding = []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip"}
+
 // proxied reports whether a proxy passed r on for another host or over TLS, or
 // does not say. A Host of 127.0.0.1 then is the proxy's name for us, not the
 // browser's.
@@ -107,7 +113,15 @@ func proxied(r *http.Request) bool {
 	if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
 		return !strings.EqualFold(proto, "http")
 	}
-	return r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" || r.Header.Get("Via") != ""
+	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+		return true // no browser speaks HTTP/1.0; nginx does, and says nothing else about itself
+	}
+	for _, name := range forwarding {
+		if r.Header[name] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // loopback reports whether host, as it stands in a request, with or without a

@@ -108,6 +108,9 @@ func New(db *sqlx.DB, opts Options) (*Store, error) {
 // most 2 s, and waiting for a lock at most 1 s; so every call ends within
 // about 3 s, however the server behaves, and the Store is bounded.
 func Open(dsn string) (*Store, error) {
+	if dsn == "" {
+		return nil, errors.New("mysql: the save path is empty: give user:password@tcp(host:3306)/db")
+	}
 	db, bounded, err := openPool(dsn)
 	if err != nil {
 		return nil, err

@@ -128,7 +128,7 @@ func secure(t *testing.T) {
 		{"a proxy that says http for another host", "http://app.example/", header("X-Forwarded-Proto", "http"), true},
 		{"a Host that is not one", "http://app.example/", func(r *http.Request) { r.Host = "localhost:80:80" }, true},
 		{"no Host", "http://app.example/", func(r *http.Request) { r.Host = "" }, true},
-		{"any HTTP version", "http://localhost/", func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 }, false},
+		{"HTTP/1.0, which proxies speak and browsers do not", "http://localhost/", func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 }, true},
 		{"a connection with TLS, whatever the URL", "http://localhost/", func(r *http.Request) { r.TLS = &tls.ConnectionState{} }, true},
 	}
 	for _, insecure := range []bool{false, true} {

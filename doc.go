@@ -23,7 +23,7 @@
 //   - Logout is final. After [Session.Destroy], [Session.Renew] or
 //     [Manager.Revoke] no request under way brings the old session back.
 //   - An answer never lies. If storing fails, the client gets the error
-//     answer and nothing of the handler's.
+//     answer and not one byte of the handler's.
 //   - A stolen store is worthless. It holds hashes of tokens, and values that
 //     only the browser with the cookie can open.
 //   - You pay for what you use: without a cookie no store call; reading costs

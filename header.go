@@ -1,6 +1,7 @@
 package session
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -66,6 +67,17 @@ func directive(h http.Header, name string) bool {
 		}
 	}
 	return false
+}
+
+// resetHeader makes h what it was before the handler, for the error answer. Only
+// other Set-Cookie lines stay, whoever set them: we cannot know whose they are.
+func (x *exchange) resetHeader(h http.Header) {
+	cookies := h["Set-Cookie"]
+	clear(h)
+	maps.Copy(h, x.before)
+	if cookies != nil {
+		h["Set-Cookie"] = cookies
+	}
 }
 
 func noStore() []string { return []string{"no-store"} }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 )
@@ -88,7 +87,7 @@ func (c *core) ready() bool {
 }
 
 // store has the session stored and its lines in the header. If it fails, the
-// header is what it was before the handler.
+// header is what it was before the handler, but for other cookies.
 func (c *core) store(s *Session) error {
 	s.mu.Lock()
 	defer s.unlock() // also when the store panics
@@ -105,9 +104,7 @@ func (c *core) store(s *Session) error {
 		}
 	}
 	if err != nil {
-		h := c.rw.Header()
-		clear(h)
-		maps.Copy(h, c.x.before)
+		c.x.resetHeader(c.rw.Header())
 	}
 	c.x.header(err)
 	s.sent = true

@@ -105,8 +105,29 @@ func TestTLS(t *testing.T) {
 			t.Errorf("cookie is %q, want %q in it", line, attribute)
 		}
 	}
-	if answer.Header.Get("Strict-Transport-Security") == "" {
-		t.Error("no Strict-Transport-Security over TLS")
+}
+
+// TestHSTS sees to it that real hosts are told to stay on HTTPS, and that a
+// developer's own machine is not.
+func TestHSTS(t *testing.T) {
+	const sts = "Strict-Transport-Security"
+	server := secured(http.NotFoundHandler())
+	for host, want := range map[string]bool{
+		"shop.example": true, "shop.example:443": true, "localhost.example": true, "notlocalhost": true, "192.0.2.1:8443": true, "[2001:db8::1]": true,
+		"localhost": false, "LOCALHOST.:8443": false, "shop.localhost:8443": false, "127.0.0.1:8443": false, "127.9.9.9": false,
+		"[::1]:8443": false, "[::1]": false, "[::ffff:127.0.0.1]:8443": false,
+	} {
+		r := httptest.NewRequest("GET", "https://"+host+"/", nil)
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if got := w.Header().Get(sts); (got != "") != want {
+			t.Errorf("https://%s: %s is %q, want one: %t", host, sts, got, want)
+		}
+		w = httptest.NewRecorder()
+		server.ServeHTTP(w, httptest.NewRequest("GET", "http://"+host+"/", nil))
+		if got := w.Header().Get(sts); got != "" {
+			t.Errorf("http://%s: %s is %q, want none over plain HTTP (RFC 6797 §7.2)", host, sts, got)
+		}
 	}
 }
 

@@ -1,8 +1,33 @@
 package session
 
-import "net/http"
+import (
+	"net/http"
+	"reflect"
+	"sync"
+)
 
 //go:generate go run ./internal/genwriter
+
+// abilities are the optional interfaces that a ResponseWriter has, a bit each.
+type abilities uint8
+
+// found keeps the abilities of every type of writer seen, of which a program
+// has a handful: to ask one that it lacks an interface is dear.
+var found sync.Map // reflect.Type → abilities
+
+// abilitiesOf returns what w can do. A writer that wraps another is asked each
+// time: its answer depends on what it wraps.
+func abilitiesOf(w http.ResponseWriter) abilities {
+	t := reflect.TypeOf(w)
+	if can, ok := found.Load(t); ok {
+		return can.(abilities)
+	}
+	can := find(w)
+	if !is[interface{ Unwrap() http.ResponseWriter }](w) {
+		found.Store(t, can)
+	}
+	return can
+}
 
 // closeNotifier is http.CloseNotifier, which is deprecated and still relied
 // upon (by gin's Stream, say).

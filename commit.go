@@ -50,7 +50,7 @@ func (s *Session) Reload() error {
 	if err != nil {
 		return err
 	}
-	s.adopt(newest)
+	s.adopt(&newest)
 	s.vals.reset(newest.values, s.m.cfg.MaxBytes)
 	return nil
 }

@@ -47,8 +47,10 @@ func (m *Manager) load(s *Session, h http.Header) error {
 
 // loadOne makes s the session of cred if there is one.
 func (m *Manager) loadOne(s *Session, cred *credentials) error {
+	var got loaded
+	var err error
 	ctx, cancel := m.loadContext(s.x)
-	rec, err := m.store.Load(ctx, cred.id())
+	got.rec, err = m.store.Load(ctx, cred.id())
 	cancel()
 	m.stats.add(statLoads, cred)
 	switch {
@@ -63,10 +65,10 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	case err != nil:
 		return m.failed("load", err)
 	}
-	got, reason, err := m.verify(rec, cred)
+	reason, err := m.verify(&got, cred)
 	switch {
 	case reason == ReasonAbsolute:
-		m.expire(s, cred, rec.Version)
+		m.expire(s, cred, got.rec.Version)
 	case reason == ReasonSuperseded:
 		s.lost, s.late = ErrSuperseded, true
 	case reason == ReasonUnreadable:
@@ -80,7 +82,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	m.stats.add(statHits, cred)
 	s.cred, s.known, s.exists = *cred, true, true
 	s.lost, s.late = nil, false
-	s.adopt(got)
+	s.adopt(&got)
 	s.vals.reset(got.values, m.cfg.MaxBytes)
 	return nil
 }
@@ -147,31 +149,33 @@ type loaded struct {
 	at     int64       // Unix ms
 }
 
-// verify decides whether rec is the session of cred: the pure part of loading.
-func (m *Manager) verify(rec backend.Record, cred *credentials) (loaded, Reason, error) {
-	h, err := parseHead(rec.Data)
-	if err != nil {
-		return loaded{}, ReasonUnreadable, err
+// verify decides whether l.rec is the session of cred, and completes l if it
+// is: the pure part of loading.
+func (m *Manager) verify(l *loaded, cred *credentials) (Reason, error) {
+	if err := l.head.parse(l.rec.Data); err != nil {
+		return ReasonUnreadable, err
 	}
-	now := nowMillis()
+	h := &l.head
+	l.at = nowMillis()
 	if !cred.matches(&h.hash) {
-		if h.renewed != 0 && now*1000-h.renewed < supersededFor.Microseconds() {
-			return loaded{}, ReasonSuperseded, nil
+		if h.renewed != 0 && l.at*1000-h.renewed < supersededFor.Microseconds() {
+			return ReasonSuperseded, nil
 		}
-		return loaded{}, ReasonSecret, nil
+		return ReasonSecret, nil
 	}
-	values, seal, err := openRecord(cred, rec.User, rec.Data, &h, m.seal, m.trusted)
+	var err error
+	l.values, l.seal, err = openRecord(cred, l.rec.User, l.rec.Data, h, m.seal, m.trusted)
 	if err != nil {
-		return loaded{}, ReasonUnreadable, err
+		return ReasonUnreadable, err
 	}
-	if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(rec.ID)+absolute.Milliseconds() <= now {
-		return loaded{}, ReasonAbsolute, nil
+	if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {
+		return ReasonAbsolute, nil
 	}
-	return loaded{rec, h, values, seal, now}, "", nil
+	return "", nil
 }
 
 // adopt makes s know the record that it stands for.
-func (s *Session) adopt(l loaded) {
+func (s *Session) adopt(l *loaded) {
 	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
 	s.at, s.seal = l.at, l.seal
 }
@@ -180,7 +184,9 @@ func (s *Session) adopt(l loaded) {
 // lost. A record with the commit ID is the caller's own write: it opens with
 // the secret in next.
 func (s *Session) fetch(ctx context.Context, next *credentials, commit uint64) (loaded, error) {
-	rec, err := s.m.store.Load(ctx, s.cred.id())
+	got := loaded{}
+	var err error
+	got.rec, err = s.m.store.Load(ctx, s.cred.id())
 	s.m.stats.add(statLoads, &s.cred)
 	if errors.Is(err, backend.ErrNotFound) {
 		s.lose(ErrDestroyed)
@@ -190,15 +196,15 @@ func (s *Session) fetch(ctx context.Context, next *credentials, commit uint64) (
 		return loaded{}, s.m.failed("load", err)
 	}
 	cred := &s.cred
-	if h, err := parseHead(rec.Data); err == nil && commit != 0 && h.commit == commit {
+	if h, err := parseHead(got.rec.Data); err == nil && commit != 0 && h.commit == commit {
 		cred = next
 	}
-	got, reason, err := s.m.verify(rec, cred)
+	reason, err := s.m.verify(&got, cred)
 	switch reason {
 	case "":
 		return got, nil
 	case ReasonSecret, ReasonSuperseded:
-		if s.changed&changedUser != 0 && s.want.user == rec.User {
+		if s.changed&changedUser != 0 && s.want.user == got.rec.User {
 			s.changed &^= changedUser // both logged the same user in: nothing is lost
 		}
 		s.lose(ErrSuperseded)

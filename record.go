@@ -60,8 +60,13 @@ type head struct {
 
 // parseHead reads the head of a record, within its bounds.
 func parseHead(data []byte) (h head, err error) {
+	err = h.parse(data)
+	return h, err
+}
+
+func (h *head) parse(data []byte) error {
 	if len(data) < headFixed || data[0] != format1 || data[1]&^flagsKnown != 0 {
-		return h, errFormat
+		return errFormat
 	}
 	h.flags = data[1]
 	copy(h.hash[:], data[2:])
@@ -72,19 +77,19 @@ func parseHead(data []byte) (h head, err error) {
 	for i := range numbers {
 		v, n := binary.Uvarint(rest)
 		if n <= 0 {
-			return h, errFormat
+			return errFormat
 		}
 		numbers[i], rest = v, rest[n:]
 	}
 	limit := uint64(maxTimeout / time.Millisecond)
 	if numbers[0] > limit || numbers[1] > limit || numbers[2] > maxLabel || numbers[2] > uint64(len(rest)) || h.renewed < 0 {
-		return h, errFormat
+		return errFormat
 	}
 	h.idle = time.Duration(numbers[0]) * time.Millisecond
 	h.absolute = time.Duration(numbers[1]) * time.Millisecond
 	h.label = rest[:numbers[2]]
 	h.size = len(data) - len(rest) + int(numbers[2])
-	return h, nil
+	return nil
 }
 
 func appendHead(dst []byte, h *head) []byte {

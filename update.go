@@ -342,7 +342,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 		}
 		tries.doubt = 0
 	}
-	s.adopt(newest)
+	s.adopt(&newest)
 	s.vals.rebase(newest.values)
 	return false, nil
 }

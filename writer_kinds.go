@@ -9,26 +9,29 @@ import (
 	"net/http"
 )
 
+// find returns what w can do.
+func find(w http.ResponseWriter) (can abilities) {
+	if flushes(w) {
+		can |= 1 << 0
+	}
+	if hijacks(w) {
+		can |= 1 << 1
+	}
+	if is[io.ReaderFrom](w) {
+		can |= 1 << 2
+	}
+	if is[http.Pusher](w) {
+		can |= 1 << 3
+	}
+	if is[closeNotifier](w) {
+		can |= 1 << 4
+	}
+	return can
+}
+
 // as returns the writer as the type that can do exactly what the wrapped one can.
 func (w *writer) as() http.ResponseWriter {
-	c := &w.core
-	kind := 0
-	if flushes(c.rw) {
-		kind |= 1 << 0
-	}
-	if hijacks(c.rw) {
-		kind |= 1 << 1
-	}
-	if is[io.ReaderFrom](c.rw) {
-		kind |= 1 << 2
-	}
-	if is[http.Pusher](c.rw) {
-		kind |= 1 << 3
-	}
-	if is[closeNotifier](c.rw) {
-		kind |= 1 << 4
-	}
-	switch kind {
+	switch abilitiesOf(w.rw) {
 	case 1:
 		return (*writerF)(w)
 	case 2:

@@ -180,8 +180,9 @@ func encodeRecord(id uuid.UUID, user string, h *head, base *body, changes []chan
 }
 
 // openRecord returns the values of a record whose secret has been compared
-// already, and the seal that it opened. A record that is not sealed where it must be is not read: whoever
-// can write the store could otherwise put one there (CVE-2026-39324).
+// already, and the seal that it opened. A record that is not sealed where it
+// must be is not read: whoever can write the store could otherwise put one
+// there (CVE-2026-39324).
 func openRecord(cred *credentials, user string, data []byte, h *head, mustSeal, trusted bool) (body, cipher.AEAD, error) {
 	values := data[h.size:]
 	if h.flags&flagSealed == 0 {

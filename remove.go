@@ -78,8 +78,9 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 	}
 }
 
-// deleteVersion deletes a record at its version, by the store's own means, or made of an Update that empties the
-// record, at its version, and a Delete of what is left.
+// deleteVersion deletes a record at its version: by the store's own means, or
+// by an Update that empties the record, at its version, and a Delete of what
+// is left.
 func (m *Manager) deleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
 	if store, ok := m.store.(backend.VersionedDeleter); ok {
 		return store.DeleteVersion(ctx, id, version)

@@ -254,10 +254,10 @@ func (s *Session) unreadable(key string, err error) {
 
 // Set stores value under key. It is encoded now, so changing it afterwards has
 // no effect. Built-in types keep their exact type, everything else becomes
-// JSON, as encoding/json does it: unexported fields are not kept. A value that cannot be stored, or makes the session larger than
-// MaxBytes, fails the request when the session is stored: with an answer of
-// status 500, a log line that names key and type, and nothing stored. [Session.Err]
-// tells at once.
+// JSON, as encoding/json does it: unexported fields are not kept. A value that
+// cannot be stored, or makes the session larger than MaxBytes, fails the
+// request when the session is stored: with an answer of status 500, a log line
+// that names key and type, and nothing stored. [Session.Err] tells at once.
 func (s *Session) Set(key string, value any) {
 	if !s.begin("Set") {
 		return

@@ -12,7 +12,7 @@ var answerFaults = []fault{
 	if !informational {
 		c.ready()
 	}`,
-		pkg: ".", run: `TestBehaviourD/29_stored_before_the_header/memory`,
+		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
 	},
 	{
 		bar: "P3", what: `the body follows a failed commit`,
@@ -23,7 +23,7 @@ var answerFaults = []fault{
 `,
 		new: `	c.ready()
 `,
-		pkg: ".", run: `TestBehaviourD/34_storing_fails/memory`,
+		pkg: ".", test: `TestBehaviourD/34_storing_fails/memory`,
 	},
 	{
 		bar: "HB-6", what: `Flush does not store`,
@@ -33,7 +33,7 @@ var answerFaults = []fault{
 	}
 	return http.NewResponseController(c.rw).Flush()`,
 		new: `	return http.NewResponseController(c.rw).Flush()`,
-		pkg: ".", run: `TestBehaviourD/29_stored_before_the_header/memory`,
+		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
 	},
 	{
 		bar: "HB-5", what: `Hijack does not store`,
@@ -42,7 +42,7 @@ var answerFaults = []fault{
 		return nil, nil, errors`,
 		new: `	if c.failed {
 		return nil, nil, errors`,
-		pkg: ".", run: `TestBehaviourD/40_websocket/memory`,
+		pkg: ".", test: `TestBehaviourD/40_websocket/memory`,
 	},
 	{
 		bar: "HB-7", what: `sendfile does not store`,
@@ -52,14 +52,14 @@ var answerFaults = []fault{
 	}
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourD/29_stored_before_the_header/memory`,
+		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
 	},
 	{
 		bar: "HB-8", what: `1xx answers store, and close the header`,
 		file: "writer.go",
 		old:  `informational := code >= 100 && code < 200 && code != http.StatusSwitchingProtocols`,
 		new:  `informational := code == 0`,
-		pkg:  ".", run: `TestBehaviourD/30_early_hints/memory`,
+		pkg:  ".", test: `TestBehaviourD/30_early_hints/memory`,
 	},
 	{
 		bar: "HB-10", what: `a change after the header is lost in silence`,
@@ -67,17 +67,17 @@ var answerFaults = []fault{
 		old: `	s.sent = true
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourD/31_change_after_first_byte/memory`,
+		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
 	},
 	{
 		bar: "HB-14", what: `a failed commit is answered 200`,
 		file: "writer.go",
 		old: `	s.failed(err)
-	s.m.answer(c.rw, c.x.request, err)
+	s.m.answer(c.rw, c.x.request, s.ID(), err)
 	return false`,
 		new: `	s.failed(err)
 	return true`,
-		pkg: ".", run: `TestBehaviourD/34_storing_fails/memory`,
+		pkg: ".", test: `TestBehaviourD/34_storing_fails/memory`,
 	},
 	{
 		bar: "HB-1", what: `a panic is swallowed`,
@@ -87,7 +87,7 @@ var answerFaults = []fault{
 		new: `		if !returned {
 			recover()
 `,
-		pkg: ".", run: `TestBehaviourD/38_panic/memory`,
+		pkg: ".", test: `TestBehaviourD/38_panic/memory`,
 	},
 	{
 		bar: "HB-1", what: `what a panicking handler Set is stored`,
@@ -96,7 +96,7 @@ var answerFaults = []fault{
 `,
 		new: `			x.writer.finish()
 `,
-		pkg: ".", run: `TestBehaviourD/38_panic/memory`,
+		pkg: ".", test: `TestBehaviourD/38_panic/memory`,
 	},
 	{
 		bar: "CC-8", what: `the session is not released`,
@@ -104,28 +104,28 @@ var answerFaults = []fault{
 		old: `	s.released = true
 	s.unlock()`,
 		new: `	s.unlock()`,
-		pkg: ".", run: `TestBehaviourD/39_used_after_return/memory`,
+		pkg: ".", test: `TestBehaviourD/39_used_after_return/memory`,
 	},
 	{
 		bar: "CC-11", what: `mounted twice it loads twice`,
 		file: "middleware.go",
 		old:  `case r.Context().Value(&m.key) != nil:`,
 		new:  `case r.Context().Value(&m.key) == m:`,
-		pkg:  ".", run: `TestBehaviourA/06_mounted_twice/memory`,
+		pkg:  ".", test: `TestBehaviourA/06_mounted_twice/memory`,
 	},
 	{
 		bar: "CK-19", what: `two managers in a chain share a session`,
 		file: "context.go",
 		old:  `if *key == x.m.key {`,
 		new:  `if *key != "" {`,
-		pkg:  ".", run: `TestBar_CK19`,
+		pkg:  ".", test: `TestBar_CK19_TwoManagers`,
 	},
 	{
 		bar: "RD-1", what: `a failed load runs the handler`,
 		file: "middleware.go",
 		old:  `if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {`,
 		new:  `if err := m.load(s, r.Header); err != nil && m.cfg.OnOutage > 5 {`,
-		pkg:  ".", run: `TestBehaviourD/35_loading_fails/memory`,
+		pkg:  ".", test: `TestBehaviourD/35_loading_fails/memory`,
 	},
 	{
 		bar: "CK-10", what: `Vary is missing where the session was only read`,
@@ -134,17 +134,17 @@ var answerFaults = []fault{
 		x.setVary(h)`,
 		new: `	if s.cookie != cookieAlone {
 		x.setVary(h)`,
-		pkg: ".", run: `TestBehaviourC/28_vary/memory`,
+		pkg: ".", test: `TestBehaviourC/28_vary/memory`,
 	},
 	{
 		bar: "CK-10", what: `no-store is missing`,
 		file: "header.go",
-		old: `		if len(h["Cache-Control"]) == 0 {
+		old: `		if len(h["Cache-Control"]) == 0 || shared(h) {
 			h["Cache-Control"] = noStore()
 		}
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourC/28_cache_control`,
+		pkg: ".", test: `TestBehaviourC/28_cache_control`,
 	},
 	{
 		bar: "CK-11", what: `other cookies are replaced`,
@@ -153,62 +153,62 @@ var answerFaults = []fault{
 `,
 		new: `		h["Set-Cookie"] = []string{line}
 `,
-		pkg: ".", run: `TestBehaviourC/25_other_cookies/memory`,
+		pkg: ".", test: `TestBehaviourC/25_other_cookies/memory`,
 	},
 	{
 		bar: "CK-1", what: `HttpOnly is dropped`,
 		file: "cookie/cookie.go",
 		old:  `	if !o.ScriptReadable {`,
 		new:  `	if o.ScriptReadable {`,
-		pkg:  ".", run: `TestBehaviourC/22_attributes`,
+		pkg:  ".", test: `TestBehaviourC/22_attributes`,
 	},
 	{
 		bar: "CK-2", what: `Secure is dropped where there is no TLS`,
 		file: "cookie/cookie.go",
 		old:  `return r.TLS != nil || proxied(r) || !loopback(r.Host)`,
 		new:  `return r.TLS != nil`,
-		pkg:  "./cookie", run: `TestSecure`,
+		pkg:  "./cookie", test: `TestSecure`,
 	},
 	{
 		bar: "CK-2", what: `a proxy's 127.0.0.1 is taken for the browser's`,
 		file: "cookie/cookie.go",
 		old:  `return r.TLS != nil || proxied(r) || !loopback(r.Host)`,
 		new:  `return r.TLS != nil || !loopback(r.Host)`,
-		pkg:  "./cookie", run: `TestSecure`,
+		pkg:  "./cookie", test: `TestSecure`,
 	},
 	{
 		bar: "CK-3", what: `SameSite=None with Insecure is taken`,
 		file: "cookie/rules.go",
 		old:  `case o.Insecure && o.SameSite == http.SameSiteNoneMode:`,
 		new:  `case o.Insecure && o.SameSite == 99:`,
-		pkg:  "./cookie", run: `TestNewRefuses`,
+		pkg:  "./cookie", test: `TestNewRefuses`,
 	},
 	{
 		bar: "CK-4", what: `__Host- with a Domain is taken`,
 		file: "cookie/rules.go",
 		old:  `case strings.HasPrefix(lower, hostPrefix) && o.Domain != "":`,
 		new:  `case strings.HasPrefix(o.Name, hostPrefix) && o.Domain != "":`,
-		pkg:  "./cookie", run: `TestNewRefuses`,
+		pkg:  "./cookie", test: `TestNewRefuses`,
 	},
 	{
 		bar: "CK-12", what: `a header can be injected through Path`,
 		file: "cookie/rules.go",
 		old:  `func notPath(r rune) bool { return r <= ' ' ||`,
 		new:  `func notPath(r rune) bool { return`,
-		pkg:  "./cookie", run: `TestNewRefuses`,
+		pkg:  "./cookie", test: `TestNewRefuses`,
 	},
 	{
 		bar: "CK-15", what: `blanks of Unicode are trimmed from names`,
 		file: "cookie/cookie.go",
 		old:  `			value, ok := strings.CutPrefix(pair, c.nameEq)`,
 		new:  `			value, ok := strings.CutPrefix(strings.TrimSpace(pair), c.nameEq)`,
-		pkg:  "./cookie", run: `TestValues$`,
+		pkg:  "./cookie", test: `TestValues`,
 	},
 	{
 		bar: "LO-4", what: `the removal cookie has no path and domain`,
 		file: "cookie/cookie.go",
 		old:  `return c.nameEq + c.attributes + "; Max-Age=0" + c.flagsFor(r)`,
 		new:  `return c.nameEq + "; Max-Age=0" + c.flagsFor(r)`,
-		pkg:  ".", run: `TestBehaviourC/24_removal`,
+		pkg:  ".", test: `TestBehaviourC/24_removal`,
 	},
 }

@@ -13,14 +13,27 @@ var backendFaults = []fault{
 		return backend.ErrConflict
 	}
 	e.version = old.version + 1`,
-		pkg: "./backend/memory", run: `TestConformance$/UpdateVersions`,
+		pkg: "./backend/memory", test: `TestConformance/UpdateVersions`,
+	},
+	{
+		bar: "LO-2", what: `memory: an update is an upsert`,
+		file: "backend/memory/memory.go",
+		old: `	case old == nil:
+		return s.notFound()
+	case old.version`,
+		new: `	case old == nil:
+		e.version = version + 1
+		s.add(sh, e)
+		return nil
+	case old.version`,
+		pkg: "./backend/memory", test: `TestConformance/Update`,
 	},
 	{
 		bar: "ID-3", what: `memory: Create replaces what is there`,
 		file: "backend/memory/memory.go",
 		old:  `if !sh.at(sl).expired(e.used) {`,
 		new:  `if false {`,
-		pkg:  "./backend/memory", run: `TestConformance$/CreateExists`,
+		pkg:  "./backend/memory", test: `TestConformance/CreateExists`,
 	},
 	{
 		bar: "TO-1", what: `memory: expiry is left to the sweep`,
@@ -30,14 +43,14 @@ var backendFaults = []fault{
 	}
 	return e`,
 		new: `	return e`,
-		pkg: "./backend/memory", run: `TestConformance$/Expired$`,
+		pkg: "./backend/memory", test: `TestConformance/Expired`,
 	},
 	{
 		bar: "TO-1", what: `memory: a touch moves the expiry back`,
 		file: "backend/memory/memory.go",
 		old:  `e.expires = max(e.expires, expires.UnixMilli())`,
 		new:  `e.expires = expires.UnixMilli()`,
-		pkg:  "./backend/memory", run: `TestConformance$/Touch$`,
+		pkg:  "./backend/memory", test: `TestConformance/Touch`,
 	},
 	{
 		bar: "TO-1", what: `memory: an update moves the expiry back`,
@@ -46,21 +59,21 @@ var backendFaults = []fault{
 `,
 		new: `		_ = old.expires
 `,
-		pkg: "./backend/memory", run: `TestConformance$/UpdateExpires`,
+		pkg: "./backend/memory", test: `TestConformance/UpdateExpires`,
 	},
 	{
 		bar: "GC-1", what: `memory: a sweep takes live records`,
 		file: "backend/memory/sweep.go",
 		old:  `if sh.lists[k][pos].expired(now) {`,
 		new:  `if pos%2 == 0 || sh.lists[k][pos].expired(now) {`,
-		pkg:  "./backend/memory", run: `TestConformance$/Sweep$`,
+		pkg:  "./backend/memory", test: `TestConformance/Sweep`,
 	},
 	{
 		bar: "ME-2", what: `memory: nothing is evicted`,
 		file: "backend/memory/evict.go",
 		old:  `for s.over() && s.evictOne(keep, now) {`,
 		new:  `for now < 0 && s.evictOne(keep, now) {`,
-		pkg:  "./backend/memory", run: `TestEvictionOrder`,
+		pkg:  "./backend/memory", test: `TestEvictionOrder`,
 	},
 	{
 		bar: "ME-2", what: `memory: users are evicted first`,
@@ -70,28 +83,49 @@ var backendFaults = []fault{
 		new: `	for k := range kinds {
 		k = kinds - 1 - k
 		for i := range uint32(len(s.shards)) {`,
-		pkg: "./backend/memory", run: `TestFloodSparesUsers`,
+		pkg: "./backend/memory", test: `TestFloodSparesUsers`,
 	},
 	{
 		bar: "LO-2", what: `file: no compare-and-swap`,
 		file: "backend/file/store.go",
 		old:  `			if e.version != rec.Version {`,
 		new:  `			if e.version == 0 {`,
-		pkg:  "./backend/file", run: `TestContract$/UpdateVersions`,
+		pkg:  "./backend/file", test: `TestContract/UpdateVersions`,
+	},
+	{
+		bar: "LO-2", what: `file: an update is an upsert`,
+		file: "backend/file/store.go",
+		old: `		return s.locked(ctx, sh, rec.ID, func(h handle, e entry) error {
+			if e.version != rec.Version {
+				return backend.ErrConflict
+			}
+			return s.update(sh, h, e, rec)
+		})`,
+		new: `		err := s.locked(ctx, sh, rec.ID, func(h handle, e entry) error {
+			if e.version != rec.Version {
+				return backend.ErrConflict
+			}
+			return s.update(sh, h, e, rec)
+		})
+		if err == backend.ErrNotFound {
+			return s.create(sh, rec)
+		}
+		return err`,
+		pkg: "./backend/file", test: `TestContract/Update`,
 	},
 	{
 		bar: "FX-5", what: `file: DeleteVersion deletes any version`,
 		file: "backend/file/store.go",
 		old:  `		if e.version != version {`,
 		new:  `		if e.version == 0 {`,
-		pkg:  "./backend/file", run: `TestContract$/DeleteVersion$`,
+		pkg:  "./backend/file", test: `TestContract/DeleteVersion`,
 	},
 	{
 		bar: "ID-3", what: `file: Create replaces what is there`,
 		file: "backend/file/dir_unix.go",
 		old:  `unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL`,
 		new:  `unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC`,
-		pkg:  "./backend/file", run: `TestContract$/CreateExists`,
+		pkg:  "./backend/file", test: `TestContract/CreateExists`,
 	},
 	{
 		bar: "TO-1", what: `file: expiry is left to the sweep`,
@@ -101,55 +135,55 @@ var backendFaults = []fault{
 		}
 		rec = e.record(id)`,
 		new: `		rec = e.record(id)`,
-		pkg: "./backend/file", run: `TestContract$/Expired$`,
+		pkg: "./backend/file", test: `TestContract/Expired`,
 	},
 	{
 		bar: "TO-1", what: `file: a touch moves the expiry back`,
 		file: "backend/file/store.go",
 		old:  `if ms := millis(expires); ms > e.expires {`,
 		new:  `if ms := millis(expires); ms != e.expires {`,
-		pkg:  "./backend/file", run: `TestContract$/Touch$`,
+		pkg:  "./backend/file", test: `TestContract/Touch`,
 	},
 	{
 		bar: "FB-3", what: `file: others may read the files`,
 		file: "backend/file/dir_unix.go",
 		old:  `unix.Openat(at, name, flags, 0o600)`,
 		new:  `unix.Openat(at, name, flags, 0o644)`,
-		pkg:  "./backend/file", run: `TestModes`,
+		pkg:  "./backend/file", test: `TestModes`,
 	},
 	{
 		bar: "FB-4", what: `file: a directory that others may write to is used`,
 		file: "backend/file/dir_unix.go",
 		old:  `if st.Mode&0o022 != 0 {`,
 		new:  `if st.Mode&0o022 == 0o7777 {`,
-		pkg:  "./backend/file", run: `TestRefused`,
+		pkg:  "./backend/file", test: `TestRefused`,
 	},
 	{
 		bar: "FB-5", what: `file: links are followed`,
 		file: "backend/file/dir_unix.go",
 		old:  `always = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC`,
 		new:  `always = unix.O_NONBLOCK | unix.O_CLOEXEC`,
-		pkg:  "./backend/file", run: `TestNotAFile`,
+		pkg:  "./backend/file", test: `TestNotAFile`,
 	},
 	{
 		bar: "FB-9", what: `file: processes do not lock each other out`,
 		file: "backend/file/dir_unix.go",
 		old:  `unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB)`,
 		new:  `unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB)`,
-		pkg:  "./backend/file", run: `TestProcessesIncrement`,
+		pkg:  "./backend/file", test: `TestProcessesIncrement`,
 	},
 	{
 		bar: "FB-12", what: `file: a sweep looks at names that are not its own`,
 		file: "backend/file/sweep.go",
 		old:  `		if _, ok := parseName(base); ok {`,
 		new:  `		if _, ok := parseName(base); ok || base != "" {`,
-		pkg:  "./backend/file", run: `TestForeignFiles`,
+		pkg:  "./backend/file", test: `TestForeignFiles`,
 	},
 	{
 		bar: "FB-6", what: `file: the slot in use is written over`,
 		file: "backend/file/store.go",
 		old:  `e.head.slotAt(1-e.slot)`,
 		new:  `e.head.slotAt(e.slot)`,
-		pkg:  "./backend/file", run: `TestTorn`,
+		pkg:  "./backend/file", test: `TestTorn`,
 	},
 }

@@ -9,35 +9,44 @@ var serverFaults = []fault{
     local stored`,
 		new: `  if head ~= '' then
     local stored`,
-		pkg: "./backend/redis", run: `TestBackend$/UpdateVersions`,
+		pkg: "./backend/redis", test: `TestBackend/UpdateVersions`,
+	},
+	{
+		bar: "LO-2", what: `redis: an update is an upsert`,
+		file: "backend/redis/session.lua",
+		old: `  if string.sub(head, 1, 9) == ARGV[2] then
+    local stored`,
+		new: `  if head == '' or string.sub(head, 1, 9) == ARGV[2] then
+    local stored`,
+		pkg: "./backend/redis", test: `TestBackend/Update`,
 	},
 	{
 		bar: "FX-5", what: `redis: DeleteVersion deletes any version`,
 		file: "backend/redis/session.lua",
 		old:  `if op == 'delete' and string.sub(head, 1, 9) == ARGV[2] then`,
 		new:  `if op == 'delete' then`,
-		pkg:  "./backend/redis", run: `TestBackend$/DeleteVersion$`,
+		pkg:  "./backend/redis", test: `TestBackend/DeleteVersion`,
 	},
 	{
 		bar: "RD-9", what: `redis: an update takes the TTL away`,
 		file: "backend/redis/session.lua",
 		old:  `redis.call('SET', key, ARGV[3], 'PXAT', expires)`,
 		new:  `redis.call('SET', key, ARGV[3])`,
-		pkg:  "./backend/redis", run: `TestBackend$/Expir`,
+		pkg:  "./backend/redis", test: `TestBackend/Expired`,
 	},
 	{
 		bar: "RD-9", what: `redis: SET without TTL`,
 		file: "backend/redis/store.go",
 		old:  `return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))`,
 		new:  `return l.do("SET", key, value, "NX")`,
-		pkg:  "./backend/redis", run: `TestBackend$/Expir`,
+		pkg:  "./backend/redis", test: `TestBackend/Expired`,
 	},
 	{
 		bar: "ID-3", what: `redis: Create replaces what is there`,
 		file: "backend/redis/store.go",
 		old:  `return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))`,
 		new:  `return l.do("SET", key, value, "PXAT", milli(rec.Expires))`,
-		pkg:  "./backend/redis", run: `TestBackend$/CreateExists`,
+		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
 	},
 	{
 		bar: "TO-1", what: `redis: a touch moves the expiry back`,
@@ -45,7 +54,7 @@ var serverFaults = []fault{
 		old: `  if tonumber(ARGV[2]) <= stored then return 1 end
 `,
 		new: ``,
-		pkg: "./backend/redis", run: `TestBackend$/Touch$`,
+		pkg: "./backend/redis", test: `TestBackend/Touch`,
 	},
 	{
 		bar: "RD-15", what: `redis: an update is sent again after a lost reply`,
@@ -54,21 +63,21 @@ var serverFaults = []fault{
 			switch`,
 		new: `code, err := redis.Int64(s.run(ctx, again, func(l lease) (any, error) {
 			switch`,
-		pkg: "./backend/redis", run: `TestLostReply`,
+		pkg: "./backend/redis", test: `TestLostReply`,
 	},
 	{
 		bar: "RD-13", what: `redis: NOSCRIPT is an error`,
 		file: "backend/redis/script.go",
 		old:  `		if !noScript(reply) {`,
 		new:  `		if true {`,
-		pkg:  "./backend/redis", run: `TestNoScript`,
+		pkg:  "./backend/redis", test: `TestNoScript`,
 	},
 	{
 		bar: "RD-16", what: `redis: no cap`,
 		file: "backend/redis/store.go",
 		old:  `size > s.opts.MaxBytes {`,
 		new:  `size < 0 {`,
-		pkg:  "./backend/redis", run: `TestTooLarge`,
+		pkg:  "./backend/redis", test: `TestTooLarge`,
 	},
 	{
 		bar: "LO-2", what: `mysql: the statement checks no version`,
@@ -77,62 +86,79 @@ var serverFaults = []fault{
 		" WHERE id = ? AND version = ? AND {alive}"`,
 		new: `expires = GREATEST(expires, {at}), user = ?, data = ?" +
 		" WHERE id = ? AND version >= 0 * ? AND {alive}"`,
-		pkg: "./backend/mysql", run: `TestConformance$/UpdateVersions`,
+		pkg: "./backend/mysql", test: `TestConformance/UpdateVersions`,
+	},
+	{
+		bar: "LO-2", what: `mysql: an update is an upsert`,
+		file: "backend/mysql/store.go",
+		old:  `	return s.conflict(ctx, "update", rec.ID)`,
+		new: `	if err := s.conflict(ctx, "update", rec.ID); err != backend.ErrNotFound {
+		return err
+	}
+	return s.Create(ctx, rec)`,
+		pkg: "./backend/mysql", test: `TestConformance/Update`,
+	},
+	{
+		bar: "TO-1", what: `mysql: a touch moves the expiry back`,
+		file: "backend/mysql/statements.go",
+		old:  `WHERE id = ? AND {alive} AND {micros} < ?"`,
+		new:  `WHERE id = ? AND {alive} AND {micros} <> ?"`,
+		pkg:  "./backend/mysql", test: `TestConformance/Touch`,
 	},
 	{
 		bar: "FX-5", what: `mysql: DeleteVersion deletes any version`,
 		file: "backend/mysql/statements.go",
 		old:  `"DELETE FROM {table} WHERE id = ? AND version = ? AND {alive}"`,
 		new:  `"DELETE FROM {table} WHERE id = ? AND version >= 0 * ? AND {alive}"`,
-		pkg:  "./backend/mysql", run: `TestConformance$/DeleteVersion$`,
+		pkg:  "./backend/mysql", test: `TestConformance/DeleteVersion`,
 	},
 	{
 		bar: "ID-3", what: `mysql: Create replaces what is there`,
 		file: "backend/mysql/statements.go",
 		old:  `"INSERT INTO {table} (id, version`,
 		new:  `"REPLACE INTO {table} (id, version`,
-		pkg:  "./backend/mysql", run: `TestConformance$/CreateExists`,
+		pkg:  "./backend/mysql", test: `TestConformance/CreateExists`,
 	},
 	{
 		bar: "TO-1", what: `mysql: expiry is left to the sweep`,
 		file: "backend/mysql/store.go",
 		old:  `	if !live {`,
 		new:  `	if false && !live {`,
-		pkg:  "./backend/mysql", run: `TestConformance$/Expired$`,
+		pkg:  "./backend/mysql", test: `TestConformance/Expired`,
 	},
 	{
 		bar: "TO-1", what: `mysql: an update moves the expiry back`,
 		file: "backend/mysql/statements.go",
 		old:  `expires = GREATEST(expires, {at})`,
 		new:  `expires = {at}`,
-		pkg:  "./backend/mysql", run: `TestConformance$/UpdateExpires`,
+		pkg:  "./backend/mysql", test: `TestConformance/UpdateExpires`,
 	},
 	{
 		bar: "GC-2", what: `mysql: a sweep does not look again`,
 		file: "backend/mysql/statements.go",
 		old:  `"DELETE FROM {table} WHERE expires <= UTC_TIMESTAMP(6) ORDER BY`,
 		new:  `"DELETE FROM {table} WHERE version > 0 ORDER BY`,
-		pkg:  "./backend/mysql", run: `TestConformance$/Sweep`,
+		pkg:  "./backend/mysql", test: `TestConformance/Sweep`,
 	},
 	{
 		bar: "MY-2", what: `mysql: an update is sent again after a lost reply`,
 		file: "backend/mysql/store.go",
 		old:  `s.exec(ctx, "update", once, stmt,`,
 		new:  `s.exec(ctx, "update", again, stmt,`,
-		pkg:  "./backend/mysql", run: `TestKilledInTheMiddle`,
+		pkg:  "./backend/mysql", test: `TestKilledInTheMiddle`,
 	},
 	{
 		bar: "MY-6", what: `mysql: what is too large is sent`,
 		file: "backend/mysql/store.go",
 		old:  `	if len(rec.Data) > s.maxData {`,
 		new:  `	if len(rec.Data) < 0 {`,
-		pkg:  "./backend/mysql", run: `TestTooLarge$`,
+		pkg:  "./backend/mysql", test: `TestTooLarge`,
 	},
 	{
 		bar: "MY-7", what: `mysql: users are text in a collation`,
 		file: "backend/mysql/schema.go",
 		old:  `VARBINARY(255)  NULL,`,
 		new:  `VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL,`,
-		pkg:  "./backend/mysql", run: `TestUsersAreBytes`,
+		pkg:  "./backend/mysql", test: `TestUsersAreBytes`,
 	},
 }

@@ -8,28 +8,39 @@ var storeFaults = []fault{
 		old: `	s.vals.rebase(newest.values)
 `,
 		new: ``,
-		pkg: ".", run: `TestEveryInterleaving/set∥set$/true`,
+		pkg: ".", test: `TestEveryInterleaving/set∥set/true`,
+	},
+	{
+		bar: "P1", what: `plain writes, found by the enumeration`,
+		file: "backend/memory/memory.go",
+		old: `	case old.version != version:
+		return backend.ErrConflict
+	}
+	e.version = version + 1`,
+		new: `	}
+	e.version = version + 1`,
+		pkg: ".", test: `TestEveryInterleaving/update∥update/true`,
 	},
 	{
 		bar: "P1", what: `an equal value is written`,
 		file: "values.go",
 		old:  `if string(old) == string(encoded) && old != nil {`,
 		new:  `if false {`,
-		pkg:  ".", run: `TestBehaviourA/08_equal_value_no_write/memory`,
+		pkg:  ".", test: `TestBehaviourA/08_equal_value_no_write/memory`,
 	},
 	{
 		bar: "CC-2", what: `an own write is not recognised after a lost reply`,
 		file: "update.go",
 		old:  `case newest.head.commit == tries.commit:`,
 		new:  `case newest.head.commit == 1:`,
-		pkg:  ".", run: `TestBehaviourG/56_lost_replies/memory`,
+		pkg:  ".", test: `TestBehaviourG/56_lost_replies/memory`,
 	},
 	{
 		bar: "CC-2", what: `an update of unknown outcome is tried again`,
 		file: "update.go",
 		old:  `		if newest.rec.Version > tries.doubt+1 {`,
 		new:  `		if newest.rec.Version > tries.doubt+1000 {`,
-		pkg:  ".", run: `TestBehaviourG/56_outcome_unknown/memory`,
+		pkg:  ".", test: `TestBehaviourG/56_outcome_unknown/memory`,
 	},
 	{
 		bar: "CC-9", what: `an update in an update waits for ever`,
@@ -38,7 +49,7 @@ var storeFaults = []fault{
 		return ErrNested
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourG/56_nested_update`,
+		pkg: ".", test: `TestBehaviourG/56_nested_update`,
 	},
 	{
 		bar: "LO-2", what: `what was destroyed meanwhile is stored again`,
@@ -46,7 +57,7 @@ var storeFaults = []fault{
 		old: `		s.lose(ErrDestroyed)
 		return true, s.lostUpdate(tries)`,
 		new: `		return true, s.create(ctx)`,
-		pkg: ".", run: `TestBehaviourF/52_ended_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviourF/52_ended_meanwhile/memory`,
 	},
 	{
 		bar: "LO-2", what: `changes of a lost session make a new one`,
@@ -54,7 +65,7 @@ var storeFaults = []fault{
 		old: `	s.lost = why
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourF/52_ended_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviourF/52_ended_meanwhile/memory`,
 	},
 	{
 		bar: "FX-6", what: `an old token's changes go into the renewed session`,
@@ -71,28 +82,28 @@ var storeFaults = []fault{
 			}
 		}
 `,
-		pkg: ".", run: `TestBehaviourF/52_renewed_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
 	},
 	{
 		bar: "FX-6", what: `logout with an old token ends the renewed session`,
 		file: "remove.go",
 		old:  `headErr == nil && !d.cred.matches(&h.hash) {`,
 		new:  `headErr != nil {`,
-		pkg:  ".", run: `TestBehaviourF/52_renewed_meanwhile/memory`,
+		pkg:  ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
 	},
 	{
 		bar: "FX-5", what: `DeleteVersion deletes any version`,
 		file: "remove.go",
 		old:  `return store.DeleteVersion(ctx, id, version)`,
 		new:  `return m.store.Delete(ctx, id)`,
-		pkg:  ".", run: `TestBehaviourH/61_trim_meets_another_login/memory`,
+		pkg:  ".", test: `TestBehaviourH/61_trim_meets_another_login/memory`,
 	},
 	{
 		bar: "LO-5", what: `a logout that failed is answered 200`,
 		file: "remove.go",
 		old:  `return s.m.failed("destroy", err)`,
 		new:  `return nil`,
-		pkg:  ".", run: `TestBehaviourF/51_destroy_fails/memory`,
+		pkg:  ".", test: `TestBehaviourF/51_destroy_fails/memory`,
 	},
 	{
 		bar: "LO-5", what: `a logout that failed leaves the cookie`,
@@ -100,7 +111,7 @@ var storeFaults = []fault{
 		old: `		s.cookie = cookieRemove // the browser shall forget it all the same
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourF/51_destroy_fails/memory`,
+		pkg: ".", test: `TestBehaviourF/51_destroy_fails/memory`,
 	},
 	{
 		bar: "LO-7", what: `RevokeUser stops at the first`,
@@ -110,7 +121,7 @@ var storeFaults = []fault{
 		new: `			revoked++
 			return revoked, nil
 `,
-		pkg: ".", run: `TestBehaviourH/60_revoke_user_but_this/memory`,
+		pkg: ".", test: `TestBehaviourH/60_revoke_user_but_this/memory`,
 	},
 	{
 		bar: "LO-9", what: `values survive Destroy in the request`,
@@ -118,49 +129,49 @@ var storeFaults = []fault{
 		old: `	s.vals.reset(body{}, s.m.cfg.MaxBytes)
 }`,
 		new: `}`,
-		pkg: ".", run: `TestBehaviourF/50_destroy_then/memory`,
+		pkg: ".", test: `TestBehaviourF/50_destroy_then/memory`,
 	},
 	{
 		bar: "LO-6", what: `a new session is stored though it is empty`,
 		file: "commit.go",
 		old:  `return len(s.vals.changes) > 0 || s.currentUser() != ""`,
 		new:  `return true`,
-		pkg:  ".", run: `TestBehaviourA/02_no_cookie_session_read/memory`,
+		pkg:  ".", test: `TestBehaviourA/02_no_cookie_session_read/memory`,
 	},
 	{
 		bar: "HB-2", what: `storing ends with the client`,
 		file: "manager.go",
 		old:  `return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)`,
 		new:  `return context.WithTimeout(x.Context, m.cfg.StoreTimeout)`,
-		pkg:  ".", run: `TestBehaviourD/37_client_gone/file`,
+		pkg:  ".", test: `TestBehaviourD/37_client_gone/file`,
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored`,
 		file: "values.go",
 		old:  `	if size > v.max {`,
 		new:  `	if size < 0 {`,
-		pkg:  ".", run: `TestBehaviourA/11_large_value/memory`,
+		pkg:  ".", test: `TestBehaviourA/11_large_value/memory`,
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored after a merge`,
 		file: "values.go",
 		old:  `if v.size <= v.max || len(v.changes) == 0 {`,
 		new:  `if v.size >= 0 {`,
-		pkg:  ".", run: `TestBar_RD16`,
+		pkg:  ".", test: `TestBar_RD16_CapAfterMerge`,
 	},
 	{
 		bar: "DS-4", what: `a value that cannot be encoded is left out`,
 		file: "values.go",
 		old:  `		v.err = &ValueError{Key: key,`,
 		new:  `		_ = &ValueError{Key: key,`,
-		pkg:  ".", run: `TestBar_DS4`,
+		pkg:  ".", test: `TestBar_DS4_UnstorableIsAnError`,
 	},
 	{
 		bar: "H-61", what: `MaxPerUser ends the newest logins`,
 		file: "users.go",
 		old:  `return int(max(-1, min(1, b.login-a.login)))`,
 		new:  `return int(max(-1, min(1, a.login-b.login)))`,
-		pkg:  ".", run: `TestBehaviourH/61_max_per_user$/memory`,
+		pkg:  ".", test: `TestBehaviourH/61_max_per_user/memory`,
 	},
 	{
 		bar: "P9", what: `a message is shown and left`,
@@ -168,7 +179,7 @@ var storeFaults = []fault{
 		old: `				v.Delete(key)
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourI/63_shown_once/memory`,
+		pkg: ".", test: `TestBehaviourI/63_shown_once/memory`,
 	},
 	{
 		bar: "CC-4", what: `a retried Take shows what another one took`,
@@ -176,14 +187,14 @@ var storeFaults = []fault{
 		old: `		taken = nil // Update may begin again
 `,
 		new: ``,
-		pkg: ".", run: `TestBehaviourI/64_eight_readers/memory`,
+		pkg: ".", test: `TestBehaviourI/64_eight_readers/memory`,
 	},
 	{
 		bar: "GC-5", what: `a panic of the store ends the collector`,
 		file: "gc/gc.go",
 		old:  `if r := recover(); r != nil {`,
 		new:  `if r := any(nil); r != nil {`,
-		pkg:  "./gc", run: `TestCollectorSurvives`,
+		pkg:  "./gc", test: `TestCollectorSurvives`,
 	},
 	{
 		bar: "GC-4", what: `Stop does not wait`,
@@ -193,7 +204,7 @@ var storeFaults = []fault{
 `,
 		new: `	c.cancel()
 `,
-		pkg: "./gc", run: `TestStopWaits`,
+		pkg: "./gc", test: `TestStopWaits`,
 	},
 	{
 		bar: "GC-4", what: `a sweep goes on after its end`,
@@ -202,6 +213,6 @@ var storeFaults = []fault{
 		n, err := step`,
 		new: `for {
 		n, err := step`,
-		pkg: "./gc", run: `TestSweepEndsWithItsContext`,
+		pkg: "./gc", test: `TestSweepEndsWithItsContext`,
 	},
 }

@@ -1,16 +1,24 @@
 // Command mutate plants faults in the library, one at a time, and expects a
 // named test to find each:
 //
-//	go run ./internal/mutate              # all
+//	go run ./internal/mutate              # all, in a copy of this tree
 //	go run ./internal/mutate -list        # what there is
-//	go run ./internal/mutate -only FX-    # those whose statement or text matches
+//	go run ./internal/mutate -only FX-    # those whose statement, text or file matches
 //	go run ./internal/mutate -local       # without those that need a server
+//	go run ./internal/mutate -record      # plant in what is committed, keep the outcome
+//	go run ./internal/mutate -table       # write docs/mutations.md from what was kept
 //
-// The mutations are in faults_*.go: the text that is replaced, what it stands
-// for in SECURITY-BAR, and the test that must fail. The tree is copied first;
-// nothing here is changed. The exit status is 1 if a fault survives, if the
-// text of one is not there exactly once, if one does not compile, or if its
-// test fails (or does not run) without it.
+// The mutations are in faults_*.go: the text that is replaced, the statement
+// of SECURITY-BAR that it breaks, and the test that must fail. The tree is
+// copied first; nothing here is changed. A fault is killed if that test passes
+// without it, and with it fails, panics or hangs, each time of -times. The
+// exit status is 1 if one survives or cannot be planted: its text is not there
+// exactly once, it does not compile, its test does not run or fails without it.
+//
+// With -record, the outcomes go to results.tsv beside this file, with the
+// commit, and docs/mutations.md is made of them. A full run may be recorded in
+// parts: -pending leaves out the faults that are killed there already and have
+// not changed since.
 package main
 
 import (
@@ -18,130 +26,113 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strings"
-	"sync"
 	"time"
 )
 
-// A fault is a mutation of the library's code.
-type fault struct {
-	bar  string // the statement of SECURITY-BAR, or the promise
-	what string
-	file string // below the root
-	old  string // what is replaced; it is there once
-	new  string
-	pkg  string // of the test
-	run  string // the test that must fail, as for go test -run
-}
-
-// server reports whether the test needs a server.
-func (f fault) server() bool {
-	return strings.Contains(f.pkg, "mysql") || strings.Contains(f.pkg, "redis")
+// options is the command line.
+type options struct {
+	list, local, verbose   bool
+	record, table, pending bool
+	only                   string
+	workers, times         int
 }
 
 func main() {
-	list := flag.Bool("list", false, "print the faults and end")
-	only := flag.String("only", "", "plant those whose statement, text or file matches this regexp")
-	local := flag.Bool("local", false, "leave out those whose test needs a server")
-	workers := flag.Int("j", 2, "how many to plant at a time, each in a copy of its own")
-	verbose := flag.Bool("v", false, "print what the failing test printed")
+	var o options
+	flag.BoolVar(&o.list, "list", false, "print the faults and end")
+	flag.StringVar(&o.only, "only", "", "plant those whose statement, text or file matches this regexp")
+	flag.BoolVar(&o.local, "local", false, "leave out those whose test needs a server")
+	flag.IntVar(&o.workers, "j", 2, "how many to plant at a time, each in a copy of its own")
+	flag.IntVar(&o.times, "times", 1, "how often each test must find its fault")
+	flag.BoolVar(&o.verbose, "v", false, "print what the failing tests printed")
+	flag.BoolVar(&o.record, "record", false, "plant in HEAD, write "+resultsFile+" and "+pageFile)
+	flag.BoolVar(&o.table, "table", false, "write "+pageFile+" from "+resultsFile+" and end")
+	flag.BoolVar(&o.pending, "pending", false, "leave out those that are killed in "+resultsFile)
 	flag.Parse()
 
-	chosen, err := choose(*only, *local)
+	ok, err := run(o)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(2)
 	}
-	if *list {
-		for _, f := range chosen {
-			fmt.Printf("%-7s %-52s %-26s %s %s\n", f.bar, f.what, f.file, f.pkg, f.run)
-		}
-		fmt.Println(len(chosen), "faults")
-		return
-	}
-	start := time.Now()
-	results, err := plantAll(chosen, *workers)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	bad := 0
-	for i, res := range results {
-		f := chosen[i]
-		fmt.Printf("%-8s %-7s %-52s %-26s %s %s (%.1fs)\n", res.verdict, f.bar, f.what, f.file, f.pkg, f.run, res.took.Seconds())
-		if res.verdict != killed {
-			bad++
-		}
-		if *verbose {
-			fmt.Println(indent(res.output))
-		}
-	}
-	fmt.Printf("%d faults, %d killed, %d not, in %v\n", len(results), len(results)-bad, bad, time.Since(start).Round(time.Second))
-	if bad > 0 {
+	if !ok {
 		os.Exit(1)
 	}
 }
 
-func choose(only string, local bool) ([]fault, error) {
-	pattern, err := regexp.Compile(only)
+// run does what o says. It reports whether all that was planted was killed.
+func run(o options) (bool, error) {
+	kept, err := readResults(resultsFile)
 	if err != nil {
-		return nil, err
+		return false, err
+	}
+	chosen, err := choose(o, kept)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case o.list:
+		for _, f := range chosen {
+			fmt.Printf("%-7s %-52s %-26s %s %s\n", f.bar, f.what, f.file, f.pkg, f.test)
+		}
+		fmt.Println(len(chosen), "faults")
+		return true, nil
+	case o.table:
+		return true, writePage(kept)
+	}
+	return plantChosen(o, chosen, kept)
+}
+
+// plantChosen plants the chosen faults, prints each outcome and the totals,
+// and with -record keeps each as soon as it is known.
+func plantChosen(o options, chosen []fault, kept results) (bool, error) {
+	from := workTree
+	if o.record {
+		commit, err := head()
+		if err != nil {
+			return false, err
+		}
+		from = commit
+	}
+	start, bad := time.Now(), 0
+	err := plantAll(from, chosen, o, func(f fault, out outcome) error {
+		fmt.Printf("%-8s %-7s %-52s %-26s %s %s (%.1fs)\n", out.verdict, f.bar, f.what, f.file, f.pkg, f.test, out.took.Seconds())
+		if out.verdict != killed {
+			bad++
+		}
+		if out.verdict != killed || o.verbose {
+			fmt.Println(indent(out.output))
+		}
+		if !o.record {
+			return nil
+		}
+		kept.keep(f, out, string(from), o.times)
+		return kept.write(resultsFile)
+	})
+	if err != nil {
+		return false, err
+	}
+	fmt.Printf("%d faults, %d killed, %d not, in %v\n", len(chosen), len(chosen)-bad, bad, time.Since(start).Round(time.Second))
+	if o.record {
+		return bad == 0, writePage(kept)
+	}
+	return bad == 0, nil
+}
+
+func choose(o options, kept results) ([]fault, error) {
+	pattern, err := regexp.Compile(o.only)
+	if err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
 	}
 	var chosen []fault
 	for _, f := range all() {
-		if pattern.MatchString(f.bar+" "+f.what+" "+f.file) && !(local && f.server()) {
-			chosen = append(chosen, f)
+		if !pattern.MatchString(f.bar+" "+f.what+" "+f.file) || o.local && f.server() {
+			continue
 		}
+		if r, ok := kept.of(f); o.pending && ok && r.verdict == killed {
+			continue
+		}
+		chosen = append(chosen, f)
 	}
 	return chosen, nil
-}
-
-func all() []fault {
-	var faults []fault
-	for _, part := range [][]fault{tokenFaults, storeFaults, answerFaults, backendFaults, serverFaults} {
-		faults = append(faults, part...)
-	}
-	return faults
-}
-
-// plantAll plants the faults, each of the workers in a copy of its own.
-func plantAll(faults []fault, workers int) ([]result, error) {
-	results := make([]result, len(faults))
-	next := make(chan int)
-	var wait sync.WaitGroup
-	sound := &soundness{}
-	trees := make([]*tree, workers)
-	for i := range trees {
-		t, err := copyTree(".")
-		if err != nil {
-			return nil, err
-		}
-		defer t.remove()
-		trees[i] = t
-	}
-	for _, t := range trees {
-		wait.Go(func() {
-			for i := range next {
-				results[i] = t.plant(faults[i], sound)
-				fmt.Fprintf(os.Stderr, "%s %s %s\n", results[i].verdict, faults[i].bar, faults[i].what)
-				if results[i].verdict != killed {
-					fmt.Fprintln(os.Stderr, indent(results[i].output))
-				}
-			}
-		})
-	}
-	for i := range faults {
-		next <- i
-	}
-	close(next)
-	wait.Wait()
-	return results, nil
-}
-
-func indent(text string) string {
-	const most = 2000
-	if len(text) > most {
-		text = text[:most] + "\n…"
-	}
-	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
 }

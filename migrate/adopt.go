@@ -20,9 +20,8 @@ import (
 // what is promised. m must have the cookie transport.
 //
 // The new session ends no later than the old one's deadline, where the format
-// has one. If the handler of the adopting request renews or destroys the
-// session, the answer has two Set-Cookie lines of its name, of which the second
-// counts.
+// has one. The answer that hands out its cookie is Cache-Control: no-store,
+// whatever the handler said.
 func Adopt(m *session.Manager, format Format, source Source, opts Options) func(http.Handler) http.Handler {
 	a := &adopter{m: m, format: format, source: source, opts: opts.withDefaults(format)}
 	return func(next http.Handler) http.Handler {
@@ -54,7 +53,9 @@ func (a *adopter) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	got, err := a.flights.do(r.Context(), id, func() (ticket, error) { return a.adopt(r, current, id) })
 	switch {
 	case err == nil:
-		a.m.Middleware(a.admit(got, next)).ServeHTTP(w, got.on(r, current))
+		out := &late{ResponseWriter: w}
+		defer out.ready() // of an answer without a byte, or of one after a panic
+		a.m.Middleware(a.admit(got, out, next)).ServeHTTP(out.as(), got.on(r, current))
 	case errors.Is(err, ErrNotFound):
 		next.ServeHTTP(w, r)
 	case errors.Is(err, ErrUnreadable), errors.Is(err, ErrSkipped), errors.As(err, new(*refusal)):
@@ -66,16 +67,12 @@ func (a *adopter) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	}
 }
 
-// admit sends the new cookie to a request that is in the adopted session. One
+// admit gives the new cookie to a request that is in the adopted session. One
 // that finds it renewed or ended already must not replace the newer cookie.
-func (a *adopter) admit(got ticket, next http.Handler) http.Handler {
+func (a *adopter) admit(got ticket, out *late, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.m.FromContext(r).IsNew() {
-			h := w.Header()
-			h["Set-Cookie"] = append(h["Set-Cookie"], got.lines...)
-			if h.Get("Cache-Control") == "" {
-				h.Set("Cache-Control", "no-store")
-			}
+			out.ticket = got
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -251,16 +251,6 @@ func TestAdoptedAndEnded(t *testing.T) {
 	a.expectSessions(0)
 }
 
-func TestEndedByTheAdoptingRequest(t *testing.T) {
-	a := newApp(t, holding(ann), migrate.Options{Adopted: login})
-	r := a.get("/logout", oldCookie)
-	lines := r.Header["Set-Cookie"]
-	if len(lines) != 2 || !strings.Contains(lines[1], "Max-Age=0") {
-		t.Errorf("Set-Cookie: %q; want the removal last", lines)
-	}
-	a.expectSessions(0)
-}
-
 func TestParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := holding(ann)

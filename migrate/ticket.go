@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ const grace = 10 * time.Second
 // A ticket lets requests into an adopted session.
 type ticket struct {
 	cookie string   // name=value
+	name   string   // of the cookie
 	lines  []string // of Set-Cookie
 }
 
@@ -28,7 +31,23 @@ func newTicket(header http.Header) (ticket, error) {
 	if len(cookies) != 1 {
 		return ticket{}, errors.New("migrate: the adopted session has no cookie; give the manager the cookie transport")
 	}
-	return ticket{cookies[0].Name + "=" + cookies[0].Value, header["Set-Cookie"]}, nil
+	return ticket{cookies[0].Name + "=" + cookies[0].Value, cookies[0].Name, header["Set-Cookie"]}, nil
+}
+
+// addTo puts the cookie into the header of an answer that does not set it
+// otherwise, and keeps caches from storing that.
+func (t ticket) addTo(h http.Header) {
+	if len(t.lines) == 0 || slices.ContainsFunc(h["Set-Cookie"], t.sets) {
+		return
+	}
+	h["Set-Cookie"] = append(h["Set-Cookie"], t.lines...)
+	h.Set("Cache-Control", "no-store")
+}
+
+// sets reports whether a Set-Cookie line is of the same cookie.
+func (t ticket) sets(line string) bool {
+	name, _, _ := strings.Cut(line, "=")
+	return strings.TrimSpace(name) == t.name
 }
 
 // on returns r as it would be if the browser had the new cookie already: it

@@ -37,19 +37,13 @@ func newDialer(t target) *dialer {
 // retire has every connection made until now closed instead of used again.
 func (d *dialer) retire() { d.generation.Add(1) }
 
-// due tells dial the deadline of a call, without a timer for the many calls
-// that find a connection in the pool.
-type due struct {
-	context.Context
-	deadline time.Time
-}
-
 // dial connects, authenticates and selects the database, within dialTimeout
 // and the call's own time.
 func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 	generation := d.generation.Load()
-	deadline := time.Now().Add(dialTimeout)
-	if call, ok := ctx.(due); ok {
+	born := time.Now()
+	deadline := born.Add(dialTimeout)
+	if call, ok := ctx.(*due); ok { // the deadline without a timer, for the many calls that dial nothing
 		ctx = call.Context
 		if call.deadline.Before(deadline) {
 			deadline = call.deadline
@@ -65,7 +59,7 @@ func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to %s: %w", d.target, err), raw.Close())
 	}
-	c.generation = generation
+	c.generation, c.born = generation, born
 	return c, nil
 }
 
@@ -102,19 +96,28 @@ func (d *dialer) greet(ctx context.Context, raw net.Conn, deadline time.Time) (*
 	return c, nil
 }
 
-// freshFor is how long a connection that was given back is taken for alive. One
-// that dies within that time is found out by its next call, as one that dies
-// during a call is.
-const freshFor = 100 * time.Millisecond
+const (
+	// freshFor is how long a connection that was given back is taken for
+	// alive. One that dies within that time is found out by its next call,
+	// as one that dies during a call is.
+	freshFor = 100 * time.Millisecond
 
-// test is the pool's TestOnBorrow. It costs no round trip, and for a connection
-// that was in use a moment ago no system call.
-func (d *dialer) test(c redis.Conn, returned time.Time) error {
+	// maxAge is when a connection is replaced.
+	maxAge = time.Hour
+)
+
+// test is the pool's TestOnBorrowContext. It costs no round trip, and for a
+// connection that was in use a moment ago no system call.
+func (d *dialer) test(ctx context.Context, c redis.Conn, returned time.Time) error {
 	own, ok := c.(*conn)
 	if !ok || own.generation != d.generation.Load() {
 		return errStale
 	}
-	if time.Since(returned) > freshFor && !own.probe.alive() {
+	call, ok := ctx.(*due)
+	if !ok || call.began.Sub(own.born) > maxAge {
+		return errStale
+	}
+	if call.began.Sub(returned) > freshFor && !own.probe.alive() {
 		return errStale
 	}
 	return nil
@@ -127,11 +130,12 @@ type conn struct {
 	net        *timedConn
 	probe      *probe
 	generation uint64
+	born       time.Time
 }
 
 // Send implements [redis.Conn]. It may write, so it needs a deadline, too.
 func (c *conn) Send(command string, args ...any) error {
-	if err := c.net.limit(callTimeout); err != nil {
+	if err := c.net.within(callTimeout); err != nil {
 		return err
 	}
 	return c.Conn.Send(command, args...)
@@ -139,7 +143,7 @@ func (c *conn) Send(command string, args ...any) error {
 
 // DoWithTimeout implements [redis.ConnWithTimeout].
 func (c *conn) DoWithTimeout(timeout time.Duration, command string, args ...any) (any, error) {
-	if err := c.net.limit(timeout); err != nil {
+	if err := c.net.within(timeout); err != nil {
 		return nil, err
 	}
 	return c.Conn.Do(command, args...)
@@ -147,15 +151,23 @@ func (c *conn) DoWithTimeout(timeout time.Duration, command string, args ...any)
 
 // ReceiveWithTimeout implements [redis.ConnWithTimeout].
 func (c *conn) ReceiveWithTimeout(timeout time.Duration) (any, error) {
-	if err := c.net.limit(timeout); err != nil {
+	if err := c.net.within(timeout); err != nil {
 		return nil, err
 	}
 	return c.Receive()
 }
 
-// DoContext implements [redis.ConnWithContext].
+// DoContext implements [redis.ConnWithContext]. For a due it is Do with that
+// deadline, and no goroutine.
 func (c *conn) DoContext(ctx context.Context, command string, args ...any) (any, error) {
-	return redis.DoContext(c.Conn, ctx, command, args...)
+	d, ok := ctx.(*due)
+	if !ok {
+		return redis.DoContext(c.Conn, ctx, command, args...)
+	}
+	if err := c.net.limit(d.deadline, d.exact); err != nil {
+		return nil, err
+	}
+	return c.Conn.Do(command, args...)
 }
 
 // ReceiveContext implements [redis.ConnWithContext].
@@ -165,10 +177,29 @@ func (c *conn) ReceiveContext(ctx context.Context) (any, error) {
 
 // timedConn is a network connection whose deadline is set by limit alone:
 // redigo's own setting, twice a command, is ignored.
-type timedConn struct{ net.Conn }
+type timedConn struct {
+	net.Conn
+	until time.Time // the deadline that is set
+}
 
-func (c *timedConn) limit(timeout time.Duration) error {
-	return c.Conn.SetDeadline(time.Now().Add(timeout))
+// slack is by how much a call may overrun callTimeout, so that one deadline
+// serves all calls of that time, and is not set for each.
+const slack = 100 * time.Millisecond
+
+// limit sets the deadline, or one up to slack later unless it must be exact.
+func (c *timedConn) limit(deadline time.Time, exact bool) error {
+	if !exact {
+		if over := c.until.Sub(deadline); over >= 0 && over <= slack {
+			return nil
+		}
+		deadline = deadline.Add(slack)
+	}
+	c.until = deadline
+	return c.Conn.SetDeadline(deadline)
+}
+
+func (c *timedConn) within(timeout time.Duration) error {
+	return c.limit(time.Now().Add(timeout), timeout < callTimeout)
 }
 
 func (*timedConn) SetReadDeadline(time.Time) error  { return nil }
@@ -208,19 +239,19 @@ func (p *probe) alive() bool {
 // waits, it waits without a context with a deadline for every call.
 type slots chan struct{}
 
-func (s slots) acquire(ctx context.Context, deadline time.Time) error {
+func (s slots) acquire(d *due) error {
 	select {
 	case s <- struct{}{}:
 		return nil
 	default:
 	}
-	timer := time.NewTimer(time.Until(deadline))
+	timer := time.NewTimer(time.Until(d.deadline))
 	defer timer.Stop()
 	select {
 	case s <- struct{}{}:
 		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("all %d connections are busy: %w", cap(s), ctx.Err())
+	case <-d.Done():
+		return fmt.Errorf("all %d connections are busy: %w", cap(s), d.Err())
 	case <-timer.C:
 		return fmt.Errorf("all %d connections are busy: %w", cap(s), os.ErrDeadlineExceeded)
 	}

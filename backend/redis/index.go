@@ -108,7 +108,7 @@ func (s *Store) drop(ctx context.Context, user string, ids []any) error {
 		n := min(dropBatch, len(ids))
 		args := append([]any{"unindex"}, ids[:n]...)
 		ids = ids[n:]
-		if _, err := s.run(ctx, again, func(l lease) (any, error) { return l.scripts(call{s.index(user), args}) }); err != nil {
+		if _, err := s.run(ctx, again, func(l lease) (any, error) { return l.script(call{s.index(user), args}) }); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,6 @@ import (
 	"fmt"
 	"regexp"
 	"sync/atomic"
-	"time"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -54,6 +53,9 @@ const Name = "redis"
 
 // DefaultPrefix starts the name of every key, unless [Options] say otherwise.
 const DefaultPrefix = "session:"
+
+// maxPrefix is the length of the longest prefix.
+const maxPrefix = 64
 
 // maxRecord is the server's default limit for one value (proto-max-bulk-len).
 const maxRecord = 512 << 20
@@ -171,11 +173,10 @@ func open(t target) (*Store, error) {
 	}
 	d := newDialer(t)
 	return &Store{opts: opts, own: d, pool: &redis.Pool{
-		DialContext:     d.dial,
-		TestOnBorrow:    d.test,
-		MaxIdle:         t.poolSize,
-		IdleTimeout:     t.idle,
-		MaxConnLifetime: time.Hour,
+		DialContext:         d.dial,
+		TestOnBorrowContext: d.test,
+		MaxIdle:             t.poolSize,
+		IdleTimeout:         t.idle,
 	}}, nil
 }
 

@@ -18,7 +18,7 @@ import (
 
 // callTimeout is how long a call may take on a pool of our own, waiting for a
 // connection, dialling and trying again included.
-const callTimeout = 2500 * time.Millisecond
+const callTimeout = 2400 * time.Millisecond
 
 // A repeat says whether a call may be sent again after its connection was
 // found dead: the first one may have been executed.
@@ -29,19 +29,31 @@ const (
 	again repeat = true // idempotent
 )
 
+// A due is the context of one call and the instant by which it must be done.
+type due struct {
+	context.Context
+	began    time.Time // on a pool of our own
+	deadline time.Time // zero: what the caller's pool says
+	exact    bool      // the deadline is the context's and not callTimeout
+}
+
 // A lease is a connection for the time of one call.
 type lease struct {
-	c        redis.Conn
-	deadline time.Time // zero: what the caller's pool says
+	c   redis.Conn
+	due *due
+	own bool // c is a conn
 }
 
 // do sends a command and whatever was sent before, and returns the answer,
 // or for the empty command all answers.
 func (l lease) do(command string, args ...any) (any, error) {
-	if l.deadline.IsZero() {
+	switch {
+	case l.own: // through the pool's connection, which knows contexts, to ours, which knows a due
+		return redis.DoContext(l.c, l.due, command, args...)
+	case l.due.deadline.IsZero():
 		return l.c.Do(command, args...)
 	}
-	left := time.Until(l.deadline)
+	left := time.Until(l.due.deadline)
 	if left <= 0 {
 		return nil, os.ErrDeadlineExceeded
 	}
@@ -55,10 +67,12 @@ func (s *Store) run(ctx context.Context, r repeat, fn func(lease) (any, error)) 
 	if s.closed.Load() {
 		return nil, backend.ErrClosed
 	}
-	deadline, limited := ctx.Deadline()
+	d := &due{Context: ctx}
+	d.deadline, d.exact = ctx.Deadline()
 	if s.own != nil {
-		if limit := time.Now().Add(callTimeout); !limited || limit.Before(deadline) {
-			deadline = limit
+		d.began = time.Now()
+		if limit := d.began.Add(callTimeout); !d.exact || limit.Before(d.deadline) {
+			d.deadline, d.exact = limit, false
 		}
 	}
 	var reply any
@@ -66,9 +80,9 @@ func (s *Store) run(ctx context.Context, r repeat, fn func(lease) (any, error)) 
 	switch {
 	case err != nil:
 	case s.own == nil && ctx.Done() != nil:
-		reply, err = s.detached(ctx, deadline, r, fn)
+		reply, err = s.detached(d, r, fn)
 	default:
-		reply, err = s.attempts(ctx, deadline, r, fn)
+		reply, err = s.attempts(d, r, fn)
 	}
 	if err != nil {
 		return nil, clean(because(ctx, err))
@@ -94,21 +108,21 @@ func because(ctx context.Context, err error) error {
 // detached runs a call on a caller's pool in a goroutine of its own: a
 // connection that somebody else dialled cannot be interrupted, so when the
 // context ends first, the call is left to end by its own time-outs.
-func (s *Store) detached(ctx context.Context, deadline time.Time, r repeat, fn func(lease) (any, error)) (any, error) {
+func (s *Store) detached(d *due, r repeat, fn func(lease) (any, error)) (any, error) {
 	type outcome struct {
 		reply any
 		err   error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		reply, err := s.attempts(ctx, deadline, r, fn)
+		reply, err := s.attempts(d, r, fn)
 		done <- outcome{reply, err}
 	}()
 	select {
 	case o := <-done:
 		return o.reply, o.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-d.Done():
+		return nil, d.Err()
 	}
 }
 
@@ -116,17 +130,17 @@ func (s *Store) detached(ctx context.Context, deadline time.Time, r repeat, fn f
 // connection was dead. On our own pool all idle ones are then dropped, so the
 // second is fresh; on a caller's, there are at most so many dead ones as idle
 // ones.
-func (s *Store) attempts(ctx context.Context, deadline time.Time, r repeat, fn func(lease) (any, error)) (any, error) {
+func (s *Store) attempts(d *due, r repeat, fn func(lease) (any, error)) (any, error) {
 	left := 1
 	if s.own == nil && r == again {
 		left = s.pool.IdleCount() + 1
 	}
 	for {
-		c, err := s.get(ctx, deadline)
+		c, err := s.get(d)
 		if err != nil {
 			return nil, err
 		}
-		reply, err := fn(lease{c, deadline})
+		reply, err := fn(lease{c, d, s.own != nil})
 		s.put(c, err)
 		if err == nil || r == once || left == 0 || !dead(err) {
 			return reply, err
@@ -136,14 +150,14 @@ func (s *Store) attempts(ctx context.Context, deadline time.Time, r repeat, fn f
 }
 
 // get takes a connection out of the pool.
-func (s *Store) get(ctx context.Context, deadline time.Time) (redis.Conn, error) {
+func (s *Store) get(d *due) (redis.Conn, error) {
 	if s.own == nil {
-		return s.pool.GetContext(ctx)
+		return s.pool.GetContext(d.Context)
 	}
-	if err := s.own.slots.acquire(ctx, deadline); err != nil {
+	if err := s.own.slots.acquire(d); err != nil {
 		return nil, err
 	}
-	c, err := s.pool.GetContext(due{ctx, deadline})
+	c, err := s.pool.GetContext(d) // see dialer.test and dialer.dial
 	if err != nil {
 		s.own.slots.release()
 	}

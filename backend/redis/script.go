@@ -15,7 +15,7 @@ var scriptSource string
 
 // scriptHash is the name under which servers cache the script. SHA-1 is their
 // choice and guards nothing.
-var scriptHash = func() string {
+var scriptHash = func() any {
 	sum := sha1.Sum([]byte(scriptSource))
 	return hex.EncodeToString(sum[:])
 }()
@@ -26,9 +26,18 @@ type call struct {
 	args []any // the operation and what it needs
 }
 
-// scripts makes one or two calls, in this order and in one round trip, and
-// returns the answer to the last. It fails if any does. A server that does
-// not have the script gets it, which costs one round trip more.
+// script makes one call. A server that does not have the script gets it, which
+// costs one round trip more.
+func (l lease) script(c call) (any, error) {
+	reply, err := l.do("EVALSHA", c.words(scriptHash)...)
+	if refusal, ok := errors.AsType[redis.Error](err); ok && noScript(refusal) {
+		return l.do("EVAL", c.words(scriptSource)...)
+	}
+	return reply, err
+}
+
+// scripts makes calls, in this order and in one round trip, and returns the
+// answer to the last. It fails if any does.
 func (l lease) scripts(calls ...call) (any, error) {
 	replies, err := l.each("EVALSHA", scriptHash, calls)
 	if err != nil {
@@ -55,14 +64,7 @@ func (l lease) scripts(calls ...call) (any, error) {
 
 // each sends the calls in one write and returns their answers, the server's
 // errors among them.
-func (l lease) each(command, script string, calls []call) ([]any, error) {
-	if len(calls) == 1 { // spares the reply's way through a slice
-		reply, err := l.do(command, calls[0].words(script)...)
-		if refusal, ok := errors.AsType[redis.Error](err); ok {
-			return []any{refusal}, nil
-		}
-		return []any{reply}, err
-	}
+func (l lease) each(command string, script any, calls []call) ([]any, error) {
 	for _, c := range calls {
 		if err := l.c.Send(command, c.words(script)...); err != nil {
 			return nil, err
@@ -71,7 +73,7 @@ func (l lease) each(command, script string, calls []call) ([]any, error) {
 	return redis.Values(l.do(""))
 }
 
-func (c call) words(script string) []any {
+func (c call) words(script any) []any {
 	return append(append(make([]any, 0, 3+len(c.args)), script, 1, c.key), c.args...)
 }
 

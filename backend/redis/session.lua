@@ -1,6 +1,8 @@
 -- All that must be atomic, in one script: a server has either all of it
 -- cached or nothing. Each call touches one key, KEYS[1]; ARGV[1] says what to
 -- do. Records and their head are described in record.go, the index in index.go.
+-- Arguments that are always the same are strings: the server prints a number
+-- anew for each call, which made an update a tenth slower.
 
 local op, key = ARGV[1], KEYS[1]
 local HOUR, GRACE = 3600000, 60000
@@ -9,7 +11,7 @@ local HOUR, GRACE = 3600000, 60000
 -- record, and if the index was not entered, the last byte of the record's user
 -- → 1, or the later expiry for which to try again, or -3: enter the index.
 if op == 'update' or op == 'replace' then
-  local head = redis.call('GETRANGE', key, 0, ARGV[4] or 21)
+  local head = redis.call('GETRANGE', key, '0', ARGV[4] or '21')
   if string.sub(head, 1, 9) == ARGV[2] then
     local stored, expires = string.sub(head, 10, 22), string.sub(ARGV[3], 10, 22)
     if stored > expires and op == 'update' then return tonumber(stored) or -2 end
@@ -58,7 +60,7 @@ end
 
 -- The rest is about a record that is there: 1 done, 0 another version,
 -- -1 no record, -2 not a record.
-local head = redis.call('GETRANGE', key, 0, 22)
+local head = redis.call('GETRANGE', key, '0', '22')
 if head == '' then return -1 end
 if #head < 23 or string.byte(head) ~= 1 then return -2 end
 local stored = tonumber(string.sub(head, 10, 22))

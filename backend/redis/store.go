@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -89,9 +90,9 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 		code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) {
 			switch {
 			case rec.User == "":
-				return l.scripts(call{key, args})
+				return l.script(call{key, args})
 			case s.seen.covers(rec):
-				return l.scripts(call{key, append(args, atUser+len(rec.User)-1)})
+				return l.script(call{key, append(args, atUser+len(rec.User)-1)})
 			}
 			return l.scripts(s.enter(rec), call{key, args})
 		}))
@@ -124,7 +125,7 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 		touch := call{key, []any{"touch", milli(expires), rec.User}}
 		reply, err := s.run(ctx, again, func(l lease) (any, error) {
 			if rec.User == "" {
-				return l.scripts(touch)
+				return l.script(touch)
 			}
 			return l.scripts(s.enter(rec), touch)
 		})
@@ -159,14 +160,27 @@ func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 // call.
 func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
 	del := call{s.key(id), []any{"delete", stamp(version)}}
-	code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) { return l.scripts(del) }))
+	code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) { return l.script(del) }))
 	if err != nil {
 		return s.failed("delete", id, err)
 	}
 	return s.verdict(code)
 }
 
-func (s *Store) key(id uuid.UUID) string { return s.opts.Prefix + id.String() }
+// key returns the name of a session's key: the prefix and the UUID as text.
+func (s *Store) key(id uuid.UUID) string {
+	var digits [32]byte
+	hex.Encode(digits[:], id[:])
+	b := make([]byte, 0, maxPrefix+36)
+	b = append(b, s.opts.Prefix...)
+	b = append(b, digits[:8]...)
+	for i := 8; i < 20; i += 4 {
+		b = append(b, '-')
+		b = append(b, digits[i:i+4]...)
+	}
+	b = append(b, '-')
+	return string(append(b, digits[20:]...))
+}
 
 // check refuses what cannot be stored.
 func (s *Store) check(rec backend.Record) error {

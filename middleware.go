@@ -128,17 +128,21 @@ func (m *Manager) answer(w http.ResponseWriter, r *http.Request, id string, err 
 // status returns the status of the error answer: the store's fault, a race of
 // two logins, or the handler's own fault.
 func status(err error) int {
-	var lost *lostLogin
-	var store *StoreError
 	switch {
-	case errors.As(err, &lost):
+	case isA[*lostLogin](err):
 		return http.StatusConflict
 	case errors.Is(err, backend.ErrTooLarge), errors.Is(err, backend.ErrUser):
 		return http.StatusInternalServerError
-	case errors.As(err, &store), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+	case isA[*StoreError](err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// isA reports whether err is an E, or wraps one.
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // release ends the session's life. Who asks for one from now on gets none.
@@ -157,6 +161,6 @@ func (m *Manager) warnPlainHTTP(r *http.Request) {
 	if !m.cookie.Secure(r) || !cookie.PlainHTTP(r) || m.warned.Load() || m.warned.Swap(true) {
 		return
 	}
-	m.cfg.Logger.WarnContext(r.Context(), "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
-		"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", "host", r.Host)
+	m.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
+		"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", slog.String("host", r.Host))
 }

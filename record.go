@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -136,7 +135,7 @@ func sealer(secret []byte) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewGCM(block)
+	return cipher.NewGCMWithRandomNonce(block) // nonce (12 bytes), text, tag (16)
 }
 
 // adPool holds scratch for associated data, which is gone when a record has
@@ -168,12 +167,9 @@ func encodeRecord(id uuid.UUID, user string, h *head, base *body, changes []chan
 	h.flags |= flagSealed
 	text := appendBody(make([]byte, 0, length), base, changes)
 	data = appendHead(make([]byte, 0, headLen(h)+nonceSize+length+tagSize), h)
-	n := len(data)
-	data = data[:n+nonceSize]
-	rand.Read(data[n:])
 	ad := adPool.Get().(*[]byte)
-	*ad = associated((*ad)[:0], id, user, data[:n])
-	data = seal.Seal(data, data[n:], text, *ad)
+	*ad = associated((*ad)[:0], id, user, data)
+	data = seal.Seal(data, nil, text, *ad)
 	adPool.Put(ad)
 	plain, err = parseBody(text)
 	return data, plain, err
@@ -204,7 +200,7 @@ func openRecord(cred *credentials, user string, data []byte, h *head, mustSeal, 
 	}
 	ad := adPool.Get().(*[]byte)
 	*ad = associated((*ad)[:0], cred.id(), user, data[:h.size])
-	text, err := seal.Open(nil, values[:nonceSize], values[nonceSize:], *ad)
+	text, err := seal.Open(nil, nil, values, *ad)
 	adPool.Put(ad)
 	if err != nil {
 		return body{}, nil, fmt.Errorf("record does not open: %w", err)

@@ -69,7 +69,8 @@ func (c *Collector) run(ctx context.Context, store backend.Sweeper, opts Options
 			opts.Swept(n)
 		}
 		if err != nil && ctx.Err() == nil {
-			opts.Logger.ErrorContext(ctx, "session: sweep failed, the next one tries again", "removed", n, "error", err)
+			opts.Logger.LogAttrs(ctx, slog.LevelError, "session: sweep failed, the next one tries again",
+				slog.Int("removed", n), slog.Any("error", err))
 		}
 		timer.Reset(pause(opts.Every))
 	}

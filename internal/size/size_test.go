@@ -1,0 +1,52 @@
+// Package size holds how much larger sessions make a program.
+package size
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// TestBinarySize builds programs with and without sessions. What is linked
+// into a program that has it already costs nothing: log/slog and encoding/json
+// are 526 of the kB that a hello-world grows by, or 368 stripped, and most
+// servers have both.
+func TestBinarySize(t *testing.T) {
+	measured := runtime.GOOS == "linux" && runtime.GOARCH == "amd64" // where the limits come from
+	stripped := []string{"-trimpath", "-ldflags=-s -w"}
+	for _, c := range []struct {
+		name          string
+		without, with string
+		flags         []string
+		limit         int64 // kB
+	}{
+		{"a server that logs with slog and answers JSON, stripped", "app", "appsession", stripped, 600},
+		{"a server that logs with slog and answers JSON", "app", "appsession", nil, 1000},
+		{"hello-world, stripped", "hello", "hellosession", stripped, 1000},
+		{"hello-world", "hello", "hellosession", nil, 1500},
+	} {
+		grown := (built(t, c.with, c.flags) - built(t, c.without, c.flags)) / 1000
+		t.Logf("%s: %d kB larger with sessions, at most %d", c.name, grown, c.limit)
+		if grown > c.limit && measured {
+			t.Errorf("%s: %d kB larger with sessions, at most %d", c.name, grown, c.limit)
+		}
+	}
+}
+
+// built returns the size of the program, in bytes.
+func built(t *testing.T, program string, flags []string) int64 {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), program)
+	args := append([]string{"build", "-o", out}, flags...)
+	cmd := exec.Command("go", append(args, "./testdata/"+program)...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", program, err, text)
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}

@@ -20,8 +20,8 @@ const (
 
 // A Message is one line for the user.
 type Message struct {
-	Level Level
-	Text  string
+	Level Level  // how it should look
+	Text  string // plain, as it was formatted when it was added
 }
 
 // String returns the text, so that {{.}} prints it.

@@ -174,8 +174,8 @@ type Format struct {
 // A Record is a decoded old session.
 type Record struct {
 	Values   map[string]any // with those that the new session cannot keep
-	Skipped  []Skip
-	Deadline time.Time // zero if it has none
+	Skipped  []Skip         // what could not be decoded
+	Deadline time.Time      // zero if it has none
 }
 
 func (o Options) withDefaults(f Format) Options {

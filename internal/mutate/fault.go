@@ -21,7 +21,9 @@ type fault struct {
 // all returns the faults in the order of the lists.
 func all() []fault {
 	var faults []fault
-	for _, part := range [][]fault{tokenFaults, storeFaults, answerFaults, backendFaults, serverFaults} {
+	for _, part := range [][]fault{
+		tokenFaults, loadFaults, storeFaults, endFaults, answerFaults, headerFaults, backendFaults, serverFaults,
+	} {
 		faults = append(faults, part...)
 	}
 	return faults
@@ -39,6 +41,12 @@ func (f fault) name() string { return f.bar + " " + f.what }
 func (f fault) print() string {
 	sum := sha256.Sum256([]byte(strings.Join([]string{f.file, f.old, f.new, f.pkg, f.test}, "\x00")))
 	return hex.EncodeToString(sum[:6])
+}
+
+// function is the test function of f's test.
+func (f fault) function() string {
+	name, _, _ := strings.Cut(f.test, "/")
+	return name
 }
 
 // pattern is the -test.run that picks the fault's test and no other.

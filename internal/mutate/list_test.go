@@ -43,7 +43,7 @@ func TestFaultsAreUpToDate(t *testing.T) {
 		if tests[f.pkg] == nil {
 			tests[f.pkg] = testsIn(t, f.pkg)
 		}
-		if fn, _, _ := strings.Cut(f.test, "/"); !slices.Contains(tests[f.pkg], fn) {
+		if fn := f.function(); !slices.Contains(tests[f.pkg], fn) {
 			t.Errorf("%s: package %s has no test %s", f.name(), f.pkg, fn)
 		}
 	}
@@ -62,7 +62,7 @@ func testsIn(t *testing.T, dir string) (tests []string) {
 			t.Fatal(err)
 		}
 		for _, decl := range file.Decls {
-			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
+			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && isTest(fn.Name.Name) {
 				tests = append(tests, fn.Name.Name)
 			}
 		}
@@ -96,4 +96,8 @@ func TestPageIsUpToDate(t *testing.T) {
 	if !bytes.Equal(got, page(all(), kept)) {
 		t.Errorf("%s is not what the faults and %s make: go run ./internal/mutate -table", pageFile, resultsFile)
 	}
+}
+
+func isTest(name string) bool {
+	return strings.HasPrefix(name, "Test") || strings.HasPrefix(name, "Fuzz")
 }

@@ -1,0 +1,57 @@
+package main
+
+// endFaults are about renewal, logout and expiry while requests are under way.
+var endFaults = []fault{
+	{
+		bar: "LO-1", what: `Destroy only removes the cookie`,
+		file: "remove.go",
+		old:  `err := s.m.removeVersion(ctx, s.doomed)`,
+		new:  `err := ctx.Err()`,
+		pkg:  ".", test: `TestBehaviourF/50_destroy/memory`,
+	},
+	{
+		bar: "FX-4", what: `a renewal whose reply was lost is lost`,
+		file: "load.go",
+		old: `		cred = next
+`,
+		new: `		_ = next
+`,
+		pkg: ".", test: `TestBehaviourF/48_renew_with_the_reply_lost/memory`,
+	},
+	{
+		bar: "FX-6", what: `logout with an old token removes the new cookie`,
+		file: "remove.go",
+		old: `		if s.cookie == cookieRemove { // an earlier try failed
+			s.cookie = cookieAlone
+		}
+`,
+		new: `		s.cookie = cookieRemove
+`,
+		pkg: ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
+	},
+	{
+		bar: "FX-9", what: `Renew after the header is taken`,
+		file: "lifecycle.go",
+		old: `	if s.sent {
+		s.refuse(method)
+		return false
+	}
+`,
+		new: ``,
+		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
+	},
+	{
+		bar: "FX-8", what: `a login that got lost is answered 200`,
+		file: "commit.go",
+		old:  `return &lostLogin{lost}`,
+		new:  `return nil`,
+		pkg:  ".", test: `TestBehaviourF/49_two_logins/memory`,
+	},
+	{
+		bar: "TO-8", what: `a session past its absolute timeout is stored again`,
+		file: "update.go",
+		old:  `if rec.Expires.UnixMilli() <= now && !s.noTouch {`,
+		new:  `if rec.Expires.UnixMilli() <= 0 && !s.noTouch {`,
+		pkg:  ".", test: `TestBehaviourE/45_passes_during_a_request/memory`,
+	},
+}

@@ -1,0 +1,80 @@
+package main
+
+// loadFaults are about what comes from outside: the token of a stranger, the
+// bytes of a damaged record, the figures of a configuration.
+var loadFaults = []fault{
+	{
+		bar: "FX-2", what: `a token that the client made up is adopted`,
+		file: "load.go",
+		old: `		m.reject(cred, ReasonUnknown)
+		return nil
+`,
+		new: `		m.reject(cred, ReasonUnknown)
+		s.cred, s.known = *cred, true
+		return nil
+`,
+		pkg: ".", test: `TestBehaviourB/12_unknown_token_written/memory`,
+	},
+	{
+		bar: "DS-1", what: `a damaged record is an error for ever`,
+		file: "load.go",
+		old: `	case reason == ReasonUnreadable:
+		m.unreadable(s, cred, err)
+		return nil
+`,
+		new: `	case reason == ReasonUnreadable:
+		return m.failed("load", err)
+`,
+		pkg: ".", test: `TestBehaviourB/17_damaged_record/memory`,
+	},
+	{
+		bar: "DS-1", what: `what a store calls corrupt is an error for ever`,
+		file: "load.go",
+		old: `	case errors.Is(err, backend.ErrCorrupt):
+		m.unreadable(s, cred, err)
+		return nil
+`,
+		new: `	case errors.Is(err, backend.ErrCorrupt):
+		return m.failed("load", err)
+`,
+		pkg: ".", test: `TestBehaviourB/17_damaged_record/memory`,
+	},
+	{
+		bar: "DS-2", what: `the length of a key is believed`,
+		file: "body.go",
+		old:  `if n <= 0 || size >= uint64(len(entry)-n) {`,
+		new:  `if n <= 0 {`,
+		pkg:  ".", test: `FuzzBody`,
+	},
+	{
+		bar: "DS-2", what: `the number of values is believed`,
+		file: "body.go",
+		old: `	if size > len(rest) {
+		return body{}, errBody
+	}
+`,
+		new: ``,
+		pkg: ".", test: `FuzzBody`,
+	},
+	{
+		bar: "DS-3", what: `a record of an unknown format is read`,
+		file: "record.go",
+		old:  `len(data) < headFixed || data[0] != format1 || data[1]&^flagsKnown != 0 {`,
+		new:  `len(data) < headFixed || data[1]&^flagsKnown != 0 {`,
+		pkg:  ".", test: `TestBehaviourB/17_damaged_record/memory`,
+	},
+	{
+		bar: "OP-1", what: `a timeout of 3600 ns is taken`,
+		file: "config.go",
+		old:  `case d < time.Millisecond:`,
+		new:  `case d < time.Nanosecond:`,
+		pkg:  ".", test: `TestConfigRefuses`,
+	},
+	{
+		bar: "MY-14", what: `mysql: a table name may be anything`,
+		file: "backend/mysql/schema.go",
+		old:  `\.)?([A-Za-z0-9_]{1,64})$`,
+		new:  `\.)?(.{1,64})$`,
+		pkg:  "./backend/mysql", test: `TestTableNames`,
+	},
+}

@@ -12,7 +12,21 @@ import (
 type pace struct {
 	rounds int
 	turn   time.Duration // of one side
+	most   time.Duration // of the duel: where a request is slow, there are fewer rounds
 }
+
+// fewest is the number of rounds that no haste cuts.
+const fewest = 5
+
+// another reports whether there is another round, after those done since start.
+func (p pace) another(done int, start time.Time) bool {
+	return done < p.rounds && (done < fewest || time.Since(start) < p.most)
+}
+
+// calmPart is the part of the turns that are taken for those in which nobody
+// else was at work: their times are what the code costs when the machine is
+// left alone.
+const calmPart = 0.05
 
 // A duel is what came of two players who took turns in one process, in random
 // order: the ratio of their times in each round, which lie a few milliseconds
@@ -21,6 +35,8 @@ type duel struct {
 	a, b             string
 	ratio, low, high float64       // median and quartiles of a/b
 	timeA, timeB     time.Duration // medians of the time a request took
+	calm             float64       // a/b of the 5th percentiles of those times
+	rounds           int
 }
 
 // A side is what takes turns in a duel.
@@ -32,7 +48,7 @@ type side interface {
 
 // inverse returns d with the sides changed.
 func (d duel) inverse() duel {
-	return duel{d.b, d.a, 1 / d.ratio, 1 / d.high, 1 / d.low, d.timeB, d.timeA}
+	return duel{d.b, d.a, 1 / d.ratio, 1 / d.high, 1 / d.low, d.timeB, d.timeA, 1 / d.calm, d.rounds}
 }
 
 // fight has two players duel.
@@ -55,9 +71,9 @@ func compare(a, b side, p pace) (duel, error) {
 			return duel{}, err
 		}
 	}
-	ratios := make([]float64, p.rounds)
+	var ratios []float64
 	var times [2][]float64
-	for round := range p.rounds {
+	for start := time.Now(); p.another(len(ratios), start); {
 		var took [2]float64
 		first := rand.IntN(2)
 		for _, i := range []int{first, 1 - first} {
@@ -68,12 +84,16 @@ func compare(a, b side, p pace) (duel, error) {
 			took[i] = float64(d) / float64(n[i])
 			times[i] = append(times[i], took[i])
 		}
-		ratios[round] = took[0] / took[1]
+		ratios = append(ratios, took[0]/took[1])
 	}
 	slices.Sort(ratios)
+	slices.Sort(times[0])
+	slices.Sort(times[1])
 	return duel{
 		ratio: quantile(ratios, 0.5), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75),
 		timeA: median(times[0]), timeB: median(times[1]),
+		calm:   quantile(times[0], calmPart) / quantile(times[1], calmPart),
+		rounds: len(ratios),
 	}, nil
 }
 

@@ -32,15 +32,30 @@ func (w *worker) clean(int) error {
 
 func TestCompare(t *testing.T) {
 	a, b := &worker{each: 2 * time.Millisecond}, &worker{each: time.Millisecond}
-	d, err := compare(a, b, pace{rounds: 21, turn: 4 * time.Millisecond})
+	d, err := compare(a, b, pace{rounds: 21, turn: 4 * time.Millisecond, most: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d.ratio < 1.2 || d.ratio > 3 || d.low > d.ratio || d.high < d.ratio {
 		t.Errorf("a takes twice as long as b, the duel says %s", spread(d))
 	}
+	if d.rounds != 21 {
+		t.Errorf("the duel had %d rounds, want 21", d.rounds)
+	}
+	if d.calm < 1.2 || d.calm > 3 {
+		t.Errorf("a takes twice as long as b, left alone they say %.2f", d.calm)
+	}
 	if i := d.inverse(); i.low > i.ratio || i.high < i.ratio {
 		t.Errorf("the inverse of %s is %s", spread(d), spread(i))
+	}
+}
+
+// TestBox sees that a duel ends in its time, and not before it says something.
+func TestBox(t *testing.T) {
+	a, b := &worker{each: time.Millisecond}, &worker{each: time.Millisecond}
+	d, err := compare(a, b, pace{rounds: 1_000_000, turn: time.Millisecond, most: time.Millisecond})
+	if err != nil || d.rounds < fewest || d.rounds > fewest+1 {
+		t.Errorf("a duel of a millisecond had %d rounds, %v, want %d", d.rounds, err, fewest)
 	}
 }
 

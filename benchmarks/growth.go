@@ -106,8 +106,8 @@ func cores(pl *place, p pace) (table, verdict, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var times [2][2][]float64 // of a request, by crowd and by cores
 	gains := [2][]float64{}
-	ratios := make([]float64, p.rounds)
-	for round := range p.rounds {
+	var ratios []float64
+	for start := time.Now(); p.another(len(ratios), start); {
 		var took [2][2]float64
 		for _, turn := range rand.Perm(4) {
 			i, on := turn/2, turn%2
@@ -121,7 +121,7 @@ func cores(pl *place, p pace) (table, verdict, error) {
 		for i := range gains {
 			gains[i] = append(gains[i], took[i][0]/took[i][1])
 		}
-		ratios[round] = gains[1][round] / gains[0][round]
+		ratios = append(ratios, (took[1][0]/took[1][1])/(took[0][0]/took[0][1]))
 	}
 	t := table{
 		title: "One core and two: reads in memory",

@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"runtime/pprof"
 	"time"
 )
 
@@ -25,34 +24,41 @@ type run struct {
 	quick, check, exact, update bool
 	only                        *regexp.Regexp // of place/scenario
 	profile                     string
+	rounds                      int
 	out                         string
 	size                        size
 }
 
-// A size is how much a run does.
+// A size is how much a run does. Each part of it has an end, however slow the
+// machine is: some 80 duels, 72 duels of growth and 6 parts of box each, which
+// with the rest is 22 minutes at most, or 4 when quick.
 type size struct {
 	duel, growth    pace
 	cores           pace
-	sessions        int // in memory, for the heap and the sweep
+	profile         time.Duration // of each scenario that misses its target
+	sessions        int           // in memory, for the heap and the sweep
 	sweeps          int
-	files, rows     int // that the collector removes
+	files, rows     int           // that the collector removes
+	box             time.Duration // for what fills and sweeps: there are fewer if it takes longer
 	rate, loadTurns int
 	loadTurn        time.Duration
 }
 
 var (
 	full = size{
-		duel:     pace{rounds: 400, turn: 4 * time.Millisecond},
-		growth:   pace{rounds: 100, turn: 4 * time.Millisecond},
-		cores:    pace{rounds: 300, turn: 5 * time.Millisecond},
-		sessions: 1_000_000, sweeps: 9, files: 100_000, rows: 1_000_000,
+		duel:     pace{400, 4 * time.Millisecond, 6 * time.Second},
+		growth:   pace{100, 4 * time.Millisecond, 3 * time.Second},
+		cores:    pace{300, 5 * time.Millisecond, 10 * time.Second},
+		profile:  2 * time.Second,
+		sessions: 1_000_000, sweeps: 9, files: 100_000, rows: 1_000_000, box: time.Minute,
 		rate: 1000, loadTurns: 5, loadTurn: 5 * time.Second,
 	}
 	quick = size{
-		duel:     pace{rounds: 60, turn: 3 * time.Millisecond},
-		growth:   pace{rounds: 20, turn: 2 * time.Millisecond},
-		cores:    pace{rounds: 60, turn: 3 * time.Millisecond},
-		sessions: 200_000, sweeps: 3, files: 10_000, rows: 50_000,
+		duel:     pace{60, 3 * time.Millisecond, time.Second},
+		growth:   pace{20, 2 * time.Millisecond, time.Second / 2},
+		cores:    pace{60, 3 * time.Millisecond, 2 * time.Second},
+		profile:  time.Second / 4,
+		sessions: 200_000, sweeps: 3, files: 10_000, rows: 50_000, box: 8 * time.Second,
 		rate: 1000, loadTurns: 2, loadTurn: 2 * time.Second,
 	}
 )
@@ -74,7 +80,8 @@ func execute() error {
 	flag.BoolVar(&r.check, "check", false, "fail when a cost or a ratio got worse; write nothing")
 	flag.BoolVar(&r.exact, "exact", false, "only what is exact: allocations and round trips")
 	flag.BoolVar(&r.update, "update", false, "write "+exactFile)
-	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of this library's requests of -only to this file")
+	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of the scenario of -only to this file (go tool pprof -tagfocus turn=yes)")
+	flag.IntVar(&r.rounds, "rounds", 0, "rounds of a duel, if not the usual ones")
 	flag.StringVar(&r.out, "out", "../docs", "where performance.md and performance.svg go")
 	only := flag.String("only", "", "only the duels of place/scenario that match this")
 	serve := flag.String("serve", "", "internal: serve the handlers over a library")
@@ -89,6 +96,9 @@ func execute() error {
 	r.size = full
 	if r.quick || r.check {
 		r.size = quick
+	}
+	if r.rounds > 0 {
+		r.size.duel.rounds = r.rounds
 	}
 	ballast := make([]byte, ballastSize)
 	defer runtime.KeepAlive(ballast)
@@ -166,6 +176,9 @@ func (r *run) more(rep *report, pl *place) error {
 			rep.verdicts = append(rep.verdicts, t.judge(f.duel))
 		}
 	}
+	if err := r.profileMisses(rep, pl); err != nil {
+		return err
+	}
 	own, err := countPlace(pl)
 	if err != nil {
 		return err
@@ -190,7 +203,7 @@ func (r *run) more(rep *report, pl *place) error {
 		return rep.add(cores(pl, r.size.cores))
 	case inMariaDB:
 		progress("MariaDB: the collector")
-		return rep.add(collectRows(pl, r.size.rows, r.size.rate/5, 5*r.size.loadTurn))
+		return rep.add(collectRows(pl, r.size.rows, r.size.rate/5, 5*r.size.loadTurn, r.size.box))
 	}
 	return nil
 }
@@ -198,13 +211,13 @@ func (r *run) more(rep *report, pl *place) error {
 // rest measures what needs no place of the duels.
 func (r *run) rest(rep *report) error {
 	progress("heap, sweeps, the collector, load")
-	if err := rep.add(heap(r.size.sessions)); err != nil {
+	if err := rep.add(heap(r.size.sessions, r.size.box)); err != nil {
 		return err
 	}
-	if err := rep.add(sweepMemory(r.size.sessions, r.size.sweeps)); err != nil {
+	if err := rep.add(sweepMemory(r.size.sessions, r.size.sweeps, r.size.box)); err != nil {
 		return err
 	}
-	if err := rep.add(collectFiles(r.size.files)); err != nil {
+	if err := rep.add(collectFiles(r.size.files, r.size.box)); err != nil {
 		return err
 	}
 	t, err := load(r.size.rate, r.size.loadTurns, r.size.loadTurn)
@@ -315,40 +328,6 @@ func (r *run) checkAll() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// writeProfile profiles this library's requests of -only.
-func (r *run) writeProfile() error {
-	f, err := os.Create(r.profile)
-	if err != nil {
-		return err
-	}
-	err = r.inPlaces(func(pl *place) error {
-		for _, s := range scenarios {
-			if !r.wanted(pl.kind, s) {
-				continue
-			}
-			p, err := pl.player(nameOurs, s)
-			if err != nil {
-				return err
-			}
-			n, err := calibrate(p, 50*time.Millisecond)
-			if err != nil {
-				return err
-			}
-			if err := pprof.StartCPUProfile(f); err != nil {
-				return err
-			}
-			for start := time.Now(); time.Since(start) < 5*time.Second; {
-				if err := p.play(n); err != nil {
-					return err
-				}
-			}
-			pprof.StopCPUProfile()
-		}
-		return nil
-	})
-	return errors.Join(err, f.Close())
 }
 
 // progress says on standard error what is going on.

@@ -210,7 +210,7 @@ func (p *place) openMariaDB() error {
 		}
 		return db, err
 	}
-	db, err := open(p.db)
+	db, err := open(p.db, "timeout=1s", "readTimeout="+ioTimeout.String(), "writeTimeout="+ioTimeout.String())
 	if err != nil {
 		return err
 	}

@@ -54,13 +54,16 @@ func (s rawFile) set(k rawKey, data []byte) error {
 func (s rawFile) create(k rawKey, data []byte) error { return s.set(k, data) }
 func (s rawFile) remove(k rawKey) error              { return os.Remove(s.path(k)) }
 
-// rawRedis is a pool of redigo's that does not test what it lends.
+// rawRedis is a pool of redigo's that does not test what it lends. Its calls
+// have an end, as in any server they must, and as this library's have.
 type rawRedis struct{ pool *redis.Pool }
 
 func newRawRedis(addr string) *rawRedis {
 	return &rawRedis{&redis.Pool{
 		MaxIdle: 16,
-		Dial:    func() (redis.Conn, error) { return redis.Dial("tcp", addr) },
+		Dial: func() (redis.Conn, error) {
+			return redis.Dial("tcp", addr, redis.DialReadTimeout(ioTimeout), redis.DialWriteTimeout(ioTimeout))
+		},
 	}}
 }
 
@@ -88,7 +91,11 @@ func (s *rawRedis) remove(k rawKey) error {
 	return err
 }
 
-// rawMariaDB is a table of the same columns, by primary key.
+// ioTimeout is how long raw waits for a server.
+const ioTimeout = 2 * time.Second
+
+// rawMariaDB is a table by primary key, with nothing but what a sweep needs
+// beside the data. As in Redis, a write moves the expiry, too.
 type rawMariaDB struct{ load, update, insert, del *sql.Stmt }
 
 const rawTable = `CREATE TABLE raw (id BINARY(16) NOT NULL PRIMARY KEY, expires DATETIME(6) NOT NULL, data MEDIUMBLOB NOT NULL,
@@ -101,7 +108,7 @@ func newRawMariaDB(db *sql.DB) (*rawMariaDB, error) {
 	s := &rawMariaDB{}
 	for query, stmt := range map[string]**sql.Stmt{
 		"SELECT data FROM raw WHERE id = ?":                    &s.load,
-		"UPDATE raw SET data = ? WHERE id = ?":                 &s.update,
+		"UPDATE raw SET expires = ?, data = ? WHERE id = ?":    &s.update,
 		"INSERT INTO raw (id, expires, data) VALUES (?, ?, ?)": &s.insert,
 		"DELETE FROM raw WHERE id = ?":                         &s.del,
 	} {
@@ -119,7 +126,7 @@ func (s *rawMariaDB) get(k rawKey) (b []byte, err error) {
 }
 
 func (s *rawMariaDB) set(k rawKey, data []byte) error {
-	_, err := s.update.Exec(data, k.id[:])
+	_, err := s.update.Exec(time.Now().Add(time.Hour).UTC(), data, k.id[:])
 	return err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"os"
@@ -61,6 +62,7 @@ type report struct {
 	duels    []fought
 	tables   []table
 	verdicts []verdict
+	tops     []top    // of the duels that missed a target
 	servers  []string // and their versions
 }
 
@@ -76,16 +78,16 @@ func (r *report) duelTables() (tables []table) {
 	for _, kind := range kinds {
 		t := table{
 			title: title[kind],
-			head:  []string{"scenario", "against", "session", "the other", "session ÷ the other", "target"},
+			head:  []string{"scenario", "against", "session", "the other", "session ÷ the other", "calm", "target"},
 		}
 		for _, f := range r.duels {
 			if f.kind != kind {
 				continue
 			}
-			row := []string{fmt.Sprintf("%s: %s", f.scenario, what[f.scenario]), f.b, micros(f.timeA), micros(f.timeB), spread(f.duel), ""}
+			row := []string{fmt.Sprintf("%s: %s", f.scenario, what[f.scenario]), f.b, micros(f.timeA), micros(f.timeB), spread(f.duel), number(f.calm), ""}
 			if goal, ok := targetOf(kind, f.scenario, f.b); ok {
 				v := goal.judge(f.duel)
-				row[5] = v.want + ": " + v.outcome()
+				row[6] = v.want + ": " + v.outcome()
 			}
 			t.rows = append(t.rows, row)
 		}
@@ -165,6 +167,7 @@ func (r *report) markdown(chart string) string {
 	if t := r.verdictTable(true); len(t.rows) > 0 {
 		b.WriteString(t.markdown())
 	}
+	b.WriteString(r.why())
 	b.WriteString("## Where and how\n\n")
 	fmt.Fprintf(&b, "- Date: %s, %v long\n- Machine: %s\n- Go: %s, %s/%s, GOMAXPROCS %d\n", r.started.UTC().Format("2006-01-02 15:04 MST"),
 		r.took.Round(time.Second), machine(), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
@@ -178,22 +181,46 @@ func (r *report) markdown(chart string) string {
 	return b.String()
 }
 
+//go:embed notes.md
+var notes string
+
+// why returns the notes on what misses its target, and the profiles.
+func (r *report) why() string {
+	var b strings.Builder
+	b.WriteString(notes + "\n")
+	if len(r.tops) == 0 {
+		return b.String()
+	}
+	b.WriteString("### Profiles of what missed a target in this run\n\n")
+	b.WriteString("CPU time of this process in the timed turns alone, callees included (`go tool pprof -top -cum`).\n")
+	b.WriteString("The server's own time and the waiting are not in it.\n\n")
+	for _, t := range r.tops {
+		fmt.Fprintf(&b, "%s %s, %s:\n\n```text\n%s\n```\n\n", title[t.kind], t.scenario, what[t.scenario], t.text)
+	}
+	return b.String()
+}
+
 const method = `## How it is measured
 
 The same chi router and handlers run over each library, in one process, with a
 request and a discarding ResponseWriter that are used again and again, so that
 what differs is the library. In a **duel**, two libraries take turns of a few
-milliseconds in random order, for as many rounds as the run has time for; each
-round gives the ratio of two neighbours, so that what slows the machine slows
-both. A result is the median of the ratios and, in brackets, their quartiles.
+milliseconds in random order, for hundreds of rounds or six seconds (60 rounds
+or one second in a quick run); each round gives the ratio of two neighbours, so
+that what slows the machine slows both. A result is the median of the ratios
+and, in brackets, their quartiles: half of the rounds were within them. **Calm**
+is the ratio of both sides' 5th percentiles, which is what a machine does that
+is left alone; no target is judged by it.
 Before each duel every contender has shown that it does the work: the value
 comes back, the cookie is valid, the record has changed. A 64 MB block in the
 heap has the garbage collector run as seldom as in a server of that size.
 
 - **raw** is the limit: chi and the bare driver call with the bytes that this
   library stores (a map under a RWMutex; os.ReadFile, WriteFile; redigo GET,
-  SET, DEL; prepared statements by primary key). It reads no cookie, checks no
-  token, decodes, seals and sends nothing.
+  SET EX, DEL; prepared SELECT data, UPDATE expires and data, INSERT, DELETE by
+  primary key). It reads no cookie, checks no token and no expiry, compares no
+  version, decodes, seals and sends nothing. Its connections have time-outs, as
+  this library's have: without, a server that hangs would hang it for ever.
 - **raw + token** also makes a random token and sends a Set-Cookie, as every
   login and renewal must.
 - **scs** is alexedwards/scs/v2 with its defaults: memstore, goredisstore,

@@ -168,9 +168,10 @@ func (m *Manager) lacks(method, iface string) error {
 // A StoreError says that the store failed, and in what.
 type StoreError struct {
 	Op  string // load, create, update, destroy, ...
-	Err error
+	Err error  // the store's own
 }
 
+// Error names the operation and gives the store's error.
 func (e *StoreError) Error() string { return "session: " + e.Op + ": " + e.Err.Error() }
 
 // Unwrap returns the store's own error.

@@ -15,10 +15,10 @@ import (
 
 // Info is what a list of devices shows of a session: never a value or a token.
 type Info struct {
-	ID        string    `json:"id"`
-	User      string    `json:"user"`
-	Label     string    `json:"label"` // from Session.SetLabel
-	CreatedAt time.Time `json:"created_at"`
+	ID        string    `json:"id"`         // public: what Revoke takes
+	User      string    `json:"user"`       // from Session.SetUser
+	Label     string    `json:"label"`      // from Session.SetLabel
+	CreatedAt time.Time `json:"created_at"` // to the millisecond
 
 	// LastSeen is the last activity noted, at most TouchEvery before the
 	// true one; near the end of a session's absolute timeout it lags more,

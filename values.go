@@ -39,6 +39,7 @@ type ValueError struct {
 	Err  error  // why
 }
 
+// Error names key, type and cause.
 func (e *ValueError) Error() string {
 	return fmt.Sprintf("session: cannot store %q (type %s): %v", e.Key, e.Type, e.Err)
 }

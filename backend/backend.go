@@ -161,6 +161,7 @@ type Counter interface {
 // Whoever can read it can read the cookies of running requests too, so its
 // records are not sealed.
 type InProcess interface {
+	// InProcess does nothing; having it is the statement.
 	InProcess()
 }
 
@@ -168,5 +169,6 @@ type InProcess interface {
 // if its server hangs (by time-outs on the connection, say). For one that
 // reports true, callers save themselves a deadline for every call.
 type Bounded interface {
+	// Bounded reports whether every call ends by itself.
 	Bounded() bool
 }

@@ -5,7 +5,7 @@ go 1.26.0
 replace github.com/chisession/session => ../../
 
 require (
-	github.com/chisession/session v0.0.0
+	github.com/chisession/session v0.1.0
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/gomodule/redigo v1.9.3
 	github.com/google/uuid v1.6.0

@@ -80,6 +80,8 @@ func FuzzBody(f *testing.F) {
 	f.Add(appendBody(nil, &body{}, []change{{"a", []byte{kindTrue}}, {"b", []byte{kindInt, 2}}}))
 	f.Add(appendBody(nil, &body{}, []change{{"k", bytes.Repeat([]byte{kindString}, 300)}}))
 	f.Add([]byte{1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
+	f.Add([]byte{1, 1, 2, 5, 'k'})     // a key that is longer than its entry
+	f.Add([]byte{1, 0x81, 0x80, 0x00}) // a count in more bytes than it takes, and no end
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := parseBody(data)
 		if err != nil {

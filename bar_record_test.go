@@ -1,0 +1,276 @@
+package session
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	gotypes "go/types"
+	"os"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Statements of SECURITY-BAR about tokens, records and values that only the
+// inside can decide.
+
+// TestBar_ID1_ChiSquare: a mebibyte of secrets, half of new sessions and half
+// of renewed ones, is as even as random bytes are.
+func TestBar_ID1_ChiSquare(t *testing.T) {
+	var seen [256]int
+	const secrets = 1 << 20 / secretSize
+	for range secrets / 2 {
+		cred := newCredentials(time.Now())
+		next := cred.renewed()
+		for _, b := range append(cred.secret(), next.secret()...) {
+			seen[b]++
+		}
+	}
+	const want = secrets * secretSize / 256.0
+	chi := 0.0
+	for _, n := range seen {
+		chi += (float64(n) - want) * (float64(n) - want) / want
+	}
+	if chi < 130 || chi > 420 { // 255 ± 22.6; random bytes fail less than once in a hundred million runs
+		t.Errorf("χ² of %d bytes is %.1f, want about 255", secrets*secretSize, chi)
+	}
+}
+
+// TestBar_ID10_NoShortCircuit: no code compares a secret or its hash with ==,
+// bytes.Equal or the like, but where the line says why.
+func TestBar_ID10_NoShortCircuit(t *testing.T) {
+	allowed := map[string]string{
+		"got.hash == h.hash": "create.go: is the record that has our random ID our own write? both are ours, no client sent either",
+		"*next == s.cred":    "update.go: has this request itself renewed?",
+		"s.cred != s.next":   "update.go: the same",
+	}
+	secretive := regexp.MustCompile(`(?i)(^|[.*&(])(hash|cred|next|secret|token|own)(\(\))?(\[.*\])?\)?$`)
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constantTime, looked := 0, 0
+	for _, file := range files {
+		if name := file.Name(); !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, file.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looked++
+		ast.Inspect(f, func(n ast.Node) bool {
+			var operands []ast.Expr
+			switch n := n.(type) {
+			case *ast.BinaryExpr:
+				if n.Op == token.EQL || n.Op == token.NEQ {
+					operands = []ast.Expr{n.X, n.Y}
+				}
+			case *ast.CallExpr:
+				switch gotypes.ExprString(n.Fun) {
+				case "subtle.ConstantTimeCompare":
+					constantTime++
+				case "bytes.Equal", "bytes.Compare", "slices.Equal", "slices.Compare", "strings.Compare", "strings.EqualFold", "reflect.DeepEqual":
+					operands = n.Args
+				}
+			}
+			hits := 0
+			for _, e := range operands {
+				if text := gotypes.ExprString(e); text == "nil" || text == "0" {
+					return true
+				} else if secretive.MatchString(text) {
+					hits++
+				}
+			}
+			if hits == len(operands) && hits > 0 && allowed[gotypes.ExprString(n.(ast.Expr))] == "" {
+				t.Errorf("%s: %s", set.Position(n.Pos()), gotypes.ExprString(n.(ast.Expr)))
+			}
+			return true
+		})
+	}
+	if looked < 20 || constantTime != 1 {
+		t.Errorf("%d files have %d constant-time comparisons, want one, in credentials.matches", looked, constantTime)
+	}
+}
+
+// TestBar_DR5_KeyFollowsTheSecret: there is no key to rotate. Each renewal
+// seals under another, and the one before opens it no more, whatever hash
+// somebody writes into the head.
+func TestBar_DR5_DR3_KeyFollowsTheSecret(t *testing.T) {
+	old := newCredentials(time.Now())
+	renewed := old.renewed()
+	h := sampleHead(&renewed)
+	data, _, err := encodeRecord(renewed.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, sealIf(t, &renewed, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err = parseHead(data); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := openRecord(&renewed, "ada", data, &h, true, false); err != nil {
+		t.Errorf("the new secret: %v", err)
+	}
+	for _, forged := range []bool{false, true} {
+		data := bytes.Clone(data)
+		if forged {
+			hash := old.hash()
+			copy(data[2:], hash[:])
+		}
+		got, err := parseHead(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := openRecord(&old, "ada", data, &got, true, false); err == nil {
+			t.Errorf("the secret before the renewal opens the record (its hash in the head: %v)", forged)
+		}
+	}
+}
+
+// Golden records of format 1, as version 1.0 writes them: plain and sealed.
+const (
+	goldenToken  = "AZt22qgAdDWvMRN3anw9x6jzuUFVn-IaBueUT7QxGNywe-15vmyO217TcjbBAFTW"
+	goldenHead   = "295b8ba23f88ab484cab2d764ad810e0088c77b4608347c0f7b145d8ffa62b5e00000000000000070006474846204000e0d40380dddb010746697265666f78"
+	goldenPlain  = "0100" + goldenHead + "01040914182d046361727410746561046c697374145b312c325d016e0454047768656e12010000000ee0e7b00000000005ffff"
+	goldenSealed = "0101" + goldenHead + "c270337b50a1485dc28d58ce44e034715656b4c233bbd654786f8a5554e1bf4230239cab9d131c054ec487d0af0f51132fe9d2a65532565c1f46cefdc2c6e6283db873f1b35938d225dae86010653a"
+)
+
+// TestBar_DS3_Golden: records that an earlier release stored are read; of a
+// version that does not exist yet, none.
+func TestBar_DS3_Golden(t *testing.T) {
+	cred, ok := parseToken(goldenToken)
+	if !ok {
+		t.Fatal("the golden token is refused")
+	}
+	want := map[string]any{"cart": "tea", "n": 42, "when": time.Unix(1_767_225_600, 5).UTC(), "list": []any{1.0, 2.0}}
+	for _, golden := range []string{goldenPlain, goldenSealed} {
+		data, err := hex.DecodeString(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := parseHead(data)
+		if err != nil || !cred.matches(&h.hash) || h.idle != time.Minute || h.absolute != time.Hour || string(h.label) != "Firefox" || h.renewed != 1_767_225_600_000_000 {
+			t.Errorf("the head is %+v, %v", h, err)
+		}
+		values, _, err := openRecord(&cred, "ada", data, &h, golden == goldenSealed, false)
+		if err != nil {
+			t.Errorf("openRecord: %v", err)
+			continue
+		}
+		for key, want := range want {
+			if got, err := decode(values.find(key)); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s is %T %v, %v; want %v", key, got, got, err, want)
+			}
+		}
+		for version := range 256 {
+			data[0] = byte(version)
+			if _, err := parseHead(data); (err == nil) != (version == format1) {
+				t.Errorf("format %d: %v", version, err)
+			}
+		}
+	}
+}
+
+// TestBar_DS2_Bounded: hostile bytes cost no more than ten times their size,
+// and do not overflow the stack. JSON that is well-formed costs what the values
+// cost that it stands for: up to 64 times.
+func TestBar_DS2_Bounded(t *testing.T) {
+	huge := binary.AppendUvarint(nil, 1<<60)
+	deep := strings.Repeat("[", 1<<20)
+	for name, data := range map[string][]byte{
+		"a count of 2^60":       append([]byte{1}, huge...),
+		"a length of 2^60":      append(append([]byte{1, 1}, huge...), huge...),
+		"many counts":           bytes.Repeat(huge, 10_000),
+		"zeros":                 make([]byte, 1<<20),
+		"ones":                  bytes.Repeat([]byte{0xff}, 1<<20),
+		"nested JSON":           append([]byte{kindJSON}, deep...),
+		"nested JSON objects":   append([]byte{kindJSON}, strings.Repeat(`{"a":`, 1<<18)...),
+		"a long name":           append(append([]byte{kindNamed}, huge...), deep...),
+		"a name, then JSON":     append([]byte{kindNamed, 1, 'x'}, deep...),
+		"well-formed, nested":   []byte(string(rune(kindJSON)) + deep[:9000] + strings.Repeat("]", 9000)),
+		"well-formed, objects":  []byte(string(rune(kindJSON)) + "[" + strings.Repeat("{},", 100_000) + "0]"),
+		"a record of format 1":  append([]byte{1, 0}, bytes.Repeat([]byte{0xff}, 1<<20)...),
+		"a time of many bytes":  append([]byte{kindTime}, make([]byte, 1<<20)...),
+		"a string of a million": append([]byte{kindString}, make([]byte, 1<<20)...),
+	} {
+		times := 10
+		if strings.HasPrefix(name, "well-formed") {
+			times = 64
+		}
+		for what, read := range map[string]func(){
+			"decode": func() { decode(data) }, "decodeTo": func() { decodeTo[map[string]any](data) },
+			"parseBody": func() {
+				if b, err := parseBody(data); err == nil {
+					b.check()
+					b.find("x")
+				}
+			},
+			"parseHead": func() { parseHead(data) },
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			read()
+			runtime.ReadMemStats(&after)
+			if cost, limit := after.TotalAlloc-before.TotalAlloc, uint64(times*len(data)+64<<10); cost > limit {
+				t.Errorf("%s of %s, %d bytes: %d allocated, want at most %d", what, name, len(data), cost, limit)
+			}
+		}
+	}
+}
+
+// TestBar_DS2_NoGob: nothing but package migrate, which reads what Beego wrote,
+// has gob, and it only after a check of its own.
+func TestBar_DS2_NoGob(t *testing.T) {
+	for _, dir := range []string{".", "backend", "backend/file", "backend/memory", "backend/mysql", "backend/redis", "flash", "cookie"} {
+		packages, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range packages {
+			if !strings.HasSuffix(file.Name(), ".go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), dir+"/"+file.Name(), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range f.Imports {
+				if spec.Path.Value == `"encoding/gob"` {
+					t.Errorf("%s/%s imports %s", dir, file.Name(), spec.Path.Value)
+				}
+			}
+		}
+	}
+}
+
+// TestBar_DS6_DataOnly: bytes choose among the kinds of data, and among types
+// that the application registered; no other name makes a type.
+func TestBar_DS6_DataOnly(t *testing.T) {
+	for _, name := range []string{"os.File", "*os.File", "os/exec.Cmd", "session.Session", "*session.credentials", "session.point", "net/http.Request", "", "\x00", "reflect.Value", "func()"} {
+		encoded := append(append([]byte{kindNamed, byte(len(name))}, name...), `{"Path":"/bin/sh","X":1}`...)
+		got, err := decode(encoded)
+		if generic, ok := got.(map[string]any); err == nil && (!ok || len(generic) != 2) {
+			t.Errorf("the name %q made a %T", name, got)
+		}
+	}
+	for kind := range 256 {
+		for _, payload := range []string{"", "\x01", `{}`, `{"a":[1,"x",null]}`, "\x01x{}", strings.Repeat("\x00", 15), strings.Repeat("\x01", 8)} {
+			got, err := decode(append([]byte{byte(kind)}, payload...))
+			if err != nil || got == nil {
+				continue
+			}
+			switch got.(type) {
+			case bool, string, []byte, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64,
+				time.Time, time.Duration, map[string]any, []any:
+			default:
+				t.Errorf("kind %d made a %T", kind, got)
+			}
+		}
+	}
+}

@@ -81,6 +81,7 @@ func TestKilledIdleConnections(t *testing.T) {
 }
 
 // TestIdleClosedByServer: the same by the server's own wait_timeout.
+// Of SECURITY-BAR: MY-2.
 func TestIdleClosedByServer(t *testing.T) {
 	s := open(t, "wait_timeout=1")
 	ops := operations(t, s)
@@ -124,6 +125,7 @@ func killConnections(t testing.TB) {
 // TestKilledInTheMiddle: a connection that is killed while a statement runs.
 // What can be repeated is; what cannot is an error, and a version moves once
 // at most.
+// Of SECURITY-BAR: MY-2.
 func TestKilledInTheMiddle(t *testing.T) {
 	s := open(t, "innodb_lock_wait_timeout=10")
 	rec := create(t, s, record())
@@ -191,6 +193,7 @@ func TestLockedTable(t *testing.T) {
 }
 
 // TestLockedRow: error 1205, bounded.
+// Of SECURITY-BAR: MY-4.
 func TestLockedRow(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -251,6 +254,7 @@ func status(t *testing.T, name string) (n int) {
 }
 
 // TestRetries counts: three and no more, and only what may be repeated.
+// Of SECURITY-BAR: MY-4.
 func TestRetries(t *testing.T) {
 	s := &Store{}
 	for _, c := range []struct {

@@ -47,7 +47,8 @@ func TestExplain(t *testing.T) {
 			key   string
 			rows  int64 // at most; 0: as many as there are
 		}{
-			{sqlLoad, []any{id}, "PRIMARY", 1},
+			{sqlLoadTexts, []any{id}, "PRIMARY", 1},
+			{sqlLoadNumbers, []any{id}, "PRIMARY", 1},
 			{sqlExists, []any{id}, "PRIMARY", 1},
 			{sqlUpdate, []any{0, nil, []byte("x"), id, 1}, "PRIMARY", 1},
 			{sqlShorten, []any{0, nil, []byte("x"), id, 1}, "PRIMARY", 1},
@@ -89,6 +90,7 @@ func text(v any) string {
 
 // TestSweepReadsWhatItDeletes counts at the server which rows a sweep
 // touches: as many as it removes, not the table.
+// Of SECURITY-BAR: MY-9.
 func TestSweepReadsWhatItDeletes(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)
@@ -165,6 +167,7 @@ func TestSweepsTogether(t *testing.T) {
 	}
 }
 
+// TestSweepLimits: MY-9 of SECURITY-BAR.
 func TestSweepLimits(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)

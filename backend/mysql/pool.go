@@ -61,6 +61,9 @@ func applyDefaults(cfg *mysql.Config) {
 	// operation.
 	cfg.Logger = &mysql.NopLogger{}
 
+	// See datetime.
+	cfg.ParseTime = false
+
 	// One statement is one transaction; a server-side default of
 	// autocommit=0 would have every write rolled back.
 	if cfg.Params == nil {

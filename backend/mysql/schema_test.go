@@ -60,6 +60,7 @@ func child(env ...string) *osexec.Cmd {
 	return cmd
 }
 
+// TestSchemaTwice: MY-13 of SECURITY-BAR.
 func TestSchemaTwice(t *testing.T) {
 	db := database(t)
 	p := pool(t, db)
@@ -75,6 +76,7 @@ func TestSchemaTwice(t *testing.T) {
 	}
 }
 
+// TestTableNames: MY-14 of SECURITY-BAR.
 func TestTableNames(t *testing.T) {
 	db := database(t)
 	p := pool(t, db)
@@ -141,6 +143,7 @@ func newErr(t *testing.T, db string, opts Options) error {
 	return err
 }
 
+// TestMissingTable: MY-13 of SECURITY-BAR.
 func TestMissingTable(t *testing.T) {
 	db := database(t)
 	if err := newErr(t, db, Options{NoCreate: true}); err == nil || !strings.Contains(err.Error(), "mysql.Schema") {

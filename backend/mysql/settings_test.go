@@ -21,6 +21,7 @@ var settings = []string{
 	"tx_isolation=SERIALIZABLE", "tx_isolation=READ-UNCOMMITTED", "autocommit=0", "compress=true",
 }
 
+// TestSettingsDoNotMatter: MY-7, MY-8, MY-14 of SECURITY-BAR.
 func TestSettingsDoNotMatter(t *testing.T) {
 	db := database(t)
 	all := make([]byte, 256)

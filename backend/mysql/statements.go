@@ -12,7 +12,8 @@ import (
 // The statements. {table} is the quoted name, {at} a DATETIME(6) from a
 // parameter in microseconds since 1970 UTC, {micros} the expiry in such
 // microseconds. Instants travel as integers, so neither parseTime and loc of a
-// DSN nor the session's time_zone have a say.
+// DSN nor the session's time_zone have a say; only what a pool of our own
+// loads comes as text.
 //
 // {alive} is the condition that a record has not expired, as a sum that no
 // index can answer: beside "id = ?", an optimizer that sees a small table
@@ -24,9 +25,11 @@ const (
 	sqlAlive  = "TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), expires) > 0"
 	sqlLive   = "expires > UTC_TIMESTAMP(6)"
 
-	// The server says whether the record is live; as a condition of WHERE
-	// the same comparison made the statement 7 % slower (MariaDB 10.11).
-	sqlLoad = "SELECT version, {micros}, user, data, {live} FROM {table} WHERE id = ?"
+	// By the server's clock the record is live or not; as a condition of
+	// WHERE the same comparison made the statement 7 % slower (MariaDB
+	// 10.11). See load.go for the two forms.
+	sqlLoadTexts   = "SELECT version, expires, UTC_TIMESTAMP(6), user, data FROM {table} WHERE id = ?"
+	sqlLoadNumbers = "SELECT version, {micros}, user, data, {live} FROM {table} WHERE id = ?"
 
 	sqlCreate = "INSERT INTO {table} (id, version, expires, user, data) VALUES (?, 1, {at}, ?, ?)"
 
@@ -52,9 +55,10 @@ const (
 // statements are the prepared statements. database/sql prepares each again on
 // every new connection, when it is first used there.
 type statements struct {
-	load, create, update, shorten, touch *sqlx.Stmt
-	delete, deleteVersion, exists        *sqlx.Stmt
-	sweep, byUser, count                 *sqlx.Stmt
+	loadTexts, loadNumbers         *sqlx.Stmt
+	create, update, shorten, touch *sqlx.Stmt
+	delete, deleteVersion, exists  *sqlx.Stmt
+	sweep, byUser, count           *sqlx.Stmt
 }
 
 // prepare prepares them all on one connection. After an error, close those
@@ -64,7 +68,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB, t tableName) erro
 		stmt  **sqlx.Stmt
 		query string
 	}{
-		{&s.load, sqlLoad}, {&s.create, sqlCreate},
+		{&s.loadTexts, sqlLoadTexts}, {&s.loadNumbers, sqlLoadNumbers}, {&s.create, sqlCreate},
 		{&s.update, sqlUpdate}, {&s.shorten, sqlShorten}, {&s.touch, sqlTouch},
 		{&s.delete, sqlDelete}, {&s.deleteVersion, sqlDeleteVersion}, {&s.exists, sqlExists},
 		{&s.sweep, sqlSweep}, {&s.byUser, sqlByUser}, {&s.count, sqlCount},
@@ -88,7 +92,7 @@ func expand(t tableName, query string) string {
 func (s *statements) close() error {
 	var errs []error
 	for _, stmt := range []*sqlx.Stmt{
-		s.load, s.create, s.update, s.shorten, s.touch,
+		s.loadTexts, s.loadNumbers, s.create, s.update, s.shorten, s.touch,
 		s.delete, s.deleteVersion, s.exists, s.sweep, s.byUser, s.count,
 	} {
 		if stmt != nil {

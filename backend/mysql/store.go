@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -11,25 +10,6 @@ import (
 
 	"github.com/chisession/session/backend"
 )
-
-// Load implements [backend.Store]: one round trip.
-func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) {
-	rec := backend.Record{ID: id}
-	var expires int64
-	var user sql.NullString
-	var live bool
-	err := s.call(ctx, "load", again, func() error {
-		return s.stmts.load.QueryRowContext(ctx, id[:]).Scan(&rec.Version, &expires, &user, &rec.Data, &live)
-	})
-	if err != nil {
-		return backend.Record{}, err
-	}
-	if !live {
-		return backend.Record{}, backend.ErrNotFound
-	}
-	rec.Expires, rec.User = instant(expires), user.String
-	return rec, nil
-}
 
 // Create implements [backend.Store]: one round trip. An expired record that
 // has not been swept yet is in the way, too: [backend.ErrExists].

@@ -165,6 +165,7 @@ func TestExpiredIsGone(t *testing.T) {
 	}
 }
 
+// TestFarInstants: MY-8 of SECURITY-BAR.
 func TestFarInstants(t *testing.T) {
 	for _, mode := range []string{"", "TRADITIONAL"} {
 		s := open(t, "sql_mode='"+mode+"'")
@@ -233,6 +234,7 @@ func TestUsersAreBytes(t *testing.T) {
 
 // TestIDsAreBytes: IDs that differ in the last byte only, zeros and blanks
 // included, are different records.
+// Of SECURITY-BAR: ID-11, MY-7.
 func TestIDsAreBytes(t *testing.T) {
 	s := open(t)
 	base := record()
@@ -282,6 +284,7 @@ func TestTooLarge(t *testing.T) {
 
 // TestTooLargeForAShrunkServer: max_allowed_packet was lowered after the
 // start. It is an error, and nothing is changed.
+// Of SECURITY-BAR: MY-6.
 func TestTooLargeForAShrunkServer(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -296,6 +299,7 @@ func TestTooLargeForAShrunkServer(t *testing.T) {
 	checkRecord(t, load(t, s, rec.ID), rec)
 }
 
+// TestTwoUpdatesOfOneVersion: MY-12 of SECURITY-BAR.
 func TestTwoUpdatesOfOneVersion(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())

@@ -19,6 +19,7 @@ import (
 // TestBar_CK13_FourAreTried: junk and three dead tokens do not hide the live
 // session behind them, wherever they stand; a fifth well-formed one is not
 // tried.
+// Of SECURITY-BAR: CK-13.
 func TestBar_CK13_FourAreTried(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newApp(t, session.Config{Store: k.open(t)})
@@ -50,6 +51,7 @@ func TestBar_CK13_FourAreTried(t *testing.T) {
 
 // TestBar_CK14_TwoLiveSessions: the first one counts, and the hook is told
 // once a request, with the ID of the second.
+// Of SECURITY-BAR: CK-14.
 func TestBar_CK14_TwoLiveSessions(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		var rejected rejections
@@ -73,6 +75,7 @@ func TestBar_CK14_TwoLiveSessions(t *testing.T) {
 
 // TestBar_CK17_RequestUnchanged: the handler sees the request as it was sent.
 // Its body has not been read, and its form not been parsed (HB-17).
+// Of SECURITY-BAR: CK-17.
 func TestBar_CK17_HB17_RequestUnchanged(t *testing.T) {
 	m := barManager(t, session.Config{})
 	_, token := barRequest(m, "", setOne)
@@ -107,6 +110,7 @@ func TestBar_CK17_HB17_RequestUnchanged(t *testing.T) {
 // TestBar_HB18_Untouched: a handler that does not touch the session costs one
 // look-up where there is a token, and none with Skip or without one; its
 // answer has no Vary.
+// Of SECURITY-BAR: HB-18.
 func TestBar_HB18_Untouched(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newApp(t, session.Config{Store: k.open(t), Skip: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") }})

@@ -25,6 +25,7 @@ import (
 
 // TestBar_HB13_NoSecondHeader: however the handler answers and whatever the
 // store does, net/http has nothing to complain about.
+// Of SECURITY-BAR: HB-13.
 func TestBar_HB13_NoSecondHeader(t *testing.T) {
 	a := newApp(t, session.Config{Store: newMemory(t)})
 	a.handle("/answer", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -81,6 +82,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // TestBar_HB14_LateFailure: a save that fails when the header is out already
 // is logged, counted and handed to the hook.
+// Of SECURITY-BAR: HB-14.
 func TestBar_HB14_LateFailure(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		var failed atomic.Int64
@@ -111,6 +113,7 @@ func TestBar_HB14_LateFailure(t *testing.T) {
 
 // TestBar_HB15_NothingIsLeft: 120 times new, login and logout, and 100 panics:
 // goroutines and descriptors are as many as before.
+// Of SECURITY-BAR: HB-15.
 func TestBar_HB15_NothingIsLeft(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newStage(t, session.Config{Store: k.open(t)}, nil)
@@ -168,6 +171,7 @@ func settled(t *testing.T) (goroutines, files int) {
 // TestBar_HB16_Streams: 50 streams of one HTTP/2 connection are in their
 // handlers at once, each sets a key, and none is lost; then 20 are reset in
 // the middle, and what they set is stored all the same.
+// Of SECURITY-BAR: HB-16.
 func TestBar_HB16_Streams(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newApp(t, session.Config{Store: k.open(t), StoreTimeout: 30 * time.Second})
@@ -220,6 +224,7 @@ func TestBar_HB16_Streams(t *testing.T) {
 
 // TestBar_HB19_Conditional: ranges and conditional requests answer as without
 // sessions, and the session is stored.
+// Of SECURITY-BAR: HB-19.
 func TestBar_HB19_Conditional(t *testing.T) {
 	a := newApp(t, session.Config{})
 	a.basics()

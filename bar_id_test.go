@@ -30,6 +30,7 @@ func setOne(s *session.Session) { s.Set("a", 1) }
 
 // TestBar_ID1_FromCryptoRand: a token is the bytes of crypto/rand and the time,
 // and of nothing else: the same randomness makes the same token.
+// Of SECURITY-BAR: ID-1.
 func TestBar_ID1_FromCryptoRand(t *testing.T) {
 	tokens := func(seed uint64) []byte {
 		m := barManager(t, session.Config{}) // a store of its own: the same ID would be taken
@@ -54,6 +55,7 @@ const envNoRandom = "SESSION_TEST_NO_RANDOM"
 
 // TestBar_ID2_NoFallback: without randomness the program ends before there is
 // a cookie. It runs itself as another process, to see it end.
+// Of SECURITY-BAR: ID-2.
 func TestBar_ID2_NoFallback(t *testing.T) {
 	if broken := os.Getenv(envNoRandom); broken != "" {
 		m := barManager(t, session.Config{})
@@ -76,6 +78,7 @@ func TestBar_ID2_NoFallback(t *testing.T) {
 
 // TestBar_ID2_NoMathRand lists who uses math/rand, and for what: nobody for
 // tokens.
+// Of SECURITY-BAR: ID-2.
 func TestBar_ID2_NoMathRand(t *testing.T) {
 	allowed := map[string]string{
 		"record.go": "commit IDs, which are readable and open nothing",
@@ -116,6 +119,7 @@ func TestBar_ID2_NoMathRand(t *testing.T) {
 
 // TestBar_ID5_CookieAlone: a token in the query, the form, the path or another
 // header opens nothing, and none is written into a URL or a body.
+// Of SECURITY-BAR: ID-5.
 func TestBar_ID5_CookieAlone(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newApp(t, session.Config{Store: k.open(t)})
@@ -161,6 +165,7 @@ func TestBar_ID5_CookieAlone(t *testing.T) {
 
 // TestBar_ID11_OneSpelling: a token in which the case of one letter is another
 // is another token, whatever the store's collation.
+// Of SECURITY-BAR: ID-11.
 func TestBar_ID11_OneSpelling(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		m := barManager(t, session.Config{Store: k.open(t)})

@@ -22,6 +22,7 @@ import (
 
 // TestBar_ID1_ChiSquare: a mebibyte of secrets, half of new sessions and half
 // of renewed ones, is as even as random bytes are.
+// Of SECURITY-BAR: ID-1.
 func TestBar_ID1_ChiSquare(t *testing.T) {
 	var seen [256]int
 	const secrets = 1 << 20 / secretSize
@@ -44,6 +45,7 @@ func TestBar_ID1_ChiSquare(t *testing.T) {
 
 // TestBar_ID10_NoShortCircuit: no code compares a secret or its hash with ==,
 // bytes.Equal or the like, but where the line says why.
+// Of SECURITY-BAR: ID-10.
 func TestBar_ID10_NoShortCircuit(t *testing.T) {
 	allowed := map[string]string{
 		"got.hash == h.hash": "create.go: is the record that has our random ID our own write? both are ours, no client sent either",
@@ -103,6 +105,7 @@ func TestBar_ID10_NoShortCircuit(t *testing.T) {
 // TestBar_DR5_KeyFollowsTheSecret: there is no key to rotate. Each renewal
 // seals under another, and the one before opens it no more, whatever hash
 // somebody writes into the head.
+// Of SECURITY-BAR: DR-3, DR-5.
 func TestBar_DR5_DR3_KeyFollowsTheSecret(t *testing.T) {
 	old := newCredentials(time.Now())
 	renewed := old.renewed()
@@ -143,6 +146,7 @@ const (
 
 // TestBar_DS3_Golden: records that an earlier release stored are read; of a
 // version that does not exist yet, none.
+// Of SECURITY-BAR: DS-3.
 func TestBar_DS3_Golden(t *testing.T) {
 	cred, ok := parseToken(goldenToken)
 	if !ok {
@@ -180,6 +184,7 @@ func TestBar_DS3_Golden(t *testing.T) {
 // TestBar_DS2_Bounded: hostile bytes cost no more than ten times their size,
 // and do not overflow the stack. JSON that is well-formed costs what the values
 // cost that it stands for: up to 64 times.
+// Of SECURITY-BAR: DS-2.
 func TestBar_DS2_Bounded(t *testing.T) {
 	huge := binary.AppendUvarint(nil, 1<<60)
 	deep := strings.Repeat("[", 1<<20)
@@ -226,6 +231,7 @@ func TestBar_DS2_Bounded(t *testing.T) {
 
 // TestBar_DS2_NoGob: nothing but package migrate, which reads what Beego wrote,
 // has gob, and it only after a check of its own.
+// Of SECURITY-BAR: DS-2.
 func TestBar_DS2_NoGob(t *testing.T) {
 	for _, dir := range []string{".", "backend", "backend/file", "backend/memory", "backend/mysql", "backend/redis", "flash", "cookie"} {
 		packages, err := os.ReadDir(dir)
@@ -251,6 +257,7 @@ func TestBar_DS2_NoGob(t *testing.T) {
 
 // TestBar_DS6_DataOnly: bytes choose among the kinds of data, and among types
 // that the application registered; no other name makes a type.
+// Of SECURITY-BAR: DS-6.
 func TestBar_DS6_DataOnly(t *testing.T) {
 	for _, name := range []string{"os.File", "*os.File", "os/exec.Cmd", "session.Session", "*session.credentials", "session.point", "net/http.Request", "", "\x00", "reflect.Value", "func()"} {
 		encoded := append(append([]byte{kindNamed, byte(len(name))}, name...), `{"Path":"/bin/sh","X":1}`...)

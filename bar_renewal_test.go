@@ -17,6 +17,7 @@ import (
 
 // TestBar_FX2_NeverAgain: a token that was good once and whose session has
 // ended is never adopted again: a write with it makes another ID and secret.
+// Of SECURITY-BAR: FX-2.
 func TestBar_FX2_NeverAgain(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		store := k.open(t)
@@ -75,6 +76,7 @@ func TestBar_FX2_NeverAgain(t *testing.T) {
 
 // TestBar_FX3_DeadBeforeTheAnswer: when the first byte of the answer to a
 // renewal is out, the old token is dead and the new one opens the session.
+// Of SECURITY-BAR: FX-3.
 func TestBar_FX3_DeadBeforeTheAnswer(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newStage(t, session.Config{Store: k.open(t)}, nil)
@@ -102,6 +104,7 @@ func TestBar_FX3_DeadBeforeTheAnswer(t *testing.T) {
 
 // TestBar_FX11_OldTokenIsAnEvent: each use of a replaced token is told to
 // Hooks.Rejected once, and the hook can end the session.
+// Of SECURITY-BAR: FX-11.
 func TestBar_FX11_OldTokenIsAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rejected rejections
@@ -134,6 +137,7 @@ func TestBar_FX11_OldTokenIsAnEvent(t *testing.T) {
 
 // TestBar_LO7_EndEverySession: emptying the store ends all sessions of all
 // users at once, those included in which a request is under way.
+// Of SECURITY-BAR: LO-7.
 func TestBar_LO7_EndEverySession(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		store := k.open(t)
@@ -166,6 +170,7 @@ func TestBar_LO7_EndEverySession(t *testing.T) {
 
 // TestBar_LO8_ParallelLogouts: eight logouts of one session at once, all of
 // which have loaded it, are all 200.
+// Of SECURITY-BAR: LO-8.
 func TestBar_LO8_ParallelLogouts(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		store := k.open(t)
@@ -192,6 +197,7 @@ func TestBar_LO8_ParallelLogouts(t *testing.T) {
 
 // TestBar_LO10_ClearSiteData: what else a logout wants cleared is a header of
 // the handler's, and it goes out with the removed cookie.
+// Of SECURITY-BAR: LO-10.
 func TestBar_LO10_ClearSiteData(t *testing.T) {
 	a := newStage(t, session.Config{}, nil)
 	a.handle("/bye/now", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
@@ -208,6 +214,7 @@ func TestBar_LO10_ClearSiteData(t *testing.T) {
 
 // TestBar_OP2_Events: created, renewed, destroyed, rejected, tossed, broken,
 // failed and evicted are all told, with the public ID and nothing secret.
+// Of SECURITY-BAR: OP-2.
 func TestBar_OP2_Events(t *testing.T) {
 	store, err := memory.New(memory.Options{MaxSessions: 2})
 	if err != nil {

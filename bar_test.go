@@ -79,6 +79,7 @@ func rawToken(t *testing.T, token string) []byte {
 
 // TestBar_ID1_Secret256Bits: all 256 bits of a secret take both values, in new
 // sessions and in renewed ones.
+// Of SECURITY-BAR: ID-1.
 func TestBar_ID1_Secret256Bits(t *testing.T) {
 	m := barManager(t, session.Config{})
 	var created, renewed bitsSeen
@@ -112,6 +113,7 @@ func (b *bitsSeen) check(t *testing.T, whose string) {
 }
 
 // TestBar_ID8_NothingPrintsSecrets prints every exported type in every way.
+// Of SECURITY-BAR: ID-8.
 func TestBar_ID8_NothingPrintsSecrets(t *testing.T) {
 	const value, password = "canary-value", "canary-password"
 	store := barStore(t)
@@ -159,6 +161,7 @@ func TestBar_ID8_NothingPrintsSecrets(t *testing.T) {
 }
 
 // TestBar_DR1_StoreHasTheHashOnly: of the secret, the store has SHA-256.
+// Of SECURITY-BAR: DR-1.
 func TestBar_DR1_StoreHasTheHashOnly(t *testing.T) {
 	store := barStore(t)
 	m := barManager(t, session.Config{Store: store})
@@ -186,6 +189,7 @@ func TestBar_DR1_StoreHasTheHashOnly(t *testing.T) {
 
 // TestBar_DR2_Sealed: a store that is not in this process has no readable
 // value or key, and the same values never look the same.
+// Of SECURITY-BAR: DR-2.
 func TestBar_DR2_Sealed(t *testing.T) {
 	store := barStore(t)
 	m := barManager(t, session.Config{Store: backendtest.NewFault(store).Store()})
@@ -218,6 +222,7 @@ func TestBar_DR2_Sealed(t *testing.T) {
 
 // TestBar_RD16_CapAfterMerge: two requests that are each within MaxBytes do
 // not make a session that is over it.
+// Of SECURITY-BAR: RD-16.
 func TestBar_RD16_CapAfterMerge(t *testing.T) {
 	store := barStore(t)
 	m := barManager(t, session.Config{Store: store, MaxBytes: 1000})
@@ -238,6 +243,7 @@ func TestBar_RD16_CapAfterMerge(t *testing.T) {
 }
 
 // TestBar_DS4_UnstorableIsAnError: what cannot be stored fails the request.
+// Of SECURITY-BAR: DS-4.
 func TestBar_DS4_UnstorableIsAnError(t *testing.T) {
 	store := barStore(t)
 	m := barManager(t, session.Config{Store: store})
@@ -260,6 +266,7 @@ func TestBar_DS4_UnstorableIsAnError(t *testing.T) {
 
 // TestBar_CK19_TwoManagers: two managers in one chain, with two cookie names,
 // do not mix.
+// Of SECURITY-BAR: CK-19.
 func TestBar_CK19_TwoManagers(t *testing.T) {
 	stores := []backend.Store{barStore(t), barStore(t)}
 	outer := barManager(t, session.Config{Store: stores[0], Cookie: cookie.Options{Name: "outer"}})

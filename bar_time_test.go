@@ -18,6 +18,7 @@ import (
 
 // TestBar_TO3_Defaults: a Config with nothing in it ends a session after an
 // idle hour, and after 24 hours however active it is.
+// Of SECURITY-BAR: TO-3.
 func TestBar_TO3_Defaults(t *testing.T) {
 	if session.DefaultIdleTimeout > time.Hour || session.DefaultAbsoluteTimeout > 24*time.Hour {
 		t.Errorf("the defaults are %v and %v, want at most 1 h and 24 h", session.DefaultIdleTimeout, session.DefaultAbsoluteTimeout)
@@ -54,6 +55,7 @@ func TestBar_TO3_Defaults(t *testing.T) {
 
 // TestBar_TO4_LoginAgain: logging in again moves the idle timeout, and not the
 // absolute one (DESIGN §5); Destroy and SetUser begin both anew.
+// Of SECURITY-BAR: TO-4.
 func TestBar_TO4_LoginAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := barManager(t, session.Config{SweepEvery: -1, IdleTimeout: time.Hour, AbsoluteTimeout: 2 * time.Hour})
@@ -83,6 +85,7 @@ func TestBar_TO4_LoginAgain(t *testing.T) {
 
 // TestBar_TO5_ReadsDoNotWrite: of 100 reads one touches at the most, and none
 // writes.
+// Of SECURITY-BAR: TO-5, CC-3.
 func TestBar_TO5_ReadsDoNotWrite(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newApp(t, session.Config{Store: k.open(t)})
@@ -107,6 +110,7 @@ func TestBar_TO5_ReadsDoNotWrite(t *testing.T) {
 // TestBar_TO6_CookieDecidesNothing: a client that keeps a cookie beyond its
 // Max-Age is served as long as the server says, and one whose cookie has
 // longer to live not a moment longer.
+// Of SECURITY-BAR: TO-6.
 func TestBar_TO6_CookieDecidesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, maxAge := range []time.Duration{time.Second, cookie.MaxAge} {
@@ -136,6 +140,7 @@ func TestBar_TO6_CookieDecidesNothing(t *testing.T) {
 
 // TestBar_TO9_Durations: what cannot be meant is an error of the constructor
 // that names the field, and from a handler one of the request.
+// Of SECURITY-BAR: TO-9, OP-1.
 func TestBar_TO9_Durations(t *testing.T) {
 	wrong := []time.Duration{-1, -time.Hour, math.MinInt64, 1, 3600, math.MaxInt64, 101 * 365 * 24 * time.Hour}
 	for field, set := range map[string]func(*session.Config, time.Duration){
@@ -178,6 +183,7 @@ func TestBar_TO9_Durations(t *testing.T) {
 
 // TestBar_GC6_NotOnARequest: while a sweep hangs, requests are served; and no
 // request sweeps.
+// Of SECURITY-BAR: GC-6.
 func TestBar_GC6_NotOnARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newStage(t, session.Config{Store: newMemory(t), SweepEvery: time.Minute}, nil)
@@ -206,6 +212,7 @@ func TestBar_GC6_NotOnARequest(t *testing.T) {
 
 // TestBar_GC7_WithinOneInterval: by default, what has expired is gone within
 // five minutes, without any request.
+// Of SECURITY-BAR: GC-7.
 func TestBar_GC7_WithinOneInterval(t *testing.T) {
 	if session.DefaultSweepEvery > 5*time.Minute {
 		t.Errorf("DefaultSweepEvery is %v, want at most 5 min", session.DefaultSweepEvery)

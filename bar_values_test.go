@@ -23,6 +23,7 @@ import (
 // TestBar_CC5_NobodyWaits: while one request of a session is in its handler,
 // and another streams, a third reads and writes; one that is not held up at
 // all is within 300 ms.
+// Of SECURITY-BAR: CC-5.
 func TestBar_CC5_NobodyWaits(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		a := newStage(t, session.Config{Store: k.open(t)}, nil)
@@ -58,6 +59,7 @@ func TestBar_CC5_NobodyWaits(t *testing.T) {
 
 // TestBar_CC10_CompareAndSet: of eight requests that set a key only if nobody
 // has, exactly one does.
+// Of SECURITY-BAR: CC-10.
 func TestBar_CC10_CompareAndSet(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		errTaken := errors.New("taken")
@@ -106,6 +108,7 @@ func (s sink) WriteHeader(int)             {}
 
 // TestBar_ME1_Anonymous: 200,000 reads without a cookie make no record, no
 // cookie, no store call, and no heap.
+// Of SECURITY-BAR: ME-1.
 func TestBar_ME1_Anonymous(t *testing.T) {
 	fault := backendtest.NewFault(newMemory(t))
 	m := barManager(t, session.Config{Store: fault.StoreWith(backendtest.InProcess)})
@@ -144,6 +147,7 @@ type nested struct {
 
 // TestBar_DS7_ME4_Nested: nested values come back equal, and as copies: what
 // one request does to them, no other sees (ME-4).
+// Of SECURITY-BAR: DS-7.
 func TestBar_DS7_ME4_Nested(t *testing.T) {
 	fresh := func() nested {
 		return nested{map[string]map[string]int{"a": {"x": 1}, "b": {}}, [][]string{{"one", "two"}, {}}}
@@ -177,6 +181,7 @@ func TestBar_DS7_ME4_Nested(t *testing.T) {
 
 // TestBar_OP3_PerRoute: with the store down, one group of routes answers 503
 // and another one serves as nobody, for the same sessions.
+// Of SECURITY-BAR: OP-3.
 func TestBar_OP3_PerRoute(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		fault := backendtest.NewFault(k.open(t))

@@ -20,20 +20,20 @@ import (
 
 // TestBehaviourA is section A of BEHAVIOURS.md: creating and loading.
 func TestBehaviourA(t *testing.T) {
-	onEach(t, "01_no_cookie_session_ignored", ignored)
-	onEach(t, "02_no_cookie_session_read", onlyRead)
+	onEach(t, "01_no_cookie_session_ignored", ignored) // HB-18
+	onEach(t, "02_no_cookie_session_read", onlyRead)   // LO-6
 	onEach(t, "03_no_cookie_session_set", setWithoutCookie)
 	onEach(t, "04_next_request_has_it", nextRequest)
 	onEach(t, "05_two_writers_two_sessions", twoWriters)
-	onEach(t, "06_mounted_twice", mountedTwice)
+	onEach(t, "06_mounted_twice", mountedTwice) // CC-11
 	onEach(t, "07_set_and_deleted_again", setAndDeleted)
-	onEach(t, "08_equal_value_no_write", equalValue)
+	onEach(t, "08_equal_value_no_write", equalValue) // CC-3
 	onEach(t, "09_unknown_looked_up_once", lookedUpOnce)
 	onEach(t, "10_any_key", anyKey)
 	onEach(t, "11_any_value", anyValue)
-	onEach(t, "11_large_value", largeValue)
-	onEach(t, "11_exact_types", exactTypes)
-	onEach(t, "11_rolling_deploy", rollingDeploy)
+	onEach(t, "11_large_value", largeValue)       // RD-16
+	onEach(t, "11_exact_types", exactTypes)       // ME-6, DS-7
+	onEach(t, "11_rolling_deploy", rollingDeploy) // DS-5
 }
 
 func ignored(t *testing.T, k kind) {

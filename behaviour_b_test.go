@@ -24,16 +24,16 @@ import (
 
 // TestBehaviourB is section B of BEHAVIOURS.md: hostile and stale tokens.
 func TestBehaviourB(t *testing.T) {
-	onEach(t, "12_unknown_token_written", unknownWritten)
-	onEach(t, "13_unknown_token_read", unknownRead)
-	onEach(t, "14_malformed_token", malformed)
-	onEach(t, "15_secret_changed", secretChanged)
-	onEach(t, "16_expired", expired)
-	onEach(t, "17_damaged_record", damaged)
-	onEach(t, "18_ciphertext_moved", ciphertextMoved)
-	onEach(t, "19_two_cookies", twoCookies)
-	onEach(t, "20_collision_at_create", collision)
-	onEach(t, "21_huge_cookie_header", hugeHeader)
+	onEach(t, "12_unknown_token_written", unknownWritten) // FX-1
+	onEach(t, "13_unknown_token_read", unknownRead)       // FX-7
+	onEach(t, "14_malformed_token", malformed)            // ID-4, FB-1
+	onEach(t, "15_secret_changed", secretChanged)         // ID-10, FX-1
+	onEach(t, "16_expired", expired)                      // FX-2, TO-1
+	onEach(t, "17_damaged_record", damaged)               // DS-1, DS-3
+	onEach(t, "18_ciphertext_moved", ciphertextMoved)     // DR-2, DR-4
+	onEach(t, "19_two_cookies", twoCookies)               // CK-13
+	onEach(t, "20_collision_at_create", collision)        // ID-3
+	onEach(t, "21_huge_cookie_header", hugeHeader)        // CK-13, CK-16
 }
 
 func unknownWritten(t *testing.T, k kind) {

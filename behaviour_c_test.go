@@ -20,19 +20,19 @@ import (
 // TestBehaviourC is section C of BEHAVIOURS.md: the cookie. What no store can
 // change is tested once.
 func TestBehaviourC(t *testing.T) {
-	t.Run("22_attributes", attributes)
-	t.Run("22_secure", secure)
+	t.Run("22_attributes", attributes) // ID-6, CK-1, CK-3, CK-5
+	t.Run("22_secure", secure)         // CK-2, CK-18
 	t.Run("22_warning", plainHTTPWarning)
-	onEach(t, "23_only_when_needed", onlyWhenNeeded)
+	onEach(t, "23_only_when_needed", onlyWhenNeeded) // CK-7, CK-9
 	onEach(t, "23_persistent_slides", persistentSlides)
 	t.Run("23_persistent_outlives_writes", persistentOutlivesWrites)
-	t.Run("24_removal", removal)
-	onEach(t, "25_other_cookies", otherCookies)
-	onEach(t, "25_one_a_response", oneAResponse)
-	t.Run("26_contradictions", contradictions)
+	t.Run("24_removal", removal)                 // LO-4
+	onEach(t, "25_other_cookies", otherCookies)  // CK-11
+	onEach(t, "25_one_a_response", oneAResponse) // LO-4, CK-8
+	t.Run("26_contradictions", contradictions)   // ID-6, CK-3, CK-4, CK-12, CK-18, OP-1
 	onEach(t, "27_lifetime_by_handler", ownLifetime)
-	onEach(t, "28_vary", vary)
-	t.Run("28_cache_control", cacheControl)
+	onEach(t, "28_vary", vary)              // CK-10, HB-18
+	t.Run("28_cache_control", cacheControl) // CK-10
 }
 
 // exchange has the app answer a request to path, made by httptest.NewRequest

@@ -26,26 +26,26 @@ import (
 // TestBehaviourD is section D of BEHAVIOURS.md: storing, and the order of
 // things. What is told of writers is in behaviour_d_writer_test.go.
 func TestBehaviourD(t *testing.T) {
-	onEach(t, "29_stored_before_the_header", storedBeforeHeader)
-	onEach(t, "30_early_hints", earlyHints)
-	onEach(t, "31_change_after_first_byte", afterFirstByte)
+	onEach(t, "29_stored_before_the_header", storedBeforeHeader) // HB-6, HB-7, HB-9
+	onEach(t, "30_early_hints", earlyHints)                      // HB-8
+	onEach(t, "31_change_after_first_byte", afterFirstByte)      // FX-9, HB-10
 	onEach(t, "32_save_in_handler", saveInHandler)
 	onEach(t, "33_reload", reload)
-	onEach(t, "34_storing_fails", storingFails)
-	onEach(t, "34_every_call_in_turn", everyCallFails)
-	onEach(t, "35_loading_fails", loadingFails)
-	onEach(t, "36_store_hangs", storeHangs)
-	onEach(t, "37_client_gone", clientGone)
-	onEach(t, "38_panic", handlerPanics)
-	onEach(t, "39_used_after_return", usedAfterReturn)
+	onEach(t, "34_storing_fails", storingFails)        // HB-14
+	onEach(t, "34_every_call_in_turn", everyCallFails) // FX-4
+	onEach(t, "35_loading_fails", loadingFails)        // RD-1
+	onEach(t, "36_store_hangs", storeHangs)            // HB-3
+	onEach(t, "37_client_gone", clientGone)            // HB-2
+	onEach(t, "38_panic", handlerPanics)               // HB-1
+	onEach(t, "39_used_after_return", usedAfterReturn) // CC-8
 	onEach(t, "41_answer_500_is_stored", answer500)
-	onEach(t, "40_timeout_handler", timeoutHandler)
-	onEach(t, "40_statuses_and_methods", statusesAndMethods)
-	onEach(t, "40_http2", http2)
-	onEach(t, "40_sse", serverSentEvents)
-	onEach(t, "40_websocket", webSocket)
-	t.Run("40_optional_interfaces", optionalInterfaces)
-	t.Run("40_response_controller", responseController)
+	onEach(t, "40_timeout_handler", timeoutHandler)          // HB-4
+	onEach(t, "40_statuses_and_methods", statusesAndMethods) // HB-9
+	onEach(t, "40_http2", http2)                             // HB-11, HB-16
+	onEach(t, "40_sse", serverSentEvents)                    // HB-6
+	onEach(t, "40_websocket", webSocket)                     // HB-5
+	t.Run("40_optional_interfaces", optionalInterfaces)      // HB-7, HB-11
+	t.Run("40_response_controller", responseController)      // HB-12
 }
 
 // A witness stands outside of the session's middleware and notes what passes

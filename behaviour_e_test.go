@@ -25,16 +25,16 @@ import (
 // made to have passed by dating records back; what has to be exact to the
 // millisecond runs in a synctest bubble, on memory.
 func TestBehaviourE(t *testing.T) {
-	onEach(t, "42_activity_moves_the_expiry", activity)
+	onEach(t, "42_activity_moves_the_expiry", activity) // TO-5
 	onEach(t, "42_never_backwards", neverBackwards)
 	onEach(t, "43_from_the_end_of_a_slow_request", slowRequest)
-	t.Run("43_exactly/memory", slowRequestExactly)
+	t.Run("43_exactly/memory", slowRequestExactly) // TO-8
 	onEach(t, "44_touch_of_the_same_expiry", sameExpiry)
-	onEach(t, "45_absolute_timeout", absoluteTimeout)
-	onEach(t, "45_passes_during_a_request", absolutePasses)
-	t.Run("45_while_active/memory", absoluteWhileActive)
-	onEach(t, "46_idle_by_record", idleByRecord)
-	t.Run("46_idle_exactly/memory", idleExactly)
+	onEach(t, "45_absolute_timeout", absoluteTimeout)       // TO-2
+	onEach(t, "45_passes_during_a_request", absolutePasses) // TO-8
+	t.Run("45_while_active/memory", absoluteWhileActive)    // TO-2
+	onEach(t, "46_idle_by_record", idleByRecord)            // TO-1
+	t.Run("46_idle_exactly/memory", idleExactly)            // TO-1
 }
 
 // wantLeft fails the test unless the record of token expires in d, give or

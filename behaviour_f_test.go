@@ -18,26 +18,26 @@ var errDown = errors.New("the store is down")
 // TestBehaviourF is section F of BEHAVIOURS.md: renew and destroy. What
 // happens to requests under way is in behaviour_f_ends_test.go.
 func TestBehaviourF(t *testing.T) {
-	t.Run("47_renew", func(t *testing.T) { forEachBackend(t, testRenew) })
+	t.Run("47_renew", func(t *testing.T) { forEachBackend(t, testRenew) }) // FX-3
 	t.Run("47_renew_twice_in_a_request", func(t *testing.T) { forEachBackend(t, testRenewTwice) })
 	t.Run("47_renew_and_set", func(t *testing.T) { forEachBackend(t, testRenewAndSet) })
-	t.Run("47_superseded_token_comes_late", func(t *testing.T) { forEachBackend(t, testSupersededToken) })
-	t.Run("47_superseded_for_10_s", testSupersededFor)
-	t.Run("48_renew_while_the_store_fails", func(t *testing.T) { forEachBackend(t, testRenewStoreFails) })
-	t.Run("48_renew_with_the_reply_lost", func(t *testing.T) { forEachBackend(t, testRenewReplyLost) })
+	t.Run("47_superseded_token_comes_late", func(t *testing.T) { forEachBackend(t, testSupersededToken) }) // FX-7
+	t.Run("47_superseded_for_10_s", testSupersededFor)                                                     // FX-10
+	t.Run("48_renew_while_the_store_fails", func(t *testing.T) { forEachBackend(t, testRenewStoreFails) }) // FX-8
+	t.Run("48_renew_with_the_reply_lost", func(t *testing.T) { forEachBackend(t, testRenewReplyLost) })    // FX-4
 	t.Run("49_two_renewals", func(t *testing.T) { forEachBackend(t, testTwoRenewals) })
 	t.Run("49_two_logins", func(t *testing.T) { forEachBackend(t, testTwoLogins) })
-	t.Run("50_destroy", func(t *testing.T) { forEachBackend(t, testDestroy) })
-	t.Run("50_destroy_then", func(t *testing.T) { forEachBackend(t, testDestroyThen) })
-	t.Run("51_destroy_fails", func(t *testing.T) { forEachBackend(t, testDestroyFails) })
+	t.Run("50_destroy", func(t *testing.T) { forEachBackend(t, testDestroy) })            // LO-1, LO-6
+	t.Run("50_destroy_then", func(t *testing.T) { forEachBackend(t, testDestroyThen) })   // LO-9
+	t.Run("51_destroy_fails", func(t *testing.T) { forEachBackend(t, testDestroyFails) }) // LO-5
 	t.Run("51_destroy_with_the_reply_lost", func(t *testing.T) { forEachBackend(t, testDestroyReplyLost) })
-	t.Run("52_ended_meanwhile", func(t *testing.T) { forEachKind(t, testEndedMeanwhile) })
-	t.Run("52_absolute_timeout_meanwhile", testAbsoluteMeanwhile)
-	t.Run("52_renewed_meanwhile", func(t *testing.T) { forEachKind(t, testRenewedMeanwhile) })
-	t.Run("52_renewed_between_load_and_store", func(t *testing.T) { forEachKind(t, testRenewedAtTheStore) })
-	t.Run("52_ended_among_writers", func(t *testing.T) { forEachBackend(t, testEndedAmongWriters) })
+	t.Run("52_ended_meanwhile", func(t *testing.T) { forEachKind(t, testEndedMeanwhile) })                   // LO-2, LO-3, LO-7
+	t.Run("52_absolute_timeout_meanwhile", testAbsoluteMeanwhile)                                            // TO-8
+	t.Run("52_renewed_meanwhile", func(t *testing.T) { forEachKind(t, testRenewedMeanwhile) })               // FX-5, FX-6, FX-7
+	t.Run("52_renewed_between_load_and_store", func(t *testing.T) { forEachKind(t, testRenewedAtTheStore) }) // FX-5
+	t.Run("52_ended_among_writers", func(t *testing.T) { forEachBackend(t, testEndedAmongWriters) })         // LO-2
 	t.Run("52_an_old_timeout_ends_nothing", testOldTimeout)
-	t.Run("53_cart_before_login", func(t *testing.T) { forEachBackend(t, testCart) })
+	t.Run("53_cart_before_login", func(t *testing.T) { forEachBackend(t, testCart) }) // FX-12
 }
 
 func testRenew(t *testing.T, open func(*testing.T) backend.Store) {

@@ -19,19 +19,19 @@ import (
 // TestBehaviourG is section G of BEHAVIOURS.md: requests that overlap on one
 // session. internal/twoproc has the same with two processes.
 func TestBehaviourG(t *testing.T) {
-	t.Run("54_merge", func(t *testing.T) { forEachBackend(t, testMerge) })
-	t.Run("54_parallel_keys", func(t *testing.T) { forEachBackend(t, testParallelKeys) })
+	t.Run("54_merge", func(t *testing.T) { forEachBackend(t, testMerge) })                // CC-10
+	t.Run("54_parallel_keys", func(t *testing.T) { forEachBackend(t, testParallelKeys) }) // CC-1
 	t.Run("54_parallel_deletes", func(t *testing.T) { forEachBackend(t, testParallelDeletes) })
 	t.Run("54_net_out", func(t *testing.T) { forEachBackend(t, testNetOut) })
 	t.Run("55_same_key", func(t *testing.T) { forEachBackend(t, testSameKey) })
-	t.Run("56_increments", func(t *testing.T) { forEachBackend(t, testIncrements) })
+	t.Run("56_increments", func(t *testing.T) { forEachBackend(t, testIncrements) }) // CC-2
 	t.Run("56_increments_and_sets", func(t *testing.T) { forEachBackend(t, testIncrementsAndSets) })
 	t.Run("56_lost_replies", func(t *testing.T) { forEachBackend(t, testLostReplies) })
 	t.Run("56_outcome_unknown", func(t *testing.T) { forEachBackend(t, testOutcomeUnknown) })
-	t.Run("56_stored_while_fn_runs", func(t *testing.T) { forEachBackend(t, testStoredWhileFnRuns) })
-	t.Run("56_nested_update", testNestedUpdate)
+	t.Run("56_stored_while_fn_runs", func(t *testing.T) { forEachBackend(t, testStoredWhileFnRuns) }) // CC-9
+	t.Run("56_nested_update", testNestedUpdate)                                                       // CC-9
 	t.Run("57_two_first_requests", func(t *testing.T) { forEachBackend(t, testTwoFirstRequests) })
-	t.Run("58_many_goroutines", func(t *testing.T) { forEachBackend(t, testManyGoroutines) })
+	t.Run("58_many_goroutines", func(t *testing.T) { forEachBackend(t, testManyGoroutines) }) // CC-7
 }
 
 // mergeDeeds are what two requests do to a session that begins with a=1 and

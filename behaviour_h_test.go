@@ -20,8 +20,8 @@ import (
 func TestBehaviourH(t *testing.T) {
 	t.Run("59_index_follows", func(t *testing.T) { forEachBackend(t, testIndexFollows) })
 	t.Run("59_info", testInfo)
-	t.Run("60_revoke_user_but_this", func(t *testing.T) { forEachBackend(t, testRevokeUser) })
-	t.Run("60_revoke_a_wrong_id", func(t *testing.T) { forEachBackend(t, testRevokeWrongID) })
+	t.Run("60_revoke_user_but_this", func(t *testing.T) { forEachBackend(t, testRevokeUser) }) // LO-7
+	t.Run("60_revoke_a_wrong_id", func(t *testing.T) { forEachBackend(t, testRevokeWrongID) }) // FB-2
 	t.Run("61_max_per_user", func(t *testing.T) { forEachBackend(t, testMaxPerUser) })
 	t.Run("61_max_per_user_at_once", func(t *testing.T) { forEachBackend(t, testMaxPerUserAtOnce) })
 	t.Run("61_trim_meets_another_login", func(t *testing.T) { forEachBackend(t, testTrimMeetsLogin) })

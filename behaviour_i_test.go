@@ -22,7 +22,7 @@ func TestBehaviourI(t *testing.T) {
 	t.Run("63_chain_of_redirects", func(t *testing.T) { forEachBackend(t, flashChain) })
 	t.Run("63_added_in_parallel", func(t *testing.T) { forEachBackend(t, flashAddedInParallel) })
 	t.Run("64_background_requests", func(t *testing.T) { forEachBackend(t, flashBackground) })
-	t.Run("64_eight_readers", func(t *testing.T) { forEachBackend(t, flashEightReaders) })
+	t.Run("64_eight_readers", func(t *testing.T) { forEachBackend(t, flashEightReaders) }) // CC-4
 	t.Run("64_taken_during_logout", func(t *testing.T) { forEachBackend(t, flashTakenDuringLogout) })
 	t.Run("64_store_fails", func(t *testing.T) { forEachBackend(t, flashStoreFails) })
 	t.Run("65_peek", func(t *testing.T) { forEachBackend(t, flashPeek) })

@@ -55,8 +55,8 @@ const answersWithin = 5 * time.Second
 // or frozen under load, and comes back.
 func TestBehaviourJ74(t *testing.T) {
 	for _, name := range sortedNames(outages) {
-		t.Run("74_killed/"+name, func(t *testing.T) { testOutage(t, name, outage.killed) })
-		t.Run("74_frozen/"+name, func(t *testing.T) { testOutage(t, name, outage.frozen) })
+		t.Run("74_killed/"+name, func(t *testing.T) { testOutage(t, name, outage.killed) }) // RD-1, RD-2
+		t.Run("74_frozen/"+name, func(t *testing.T) { testOutage(t, name, outage.frozen) }) // RD-4
 	}
 }
 

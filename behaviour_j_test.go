@@ -27,20 +27,20 @@ import (
 // kill -9 is in internal/twoproc, 74 in behaviour_j_outage_test.go.
 func TestBehaviourJ(t *testing.T) {
 	t.Run("68_sweep", func(t *testing.T) { forEachBackend(t, testSweep) })
-	t.Run("68_sweep_at_once", func(t *testing.T) { forEachBackend(t, testSweepAtOnce) })
-	t.Run("68_sweep_meets_touch", func(t *testing.T) { forEachBackend(t, testSweepMeetsTouch) })
+	t.Run("68_sweep_at_once", func(t *testing.T) { forEachBackend(t, testSweepAtOnce) })         // GC-3
+	t.Run("68_sweep_meets_touch", func(t *testing.T) { forEachBackend(t, testSweepMeetsTouch) }) // GC-1
 	t.Run("68_sweep_fails", func(t *testing.T) { forEachBackend(t, testSweepFails) })
-	t.Run("68_collector", testCollector)
-	t.Run("68_close_waits", testCloseWaits)
+	t.Run("68_collector", testCollector)    // ME-3, GC-5
+	t.Run("68_close_waits", testCloseWaits) // ME-3
 	t.Run("68_closed", testClosed)
 	t.Run("69_delete_missing", func(t *testing.T) { forEachBackend(t, testDeleteMissing) })
-	t.Run("69_loaded_stays", func(t *testing.T) { forEachBackend(t, testLoadedStays) })
+	t.Run("69_loaded_stays", func(t *testing.T) { forEachBackend(t, testLoadedStays) }) // ME-4
 	t.Run("70_two_managers", func(t *testing.T) { forEachKind(t, testTwoManagers) })
 	t.Run("71_restart", func(t *testing.T) { forEachKind(t, testRestart) })
 	t.Run("72_opened_at_once", func(t *testing.T) { forEachKind(t, testOpenedAtOnce) })
-	t.Run("72_bad_save_paths", testBadSavePaths)
-	t.Run("73_foreign_files", testForeignFiles)
-	t.Run("73_links", testLinks)
+	t.Run("72_bad_save_paths", testBadSavePaths) // OP-1
+	t.Run("73_foreign_files", testForeignFiles)  // FB-12
+	t.Run("73_links", testLinks)                 // FB-5
 }
 
 // sweepable opens the store, and says whether somebody has to sweep it.

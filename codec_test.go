@@ -56,6 +56,7 @@ func TestValuesKeepTheirType(t *testing.T) {
 	}
 }
 
+// TestValuesProperty: DS-7 of SECURITY-BAR.
 func TestValuesProperty(t *testing.T) {
 	same := func(value any) bool { return reflect.DeepEqual(roundTrip(t, value), value) }
 	properties := []any{
@@ -114,6 +115,7 @@ func TestDecodeTo(t *testing.T) {
 	}
 }
 
+// TestEncodeRefuses: DS-4 of SECURITY-BAR.
 func TestEncodeRefuses(t *testing.T) {
 	type hiddenFields struct{ a, b int }
 	cycle := map[string]any{}
@@ -138,6 +140,7 @@ func TestEncodeRefuses(t *testing.T) {
 
 // A value of a type that this program does not know is kept, and readable in
 // the generic form: a rolling deploy.
+// Of SECURITY-BAR: DS-5.
 func TestUnknownName(t *testing.T) {
 	encoded := append([]byte{kindNamed, 7}, `other.T{"A":1}`...)
 	got, err := decode(encoded)
@@ -162,6 +165,7 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
+// FuzzDecode: DS-2, DS-6 of SECURITY-BAR.
 func FuzzDecode(f *testing.F) {
 	for _, v := range []any{nil, true, 1, "x", []byte("y"), 1.5, time.Unix(0, 0), time.Second, point{1, 2}, registered{Name: "n"}} {
 		encoded, err := encode(nil, v)

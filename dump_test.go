@@ -99,6 +99,7 @@ func dumpRedis(t *testing.T, savePath string) []byte {
 
 // TestDumpAfterThousandLogins: a dump of the store holds no token, in any
 // spelling, and nothing of what was Set (DR-1).
+// Of SECURITY-BAR: DR-3.
 func TestDumpAfterThousandLogins(t *testing.T) {
 	for _, k := range kinds {
 		dump := dumps[k.name]

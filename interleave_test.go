@@ -403,6 +403,7 @@ func afterLogoutAndRenew(o *outcome) error {
 
 // TestEveryInterleaving explores all scenarios, with and without the store's
 // conditional delete.
+// Of SECURITY-BAR: FX-5, LO-2.
 func TestEveryInterleaving(t *testing.T) {
 	for _, conditional := range []bool{true, false} {
 		for _, rc := range races {

@@ -35,6 +35,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// TestParseTokenRefuses: ID-4 of SECURITY-BAR.
 func TestParseTokenRefuses(t *testing.T) {
 	cred := newCredentials(time.Now())
 	good := cred.token()
@@ -56,6 +57,7 @@ func TestParseTokenRefuses(t *testing.T) {
 }
 
 // A token has one spelling: what parses is what it would be written as.
+// Of SECURITY-BAR: ID-11.
 func FuzzParseToken(f *testing.F) {
 	cred := newCredentials(time.Now())
 	f.Add(cred.token())
@@ -112,6 +114,7 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 // What the seal covers: the values, the ID, the user and the whole head.
+// Of SECURITY-BAR: DR-2.
 func TestSealCovers(t *testing.T) {
 	cred := newCredentials(time.Now())
 	h := sampleHead(&cred)
@@ -143,6 +146,7 @@ func TestSealCovers(t *testing.T) {
 
 // There is no fallback to a plain record where records are sealed
 // (CVE-2026-39324).
+// Of SECURITY-BAR: DR-4.
 func TestPlainRecordWhereSealed(t *testing.T) {
 	cred := newCredentials(time.Now())
 	h := sampleHead(&cred)
@@ -156,6 +160,7 @@ func TestPlainRecordWhereSealed(t *testing.T) {
 	}
 }
 
+// FuzzRecord: DS-2 of SECURITY-BAR.
 func FuzzRecord(f *testing.F) {
 	cred := newCredentials(time.UnixMilli(1_700_000_000_000))
 	for _, seal := range []bool{false, true} {

@@ -34,6 +34,7 @@ func newManager(t *testing.T, cfg session.Config) *session.Manager {
 	return m
 }
 
+// TestHeaderTransport: ID-5 of SECURITY-BAR.
 func TestHeaderTransport(t *testing.T) {
 	for name, tc := range map[string]struct {
 		transport session.Transport
@@ -136,6 +137,7 @@ func TestStartByHeader(t *testing.T) {
 
 // A cookie that slides must not ride on an answer that a cache may keep
 // (CVE-2023-30861); the expiry then waits for one that can tell the browser.
+// Of SECURITY-BAR: CK-10.
 func TestSlideNotIntoCaches(t *testing.T) {
 	for name, tc := range map[string]struct {
 		cacheControl string
@@ -182,6 +184,7 @@ func TestSlideNotIntoCaches(t *testing.T) {
 
 // An answer that sets the cookie is not for shared caches, whatever the
 // handler said.
+// Of SECURITY-BAR: CK-10.
 func TestSetCookieIsNotPublic(t *testing.T) {
 	m := newManager(t, session.Config{})
 	r := httptest.NewRequest("GET", "https://example.com/", nil)

@@ -82,6 +82,7 @@ func TestErrorAnswerHasNoHandlerHeaders(t *testing.T) {
 	}
 }
 
+// TestConfigRefuses: OP-1 of SECURITY-BAR.
 func TestConfigRefuses(t *testing.T) {
 	var none *memory.Store
 	for _, tc := range []struct {

@@ -21,6 +21,7 @@ func newCookie(t *testing.T, o cookie.Options) *cookie.Cookie {
 	return c
 }
 
+// TestLines: TO-6 of SECURITY-BAR.
 func TestLines(t *testing.T) {
 	https := httptest.NewRequest("GET", "https://example.com/", nil)
 	for _, tc := range []struct {
@@ -50,6 +51,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestSecure: CK-2 of SECURITY-BAR.
 func TestSecure(t *testing.T) {
 	request := func(host string, headers ...string) *http.Request {
 		r := httptest.NewRequest("GET", "http://example.com/", nil)
@@ -102,6 +104,7 @@ func TestSecure(t *testing.T) {
 	}
 }
 
+// TestNewRefuses: CK-4, CK-6, CK-12 of SECURITY-BAR.
 func TestNewRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		field string
@@ -134,6 +137,7 @@ func values(c *cookie.Cookie, lines ...string) (got []string) {
 	return got
 }
 
+// TestValues: CK-15 of SECURITY-BAR.
 func TestValues(t *testing.T) {
 	c := newCookie(t, cookie.Options{Name: "s"})
 	for _, tc := range []struct {

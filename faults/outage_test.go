@@ -83,6 +83,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 }
 
 // TestDaemon: RD-1 to RD-4, MY-1, MY-3, P7, BEHAVIOURS 74.
+// Of SECURITY-BAR: RD-3.
 func TestDaemon(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
 		outage(t, daemonKilled, pick(5, 1), daemon.Kill9, time.Duration(pick(1000, 50))*time.Millisecond, daemon.Restart)

@@ -19,6 +19,7 @@ type sweepFunc func(ctx context.Context, limit int) (int, error)
 
 func (f sweepFunc) Sweep(ctx context.Context, limit int) (int, error) { return f(ctx, limit) }
 
+// TestSweepGoesOnUntilABatchIsNotFull: GC-4 of SECURITY-BAR.
 func TestSweepGoesOnUntilABatchIsNotFull(t *testing.T) {
 	left, calls := 2*gc.Batch+7, 0
 	n, err := gc.Sweep(t.Context(), sweepFunc(func(_ context.Context, limit int) (int, error) {
@@ -32,6 +33,7 @@ func TestSweepGoesOnUntilABatchIsNotFull(t *testing.T) {
 	}
 }
 
+// TestSweepEndsWithItsContext: GC-4 of SECURITY-BAR.
 func TestSweepEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	n, err := gc.Sweep(ctx, sweepFunc(func(context.Context, int) (int, error) {
@@ -73,6 +75,7 @@ func TestCollectorSurvives(t *testing.T) {
 }
 
 // Stop waits for a sweep under way, and cancels it.
+// Of SECURITY-BAR: GC-4.
 func TestStopWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false

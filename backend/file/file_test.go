@@ -10,6 +10,8 @@ import (
 	"github.com/chisession/session/backend/backendtest"
 )
 
+// TestContract: ID-3 (CreateExists), TO-1 (Expired), GC-2 (SweepTouched) of
+// SECURITY-BAR.
 func TestContract(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		return openAt(t, t.TempDir()+"/sessions")

@@ -172,6 +172,7 @@ func TestRefused(t *testing.T) {
 
 // TestDirectoryLost removes, moves and replaces the directory at run time: an
 // outage is an error and never ErrNotFound, and it heals.
+// Of SECURITY-BAR: FB-10.
 func TestDirectoryLost(t *testing.T) {
 	path := t.TempDir() + "/sessions"
 	s := openAt(t, path)

@@ -192,6 +192,7 @@ func increment(s *Store, id uuid.UUID, n int) error {
 
 // TestProcessesIncrement is BEHAVIOURS 56 below the manager: compare-and-swap
 // from several goroutines of several processes loses nothing.
+// Of SECURITY-BAR: FB-9.
 func TestProcessesIncrement(t *testing.T) {
 	const each, goroutines = 200, 4
 	path := t.TempDir() + "/sessions"
@@ -240,6 +241,7 @@ func helpHold(s *Store, args []string) error {
 
 // TestFrozenProcess stops a process that holds a lock: reads go on, a write
 // ends with its context, or by itself, and all is well after the process died.
+// Of SECURITY-BAR: CC-6.
 func TestFrozenProcess(t *testing.T) {
 	path := t.TempDir() + "/sessions"
 	s := openAt(t, path)

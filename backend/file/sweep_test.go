@@ -119,6 +119,7 @@ func TestSweepLeftOvers(t *testing.T) {
 
 // TestSweepMany sweeps in batches, to the end, and only what has expired.
 // With -short it makes fewer files; a hundred thousand took 3 s.
+// Of SECURITY-BAR: FB-13.
 func TestSweepMany(t *testing.T) {
 	expired, live := 10_000, 500
 	if testing.Short() {

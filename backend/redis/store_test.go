@@ -88,6 +88,7 @@ func TestUpdateOverTouch(t *testing.T) {
 	}
 }
 
+// TestCommands: RD-14 of SECURITY-BAR.
 func TestCommands(t *testing.T) {
 	s := fresh(t)
 	lines, err := server.Record(func() error {
@@ -111,6 +112,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestNoScript: RD-13 of SECURITY-BAR.
 func TestNoScript(t *testing.T) {
 	s := fresh(t)
 	flush := func() { do(t, "SCRIPT", "FLUSH") }
@@ -134,6 +136,7 @@ func TestNoScript(t *testing.T) {
 	}
 }
 
+// TestCorrupt: RD-10 of SECURITY-BAR.
 func TestCorrupt(t *testing.T) {
 	s := fresh(t)
 	good := encode(newRecord("bob", "data"), 1)
@@ -184,6 +187,7 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
+// TestTooLarge: RD-16 of SECURITY-BAR.
 func TestTooLarge(t *testing.T) {
 	fresh(t)
 	pool := &redis.Pool{Dial: server.Dial}

@@ -28,6 +28,7 @@ func together(a, b *child, do func(c *child, worker, round int)) {
 
 // Test54ParallelKeys: 8 × 50 requests from two processes, each setting another
 // key of one session. None is lost.
+// Of SECURITY-BAR: CC-1, FB-9.
 func Test54ParallelKeys(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
@@ -65,6 +66,7 @@ func Test54SetAndDelete(t *testing.T) {
 }
 
 // Test56Increments: 8 × 50 exact increments of one counter.
+// Of SECURITY-BAR: CC-2.
 func Test56Increments(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
@@ -97,6 +99,7 @@ var acting = []struct {
 
 // Test52Logout: 50 logouts, each in one process while another request of the
 // session is under way in the other. Nothing comes back.
+// Of SECURITY-BAR: LO-2.
 func Test52Logout(t *testing.T) {
 	ends := []struct {
 		name string
@@ -143,6 +146,7 @@ func Test52Logout(t *testing.T) {
 
 // Test47Renew: a renewal in one process while the old token is at work in the
 // other, which neither changes nor ends the renewed session.
+// Of SECURITY-BAR: FX-5.
 func Test47Renew(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		for i, act := range acting {
@@ -229,6 +233,7 @@ func Test61MaxPerUser(t *testing.T) {
 
 // Test64Flash: eight readers in two processes ask for one message at once.
 // Exactly one shows it.
+// Of SECURITY-BAR: CC-4.
 func Test64Flash(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")

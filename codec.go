@@ -162,12 +162,14 @@ func decode(encoded []byte) (any, error) {
 	}
 	kind, payload := encoded[0], encoded[1:]
 	switch kind {
-	case kindNil:
-		return nil, nil
-	case kindFalse:
-		return false, nil
-	case kindTrue:
-		return true, nil
+	case kindNil, kindFalse, kindTrue:
+		if len(payload) != 0 {
+			break
+		}
+		if kind == kindNil {
+			return nil, nil
+		}
+		return kind == kindTrue, nil
 	case kindString:
 		return string(payload), nil
 	case kindBytes:

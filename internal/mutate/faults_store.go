@@ -73,13 +73,9 @@ var storeFaults = []fault{
 		old: `	case ReasonSecret, ReasonSuperseded:
 `,
 		new: `	case ReasonSecret, ReasonSuperseded:
-		if l, r, err := s.m.verify(rec, next); r == "" && err == nil {
-			return l, nil
-		}
-		if h, err := parseHead(rec.Data); err == nil {
-			if b, seal, err := openRecord(cred, rec.User, rec.Data, &h, false, true); err == nil {
-				return loaded{rec, h, b, seal, nowMillis()}, nil
-			}
+		if b, _, err := openRecord(cred, got.rec.User, got.rec.Data, &got.head, false, true); err == nil {
+			got.values = b
+			return got, nil
 		}
 `,
 		pkg: ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
@@ -88,14 +84,14 @@ var storeFaults = []fault{
 		bar: "FX-6", what: `logout with an old token ends the renewed session`,
 		file: "remove.go",
 		old:  `headErr == nil && !d.cred.matches(&h.hash) {`,
-		new:  `headErr != nil {`,
+		new:  `headErr != nil && !d.cred.matches(&h.hash) {`,
 		pkg:  ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
 	},
 	{
 		bar: "FX-5", what: `DeleteVersion deletes any version`,
 		file: "remove.go",
 		old:  `return store.DeleteVersion(ctx, id, version)`,
-		new:  `return m.store.Delete(ctx, id)`,
+		new:  `return store.(backend.Store).Delete(ctx, id)`,
 		pkg:  ".", test: `TestBehaviourH/61_trim_meets_another_login/memory`,
 	},
 	{
@@ -211,7 +207,7 @@ var storeFaults = []fault{
 		file: "gc/gc.go",
 		old: `for ctx.Err() == nil {
 		n, err := step`,
-		new: `for {
+		new: `for range 9 {
 		n, err := step`,
 		pkg: "./gc", test: `TestSweepEndsWithItsContext`,
 	},

@@ -100,7 +100,7 @@ var tokenFaults = []fault{
 	{
 		bar: "DR-2", what: `every sealing has the same nonce`,
 		file: "record.go",
-		old: `	return cipher.NewGCMWithRandomNonce(block)`,
+		old:  `	return cipher.NewGCMWithRandomNonce(block)`,
 		new: `	gcm, err := cipher.NewGCM(block)
 	return zeroNonce{gcm}, err
 }

@@ -9,8 +9,8 @@
 //	go run ./internal/mutate -table       # write docs/mutations.md from what was kept
 //
 // The mutations are in faults_*.go: the text that is replaced, the statement
-// of SECURITY-BAR that it breaks, and the test that must fail. The tree is
-// copied first; nothing here is changed. A fault is killed if that test passes
+// of SECURITY-BAR that it breaks, and the test that must fail. They are
+// planted in a copy of the tree; nothing here is changed. A fault is killed if that test passes
 // without it, and with it fails, panics or hangs, each time of -times. The
 // exit status is 1 if one survives or cannot be planted: its text is not there
 // exactly once, it does not compile, its test does not run or fails without it.
@@ -22,6 +22,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -42,7 +43,7 @@ func main() {
 	flag.BoolVar(&o.list, "list", false, "print the faults and end")
 	flag.StringVar(&o.only, "only", "", "plant those whose statement, text or file matches this regexp")
 	flag.BoolVar(&o.local, "local", false, "leave out those whose test needs a server")
-	flag.IntVar(&o.workers, "j", 2, "how many to plant at a time, each in a copy of its own")
+	flag.IntVar(&o.workers, "j", 2, "how many tests to run at a time")
 	flag.IntVar(&o.times, "times", 1, "how often each test must find its fault")
 	flag.BoolVar(&o.verbose, "v", false, "print what the failing tests printed")
 	flag.BoolVar(&o.record, "record", false, "plant in HEAD, write "+resultsFile+" and "+pageFile)
@@ -107,15 +108,12 @@ func plantChosen(o options, chosen []fault, kept results) (bool, error) {
 			return nil
 		}
 		kept.keep(f, out, string(from), o.times)
-		return kept.write(resultsFile)
+		return errors.Join(kept.write(resultsFile), writePage(kept))
 	})
 	if err != nil {
 		return false, err
 	}
 	fmt.Printf("%d faults, %d killed, %d not, in %v\n", len(chosen), len(chosen)-bad, bad, time.Since(start).Round(time.Second))
-	if o.record {
-		return bad == 0, writePage(kept)
-	}
 	return bad == 0, nil
 }
 

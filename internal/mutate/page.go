@@ -42,7 +42,7 @@ func page(faults []fault, kept results) []byte {
 	summary(&b, faults, kept)
 	b.WriteString(`
 A fault is planted in a copy of the commit named in its row. It is *killed* if the test named passes without it and,
-with it, fails, panics or hangs, every time that it is run. Seconds are the build and all runs, on a shared machine.
+with it, fails, panics or hangs, every time that it is run. Seconds are all runs, on a shared machine.
 The statements are those of [the bar](security.md); P1 to P10 are the promises. The mutations themselves are in
 ` + "`internal/mutate/faults_*.go`" + `:
 

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,40 +19,49 @@ const (
 	broken   verdict = "ERROR" // the list is wrong, not the library
 )
 
-// An outcome is what planting a fault once showed.
+// An outcome is what planting a fault showed.
 type outcome struct {
 	verdict verdict
 	output  string
-	took    time.Duration // to build, and to run the test as often as asked
+	took    time.Duration // to run the test as often as asked; if it was planted alone, also to build it
 }
 
-// A planter plants faults in a copy of the tree.
+// A planter plants faults: together in one copy of the tree, and those for
+// which that cannot be one at a time in another.
 type planter struct {
-	*tree
-	times  int
-	passed map[string]error // tests without a fault: nil if they passed
-	sound  string           // binary of all tests without a fault, of the package…
-	of     string           // …that this is
-	pruned string           // package and test function that the tree is pruned for
+	times    int
+	together *tree
+	numbers  map[string]string // of the faults in together, by name
+
+	mu       sync.Mutex // held while building, and while alone is in use
+	alone    *tree
+	binaries map[string]built // of together, by package
+	passed   map[string]error // tests without a fault, by package and name
 }
 
-// plantAll plants the faults, each of the workers in a copy of its own, and
-// calls done with each outcome, one at a time. Faults of one test function
-// follow each other: they need the same test files.
+// A built is a test binary, or why there is none.
+type built struct {
+	path string
+	err  error
+}
+
+// plantAll plants the faults and calls done with each outcome, one at a time.
 func plantAll(from source, faults []fault, o options, done func(fault, outcome) error) (err error) {
-	planters := make([]*planter, o.workers)
-	for i := range planters {
-		t, copyErr := copyTree(from)
-		if copyErr != nil {
+	p := &planter{times: o.times, binaries: map[string]built{}, passed: map[string]error{}}
+	for _, t := range []**tree{&p.together, &p.alone} {
+		var copyErr error
+		if *t, copyErr = copyTree(from); copyErr != nil {
 			return errors.Join(err, copyErr)
 		}
-		defer func() { err = errors.Join(err, t.remove()) }()
-		planters[i] = &planter{tree: t, times: o.times, passed: map[string]error{}}
+		defer func() { err = errors.Join(err, (*t).remove()) }()
+	}
+	if p.numbers, err = p.together.plantTogether(faults); err != nil {
+		return err
 	}
 	next := make(chan fault)
 	var wait sync.WaitGroup
 	var mu sync.Mutex // guards err, and one done at a time
-	for _, p := range planters {
+	for range o.workers {
 		wait.Go(func() {
 			for f := range next {
 				out := p.plant(f)
@@ -65,7 +71,7 @@ func plantAll(from source, faults []fault, o options, done func(fault, outcome) 
 			}
 		})
 	}
-	for _, f := range slices.SortedStableFunc(slices.Values(faults), byTest) {
+	for _, f := range faults {
 		next <- f
 	}
 	close(next)
@@ -73,28 +79,41 @@ func plantAll(from source, faults []fault, o options, done func(fault, outcome) 
 	return err
 }
 
-func byTest(a, b fault) int {
-	return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.function(), b.function()))
-}
-
-// plant plants f, runs its test and takes f out again.
+// plant turns f on, or plants it, and runs its test.
 func (p *planter) plant(f fault) outcome {
+	b := p.binary(f.pkg)
+	if b.err != nil {
+		return outcome{broken, b.err.Error(), 0}
+	}
+	if err := p.check(f, b.path); err != nil {
+		return outcome{broken, err.Error(), 0}
+	}
+	number, ok := p.numbers[f.name()]
+	if !ok {
+		return p.plantAlone(f)
+	}
 	start := time.Now()
-	verdict, output := p.try(f)
+	verdict, output := p.judge(f, p.together, b.path, number)
 	return outcome{verdict, output, time.Since(start)}
 }
 
-func (p *planter) try(f fault) (verdict, string) {
-	path := filepath.Join(p.dir, f.file)
+// plantAlone plants f, builds and runs its test and takes f out again.
+func (p *planter) plantAlone(f fault) outcome {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	start := time.Now()
+	verdict, output := p.tryAlone(f)
+	return outcome{verdict, output, time.Since(start)}
+}
+
+func (p *planter) tryAlone(f fault) (verdict, string) {
+	path := filepath.Join(p.alone.dir, f.file)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		return broken, err.Error()
 	}
 	if n := strings.Count(string(whole), f.old); n != 1 {
 		return broken, fmt.Sprintf("this text is there %d times, not once:\n%s", n, f.old)
-	}
-	if err := p.check(f); err != nil {
-		return broken, err.Error()
 	}
 	if err := os.WriteFile(path, []byte(strings.Replace(string(whole), f.old, f.new, 1)), 0o644); err != nil {
 		return broken, err.Error()
@@ -104,12 +123,18 @@ func (p *planter) try(f fault) (verdict, string) {
 			panic(err) // the copy is of no use any more
 		}
 	}()
-	binary, output, err := p.buildPruned(f)
+	binary, err := p.alone.build(f.pkg)
 	if err != nil {
-		return broken, "it does not compile:\n" + output
+		return broken, err.Error()
 	}
+	return p.judge(f, p.alone, binary, "")
+}
+
+// judge runs the test of a fault that is there.
+func (p *planter) judge(f fault, t *tree, binary, number string) (_ verdict, output string) {
 	for range p.times {
-		output, err = p.run(binary, f)
+		var err error
+		output, err = t.run(binary, number, f)
 		if err == nil {
 			return survived, output
 		}
@@ -135,77 +160,34 @@ func found(f fault, output string) bool {
 	return false
 }
 
-// build compiles the tests of a package, without optimizations: that takes a
-// quarter less time.
-func (t *tree) build(pkg string) (binary, output string, err error) {
-	binary = filepath.Join(t.dir, "mutant.test")
-	cmd := exec.Command("go", "test", "-c", "-trimpath", "-vet=off", "-gcflags=-N -l", "-ldflags=-s -w", "-o", binary, pkg)
-	cmd.Dir = t.dir
-	out, err := cmd.CombinedOutput()
-	return binary, string(out), err
-}
-
-// run runs the fault's test once.
-func (t *tree) run(binary string, f fault) (string, error) {
-	cmd := exec.Command(binary, "-test.v", "-test.run", f.pattern(), "-test.timeout", "60s", "-test.failfast", "-test.short")
-	cmd.Dir = filepath.Join(t.dir, f.pkg)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
-// check says why the test of f does not pass in a tree without faults, once a
-// test.
-func (p *planter) check(f fault) error {
-	if err := p.buildSound(f); err != nil {
-		return err
+// binary returns the test binary of pkg with all faults planted together,
+// none of them on.
+func (p *planter) binary(pkg string) built {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, known := p.binaries[pkg]
+	if !known {
+		b.path, b.err = p.together.build(pkg)
+		p.binaries[pkg] = b
 	}
+	return b
+}
+
+// check says why the test of f does not pass without a fault.
+func (p *planter) check(f fault, binary string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	key := f.pkg + " " + f.test
 	err, known := p.passed[key]
-	if known {
-		return err
-	}
-	for range p.times {
-		if err = p.passes(f); err != nil {
-			break
-		}
+	for n := 0; !known && err == nil && n < p.times; n++ {
+		err = p.together.passes(binary, f)
 	}
 	p.passed[key] = err
 	return err
 }
 
-// buildSound makes p.sound the binary of all tests of f's package.
-func (p *planter) buildSound(f fault) error {
-	if p.of == f.pkg {
-		return nil
-	}
-	built, output, err := p.build(f.pkg)
-	if err != nil {
-		return fmt.Errorf("without the fault, %s does not compile:\n%s", f.pkg, output)
-	}
-	p.sound, p.of = filepath.Join(p.dir, "sound.test"), f.pkg
-	return os.Rename(built, p.sound)
-}
-
-// buildPruned compiles what f's test needs; all tests, if that is not enough.
-func (p *planter) buildPruned(f fault) (binary, output string, err error) {
-	if function := f.pkg + " " + f.function(); p.pruned != function {
-		if err := p.prune(f.pkg, f.function()); err != nil {
-			return "", "", err
-		}
-		p.pruned = function
-	}
-	binary, output, err = p.build(f.pkg)
-	if err == nil {
-		return binary, output, nil
-	}
-	if err := p.restore(f.pkg); err != nil {
-		return "", "", err
-	}
-	return p.build(f.pkg)
-}
-
-func (p *planter) passes(f fault) error {
-	output, err := p.run(p.sound, f)
+func (t *tree) passes(binary string, f fault) error {
+	output, err := t.run(binary, "", f)
 	if err != nil {
 		return fmt.Errorf("the test fails without the fault:\n%s", output)
 	}

@@ -17,8 +17,9 @@ import (
 )
 
 // callTimeout is how long a call may take on a pool of our own, waiting for a
-// connection, dialling and trying again included.
-const callTimeout = 2400 * time.Millisecond
+// connection, dialling and trying again included. What is left of the 3 seconds
+// that we promise is for slack and for a machine that is busy.
+const callTimeout = 2200 * time.Millisecond
 
 // A repeat says whether a call may be sent again after its connection was
 // found dead: the first one may have been executed.

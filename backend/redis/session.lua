@@ -24,6 +24,15 @@ if op == 'update' or op == 'replace' then
   end
 end
 
+-- delete: format and version → 1. What does not fit is looked at below.
+if op == 'delete' then
+  local head = redis.call('GETRANGE', key, '0', '22')
+  if #head == 23 and string.sub(head, 1, 9) == ARGV[2] then
+    redis.call('DEL', key)
+    return 1
+  end
+end
+
 local function now() -- in milliseconds
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -73,13 +82,8 @@ if op == 'touch' then -- expires, user → 1, or the user if it is another one
     local user = redis.call('GETRANGE', key, 23, 22 + n)
     if user ~= ARGV[3] then return user end
   end
-  redis.call('SETRANGE', key, 9, ARGV[2])
+  redis.call('SETRANGE', key, '9', ARGV[2])
   redis.call('PEXPIREAT', key, ARGV[2])
-  return 1
-end
-
-if op == 'delete' and string.sub(head, 1, 9) == ARGV[2] then -- format and version
-  redis.call('DEL', key)
   return 1
 end
 

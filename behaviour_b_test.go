@@ -354,6 +354,10 @@ func damaged(t *testing.T, k kind) {
 		data[1] |= 0x80 // a flag of the future
 		check(t, data)
 	})
+	t.Run("the store says so", func(t *testing.T) {
+		a.calls.FailNext(backendtest.OpLoad, 2, fmt.Errorf("the row is torn: %w", backend.ErrCorrupt))
+		check(t, good.Data)
+	})
 	t.Run("whole again", func(t *testing.T) {
 		a.plant(t, good)
 		b.setToken(token)

@@ -299,12 +299,22 @@ func absoluteWhileActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newApp(t, session.Config{Store: kinds[0].open(t), SweepEvery: -1})
 		a.basics()
+		a.handle("/shorten", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			s.Set("a", 3)
+			s.SetAbsoluteTimeout(time.Hour)
+			if err := s.Save(); !errors.Is(err, session.ErrDestroyed) {
+				t.Errorf("Save of a session of two hours, with an absolute timeout of one: %v, want ErrDestroyed", err)
+			}
+		})
 		b := a.direct(t)
 		b.get("/set?k=a&v=1")
 		start, id := time.Now(), idOf(t, b.token())
 		for n := 0; time.Since(start) < 24*time.Hour-time.Millisecond; n++ {
 			b.get([]string{"/get?k=a", "/set?k=b&v=" + fmt.Sprint(n), "/renew"}[n%3])
 			b.get("/get?k=a").want(t, 200, "1")
+			if late := a.record(t, b.token()).Expires.Sub(start) - 24*time.Hour; late > 0 {
+				t.Fatalf("after %v the record expires %v after the absolute timeout", time.Since(start), late)
+			}
 			time.Sleep(min(13*time.Minute, 24*time.Hour-time.Millisecond-time.Since(start)))
 		}
 		b.get("/get?k=a").want(t, 200, "1")
@@ -317,6 +327,12 @@ func absoluteWhileActive(t *testing.T) {
 		if n, err := a.Sweep(t.Context()); err != nil || a.records(t) != 1 {
 			t.Errorf("Sweep: %d, %v; %d records, want 1", n, err, a.records(t))
 		}
+		for range 8 {
+			time.Sleep(15 * time.Minute)
+			b.get("/get?k=a").want(t, 200, "2")
+		}
+		b.get("/shorten")
+		b.get("/get?k=a").want(t, 200, "<nil>")
 	})
 }
 

@@ -83,6 +83,30 @@ func TestErrorAnswerHasNoHandlerHeaders(t *testing.T) {
 }
 
 // TestConfigRefuses: OP-1 of SECURITY-BAR.
+// A session that was saved, revoked from elsewhere, destroyed and begun anew in
+// one request, and then not stored, has no cookie in the error answer.
+func TestErrorAnswerHasNoDeadCookie(t *testing.T) {
+	fault := newFault(t)
+	m := newManager(t, session.Config{Store: fault.Store()})
+	w := httptest.NewRecorder()
+	m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s := session.FromContext(r)
+		s.Set("n", 1)
+		if err := s.Save(); err != nil {
+			t.Errorf("Save: %v", err)
+		}
+		if err := m.Revoke(r.Context(), s.ID()); err != nil {
+			t.Errorf("Revoke: %v", err)
+		}
+		s.Destroy()
+		s.Set("n", 2)
+		fault.FailAlways(backendtest.OpCreate, fmt.Errorf("disk full"))
+	})).ServeHTTP(w, httptest.NewRequest("GET", "https://example.com/", nil))
+	if w.Code != http.StatusServiceUnavailable || w.Header()["Set-Cookie"] != nil {
+		t.Errorf("answer %d, Set-Cookie %q; want 503 without a cookie", w.Code, w.Header()["Set-Cookie"])
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	var none *memory.Store
 	for _, tc := range []struct {

@@ -46,6 +46,15 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestConformance/Expired`,
 	},
 	{
+		bar: "TO-8", what: `memory: an update revives an expired record`,
+		file: "backend/memory/memory.go",
+		old: `	old := sh.live(e.id, e.used)
+	switch {`,
+		new: `	old := sh.live(e.id, 0)
+	switch {`,
+		pkg: "./backend/memory", test: `TestConformance/Expired`,
+	},
+	{
 		bar: "TO-1", what: `memory: a touch moves the expiry back`,
 		file: "backend/memory/memory.go",
 		old:  `e.expires = max(e.expires, expires.UnixMilli())`,

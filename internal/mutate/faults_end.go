@@ -52,6 +52,6 @@ var endFaults = []fault{
 		file: "update.go",
 		old:  `if rec.Expires.UnixMilli() <= now && !s.noTouch {`,
 		new:  `if rec.Expires.UnixMilli() <= 0 && !s.noTouch {`,
-		pkg:  ".", test: `TestBehaviourE/45_passes_during_a_request/memory`,
+		pkg:  ".", test: `TestBehaviourE/45_while_active/memory`,
 	},
 }

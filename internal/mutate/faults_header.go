@@ -16,7 +16,7 @@ var headerFaults = []fault{
 		file: "header.go",
 		old:  `if failed != nil && s.cookie == cookieSet && !s.exists {`,
 		new:  `if failed == nil && s.cookie == cookieSet && !s.exists {`,
-		pkg:  ".", test: `TestBehaviourD/34_storing_fails/memory`,
+		pkg:  ".", test: `TestErrorAnswerHasNoDeadCookie`,
 	},
 	{
 		bar: "CK-10", what: `a cookie rides on an answer that caches may keep`,

@@ -68,7 +68,7 @@ var loadFaults = []fault{
 		file: "config.go",
 		old:  `case d < time.Millisecond:`,
 		new:  `case d < time.Nanosecond:`,
-		pkg:  ".", test: `TestConfigRefuses`,
+		pkg:  ".", test: `TestBar_TO9_Durations`,
 	},
 	{
 		bar: "MY-14", what: `mysql: a table name may be anything`,

@@ -69,7 +69,7 @@ var serverFaults = []fault{
 		bar: "RD-13", what: `redis: NOSCRIPT is an error`,
 		file: "backend/redis/script.go",
 		old:  `		if !noScript(reply) {`,
-		new:  `		if true {`,
+		new:  `		if noScript(reply) || true {`,
 		pkg:  "./backend/redis", test: `TestNoScript`,
 	},
 	{

@@ -22,10 +22,10 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestEveryInterleaving/update∥update/true`,
 	},
 	{
-		bar: "P1", what: `an equal value is written`,
+		bar: "P5", what: `a value that is what it was is written`,
 		file: "values.go",
-		old:  `if string(old) == string(encoded) && old != nil {`,
-		new:  `if false {`,
+		old:  `stored != nil && string(stored) == string(encoded) {`,
+		new:  `stored != nil && string(stored) == "" {`,
 		pkg:  ".", test: `TestBehaviourA/08_equal_value_no_write/memory`,
 	},
 	{
@@ -137,9 +137,12 @@ var storeFaults = []fault{
 	{
 		bar: "HB-2", what: `storing ends with the client`,
 		file: "manager.go",
-		old:  `return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)`,
-		new:  `return context.WithTimeout(x.Context, m.cfg.StoreTimeout)`,
-		pkg:  ".", test: `TestBehaviourD/37_client_gone/file`,
+		old: `	if m.bounded {
+		return (*lasting)(x), func() {}
+	}
+	return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)`,
+		new: `	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)`,
+		pkg: ".", test: `TestBehaviourD/37_client_gone/file`,
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored`,

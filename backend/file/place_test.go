@@ -3,6 +3,7 @@
 package file
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,6 +70,28 @@ func TestNotAFile(t *testing.T) {
 			}
 		})
 	}
+	t.Run("link to its own file", func(t *testing.T) {
+		rec, away := newRecord(3), filepath.Join(t.TempDir(), "away")
+		mustCreate(t, s, rec)
+		if err := errors.Join(os.Rename(s.pathOf(rec.ID), away), os.Symlink(away, s.pathOf(rec.ID))); err != nil {
+			t.Fatal(err)
+		}
+		rec.Version = 1
+		before := read(t, away)
+		_, err := s.Load(t.Context(), rec.ID)
+		for what, err := range map[string]error{
+			"Load":   err,
+			"Update": s.Update(t.Context(), rec),
+			"Touch":  s.Touch(t.Context(), rec.ID, rec.Expires.Add(time.Hour)),
+		} {
+			if !errors.Is(err, backend.ErrNotFound) {
+				t.Errorf("%s = %v, want ErrNotFound", what, err)
+			}
+		}
+		if !bytes.Equal(read(t, away), before) {
+			t.Error("the file was written to through the link")
+		}
+	})
 	if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("something was written through a link: %v", err)
 	}

@@ -23,8 +23,8 @@ var serverFaults = []fault{
 	{
 		bar: "FX-5", what: `redis: DeleteVersion deletes any version`,
 		file: "backend/redis/session.lua",
-		old:  `if op == 'delete' and string.sub(head, 1, 9) == ARGV[2] then`,
-		new:  `if op == 'delete' then`,
+		old:  `if #head == 23 and string.sub(head, 1, 9) == ARGV[2] then`,
+		new:  `if #head == 23 then`,
 		pkg:  "./backend/redis", test: `TestBackend/DeleteVersion`,
 	},
 	{
@@ -121,9 +121,9 @@ var serverFaults = []fault{
 	},
 	{
 		bar: "TO-1", what: `mysql: expiry is left to the sweep`,
-		file: "backend/mysql/store.go",
-		old:  `	if !live {`,
-		new:  `	if false && !live {`,
+		file: "backend/mysql/load.go",
+		old:  `if err != nil || !row.expires.after(&row.now) {`,
+		new:  `if err != nil {`,
 		pkg:  "./backend/mysql", test: `TestConformance/Expired`,
 	},
 	{

@@ -36,14 +36,16 @@ const faint = `(() => {
 		}
 		return 'rgb(255, 255, 255)';
 	};
-	const found = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-	for (let text; text = texts.nextNode();) {
-		const e = text.parentElement;
-		if (!text.data.trim() || !e.checkVisibility() || e.matches(':disabled')) continue;
-		const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((x, y) => y - x);
+	const found = [];
+	const look = (e, text, part) => {
+		if (!text.trim() || !e.checkVisibility() || e.matches(':disabled')) return;
+		const [a, b] = [light(getComputedStyle(e, part).color), light(ground(e))].sort((x, y) => y - x);
 		const contrast = (a + .05) / (b + .05);
-		if (contrast < 4.5) found.push(text.data.trim() + ': ' + contrast.toFixed(1));
-	}
+		if (contrast < 4.5) found.push(text.trim() + ': ' + contrast.toFixed(1));
+	};
+	const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let text; text = texts.nextNode();) look(text.parentElement, text.data);
+	for (const e of document.querySelectorAll('[placeholder]')) look(e, e.placeholder, '::placeholder');
 	return found;
 })()`
 

@@ -57,7 +57,7 @@ var (
 		duel:     pace{60, 3 * time.Millisecond, time.Second},
 		growth:   pace{20, 2 * time.Millisecond, time.Second / 2},
 		cores:    pace{60, 3 * time.Millisecond, 2 * time.Second},
-		profile:  time.Second / 4,
+		profile:  time.Second / 2,
 		sessions: 200_000, sweeps: 3, files: 10_000, rows: 50_000, box: 8 * time.Second,
 		rate: 1000, loadTurns: 2, loadTurn: 2 * time.Second,
 	}

@@ -32,7 +32,7 @@ var serverFaults = []fault{
 		file: "backend/redis/session.lua",
 		old:  `redis.call('SET', key, ARGV[3], 'PXAT', expires)`,
 		new:  `redis.call('SET', key, ARGV[3])`,
-		pkg:  "./backend/redis", test: `TestBackend/Expired`,
+		pkg:  "./backend/redis", test: `TestBackend/UpdateIntoThePast`,
 	},
 	{
 		bar: "RD-9", what: `redis: SET without TTL`,
@@ -46,6 +46,13 @@ var serverFaults = []fault{
 		file: "backend/redis/store.go",
 		old:  `return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))`,
 		new:  `return l.do("SET", key, value, "PXAT", milli(rec.Expires))`,
+		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
+	},
+	{
+		bar: "ID-3", what: `redis: Create with a user replaces what is there`,
+		file: "backend/redis/session.lua",
+		old:  `redis.call('SET', key, ARGV[2], 'NX', 'PXAT',`,
+		new:  `redis.call('SET', key, ARGV[2], 'PXAT',`,
 		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
 	},
 	{

@@ -148,6 +148,7 @@ func TestBar_ID5_CookieAlone(t *testing.T) {
 			"the path": visitor.request("GET", "/get;"+a.name+"="+token+"?k=a"), "the fragment": visitor.request("GET", "/get?k=a#"+a.name+"="+token),
 		} {
 			a.calls.Reset()
+			r.Header.Set("Cookie", "other=1") // so that cookies are looked for
 			if got := visitor.do(r); strings.Contains(got.body, "secret") || got.session != "" {
 				t.Errorf("a token in %s: %d %q, a cookie: %v", what, got.status, got.body, got.session != "")
 			}

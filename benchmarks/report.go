@@ -143,7 +143,7 @@ func (r *report) print(w io.Writer) error {
 func (r *report) markdown(chart string) string {
 	var b strings.Builder
 	b.WriteString("# Performance\n\n")
-	b.WriteString("Written by `make bench`; every number on this page was measured in one run.\n\n")
+	b.WriteString("Written by `make bench`; every number on this page, but for those of the notes on the misses, was measured in one run.\n\n")
 	if r.quick {
 		b.WriteString("**This was a quick run (`QUICK=1 make bench`): short, and smaller where a table says so.**\n\n")
 	}

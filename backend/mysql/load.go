@@ -31,14 +31,16 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 // arrive as text: the expiry and the server's clock as they are. Two
 // expressions of them, as in loadNumbers, are 5 % of the whole statement.
 func (s *Store) loadTexts(ctx context.Context, id uuid.UUID) (rec backend.Record, live bool, err error) {
-	var row struct {
+	var row struct { // all that the driver is given: one allocation
+		id           uuid.UUID
 		version      uint64
 		expires, now datetime
 		user         sql.NullString
 		data         []byte
 	}
+	row.id = id
 	err = s.call(ctx, "load", again, func() error {
-		return s.stmts.loadTexts.QueryRowContext(ctx, id[:]).Scan(&row.version, &row.expires, &row.now, &row.user, &row.data)
+		return s.stmts.loadTexts.QueryRowContext(ctx, row.id[:]).Scan(&row.version, &row.expires, &row.now, &row.user, &row.data)
 	})
 	if err != nil || !row.expires.after(&row.now) {
 		return rec, false, err

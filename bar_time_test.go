@@ -31,7 +31,6 @@ func TestBar_TO3_Defaults(t *testing.T) {
 		}
 		_, idle := barRequest(m, "", setOne)
 		_, active := barRequest(m, "", setOne)
-		start := time.Now()
 		time.Sleep(time.Hour - time.Minute)
 		if !alive(idle) || !alive(active) {
 			t.Error("a session ended before an hour")
@@ -41,7 +40,7 @@ func TestBar_TO3_Defaults(t *testing.T) {
 			t.Error("a session is alive after an hour without activity")
 		}
 		_, active = barRequest(m, "", setOne)
-		for start = time.Now(); time.Since(start) < 24*time.Hour; time.Sleep(time.Minute) {
+		for start := time.Now(); time.Since(start) < 24*time.Hour; time.Sleep(time.Minute) {
 			if !alive(active) {
 				t.Fatalf("an active session ended after %v", time.Since(start))
 			}

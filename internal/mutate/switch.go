@@ -134,10 +134,10 @@ func (s *switchFile) text() []byte {
 }
 
 func (s *switchFile) writeSwitch(b *bytes.Buffer, fn *ast.FuncDecl) {
-	params, args := s.parameters(fn.Type.Params)
+	params, args := s.parameters(fn.Type.Params, "unnamed")
 	header, callee := "func ", fn.Name.Name
 	if fn.Recv != nil {
-		recv, name := s.parameters(fn.Recv)
+		recv, name := s.parameters(fn.Recv, "receiver")
 		header += "(" + recv + ") "
 		callee = name + "." + callee
 	}
@@ -160,9 +160,9 @@ func (s *switchFile) writeSwitch(b *bytes.Buffer, fn *ast.FuncDecl) {
 	fmt.Fprintf(b, "\n//line %s:%d\n%s", s.name, bytes.Count(s.src[:fn.Pos()-1], []byte("\n"))+1, sound)
 }
 
-// parameters returns the list as it is declared, with a name for each, and as
-// it is passed on.
-func (s *switchFile) parameters(list *ast.FieldList) (declared, passed string) {
+// parameters returns the list as it is declared, with a name for each, which
+// may be made of unnamed, and as it is passed on.
+func (s *switchFile) parameters(list *ast.FieldList, unnamed string) (declared, passed string) {
 	var params, args []string
 	for _, field := range list.List {
 		names := field.Names
@@ -172,7 +172,7 @@ func (s *switchFile) parameters(list *ast.FieldList) (declared, passed string) {
 		for _, id := range names {
 			name := id.Name
 			if name == "_" {
-				name = fmt.Sprintf("unnamed%d", len(params))
+				name = fmt.Sprintf("%s%d", unnamed, len(params))
 			}
 			params = append(params, name+" "+s.between(field.Type.Pos(), field.Type.End()))
 			if _, variadic := field.Type.(*ast.Ellipsis); variadic {

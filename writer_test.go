@@ -82,7 +82,6 @@ func TestErrorAnswerHasNoHandlerHeaders(t *testing.T) {
 	}
 }
 
-// TestConfigRefuses: OP-1 of SECURITY-BAR.
 // A session that was saved, revoked from elsewhere, destroyed and begun anew in
 // one request, and then not stored, has no cookie in the error answer.
 func TestErrorAnswerHasNoDeadCookie(t *testing.T) {
@@ -107,6 +106,7 @@ func TestErrorAnswerHasNoDeadCookie(t *testing.T) {
 	}
 }
 
+// TestConfigRefuses: OP-1 of SECURITY-BAR.
 func TestConfigRefuses(t *testing.T) {
 	var none *memory.Store
 	for _, tc := range []struct {

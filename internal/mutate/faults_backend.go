@@ -179,7 +179,7 @@ var backendFaults = []fault{
 		file: "backend/file/dir_unix.go",
 		old:  `unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB)`,
 		new:  `unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB)`,
-		pkg:  "./backend/file", test: `TestProcessesIncrement`,
+		pkg:  "./backend/file", test: `TestFrozenProcess`,
 	},
 	{
 		bar: "FB-12", what: `file: a sweep looks at names that are not its own`,

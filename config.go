@@ -57,16 +57,18 @@ type Config struct {
 	Transport Transport
 
 	// IdleTimeout ends a session that long after its last activity; default
-	// one hour, or AbsoluteTimeout if that is shorter. It is kept to within TouchEvery, on the early side.
+	// one hour, or AbsoluteTimeout if that is shorter. It is kept to within
+	// TouchEvery, on the early side.
 	IdleTimeout time.Duration
 
 	// AbsoluteTimeout ends a session that long after its creation, however
 	// active it is; default 24 hours, or IdleTimeout if that is longer.
 	AbsoluteTimeout time.Duration
 
-	// TouchEvery is how often, at most, activity that changes nothing is
-	// written to the store; default a twentieth of the idle timeout, at
-	// most a minute. It must be shorter than IdleTimeout.
+	// TouchEvery is how often, at most, activity moves the expiry in the
+	// store, be it of a request that changes values or of one that does not;
+	// default a twentieth of the idle timeout, at most a minute. It must be
+	// shorter than IdleTimeout.
 	TouchEvery time.Duration
 
 	// StoreTimeout is how long one request waits for the store in one go;

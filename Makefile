@@ -15,7 +15,7 @@ run:
 ## test: all tests with -race, on private servers that they start themselves (installs what is missing)
 .PHONY: test
 test: servers
-	$(GO) test -race -count=$(COUNT) -timeout 9m ./...
+	$(GO) test -race -count=$(COUNT) -timeout 15m ./...
 	COUNT=$(COUNT) ./internal/modules.sh test model integrations/* otelsession promsession cmd/sessionctl benchmarks
 
 ## servers: install redis-server and mariadbd where they are missing
@@ -27,7 +27,7 @@ servers:
 .PHONY: e2e
 e2e:
 	@./e2e/install.sh
-	cd e2e && $(GO) vet ./... && $(GO) test -count=$(COUNT) -timeout 9m ./...
+	cd e2e && $(GO) vet ./... && $(GO) test -count=$(COUNT) -timeout 15m ./...
 
 ## lint: gofmt, go vet, staticcheck, go mod tidy and verify, in all modules; govulncheck where its database can be reached
 .PHONY: lint

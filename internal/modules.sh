@@ -25,7 +25,7 @@ for dir in "$@"; do
 	echo "== $dir: $verb"
 	case $verb in
 	lint) (cd "$dir" && lint) || failed+=("$dir") ;;
-	test) (cd "$dir" && go test -race -count="${COUNT:-1}" -timeout "${TIMEOUT:-9m}" ./...) || failed+=("$dir") ;;
+	test) (cd "$dir" && go test -race -count="${COUNT:-1}" -timeout "${TIMEOUT:-15m}" ./...) || failed+=("$dir") ;;
 	*) echo "$0: what is $verb?" >&2; exit 2 ;;
 	esac
 done

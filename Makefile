@@ -66,6 +66,11 @@ behaviours: servers
 faults: servers
 	FAULTS=1 FAULTS_TABLE=../docs/faults.md $(GO) test -count=1 -timeout 20m -v ./faults
 
+## mutate: plant every fault of internal/mutate in HEAD; a named test must find each; writes docs/mutations.md (15 minutes)
+.PHONY: mutate
+mutate: servers
+	$(GO) run ./internal/mutate -times 3 -record
+
 ## soak: SOAK=30m of users on every backend at once, and write docs/soak.md from what ran
 SOAK ?= 30m
 .PHONY: soak

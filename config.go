@@ -65,10 +65,9 @@ type Config struct {
 	// active it is; default 24 hours, or IdleTimeout if that is longer.
 	AbsoluteTimeout time.Duration
 
-	// TouchEvery is how often, at most, activity moves the expiry in the
-	// store, be it of a request that changes values or of one that does not;
-	// default a twentieth of the idle timeout, at most a minute. It must be
-	// shorter than IdleTimeout.
+	// TouchEvery is how often, at most, activity that changes nothing is
+	// written to the store; default a twentieth of the idle timeout, at
+	// most a minute. It must be shorter than IdleTimeout.
 	TouchEvery time.Duration
 
 	// StoreTimeout is how long one request waits for the store in one go;

@@ -37,18 +37,12 @@ func (s *Session) touchDue(now int64) bool {
 	if !s.exists || s.noTouch || s.still {
 		return false
 	}
-	return s.moves(s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now))
-}
-
-// moves reports whether expires, in Unix ms, is so much later than what is
-// stored that it has to be.
-func (s *Session) moves(expires int64) bool {
 	every := s.m.cfg.TouchEvery
 	if s.loaded.idle != 0 {
 		every = touchEvery(s.loaded.idle)
 	}
-	later := time.Duration(expires-s.expires) * time.Millisecond
-	return later > 0 && later >= every
+	moves := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now) - s.expires
+	return moves > 0 && time.Duration(moves)*time.Millisecond >= every
 }
 
 // touch moves the expiry. It is no more than a note: if it fails the request

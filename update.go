@@ -242,8 +242,11 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now in
 	data, plain, err := encodeRecord(next.id(), set.user, &h, &vals.base, vals.changes, seal)
 	expires := s.m.expiry(&s.cred, set.idle, set.absolute, now)
 	shorten := s.changed&(changedIdle|changedAbsolute) != 0
-	if !shorten && (s.noTouch || !s.moves(expires)) {
-		expires = s.expires // which spares the store its index
+	if s.noTouch && !shorten {
+		expires = s.expires
+	}
+	if !shorten {
+		expires = max(expires, s.expires)
 	}
 	rec := backend.Record{
 		ID: s.cred.id(), Version: s.version, User: set.user, Data: data,

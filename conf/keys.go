@@ -84,7 +84,7 @@ var keys = []Key{{
 	set:     timeout(func(c *session.Config) *time.Duration { return &c.AbsoluteTimeout }),
 }, {
 	Name: "sessiontouchevery", Field: "TouchEvery", Values: wantTimeout, Default: "a twentieth of sessiongcmaxlifetime, at most 1m",
-	Meaning: "How often, at most, activity moves the expiry in the store. Shorter than sessiongcmaxlifetime.",
+	Meaning: "How often, at most, activity that changes nothing is written to the store. Shorter than sessiongcmaxlifetime.",
 	set:     timeout(func(c *session.Config) *time.Duration { return &c.TouchEvery }),
 }, {
 	Name: "sessionstoretimeout", Field: "StoreTimeout", Values: wantTimeout, Default: "3s",

@@ -402,7 +402,7 @@ func afterLogoutAndRenew(o *outcome) error {
 }
 
 // TestEveryInterleaving explores all scenarios, with and without the store's
-// conditional delete.
+// conditional delete, and prints how many interleavings there were.
 // Of SECURITY-BAR: FX-5, LO-2.
 func TestEveryInterleaving(t *testing.T) {
 	for _, conditional := range []bool{true, false} {
@@ -412,7 +412,7 @@ func TestEveryInterleaving(t *testing.T) {
 				for _, v := range violations {
 					t.Error(v)
 				}
-				t.Logf("%d interleavings, %d violations", runs, len(violations))
+				t.Logf("%s: %d interleavings, %d violations", rc.name, runs, len(violations))
 			})
 		}
 	}

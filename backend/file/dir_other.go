@@ -28,7 +28,7 @@ const (
 
 func openRoot(string, bool) (dir, error) { return noDir, errSystem }
 
-func (d dir) sub(string, bool) (dir, error)        { return noDir, errSystem }
+func (d dir) sub(string, bool, bool) (dir, error)  { return noDir, errSystem }
 func (d dir) user(string) (dir, error)             { return noDir, errSystem }
 func (d dir) at(string) (bool, error)              { return false, errSystem }
 func (d dir) same(dir) bool                        { return false }

@@ -67,11 +67,11 @@ func openRoot(path string, create bool) (dir, error) {
 }
 
 // sub opens the directory name in d. What is below the save path is for us
-// alone to read, too.
-func (d dir) sub(name string, create bool) (dir, error) {
+// alone to read, too: with chmod, it is made so.
+func (d dir) sub(name string, create, chmod bool) (dir, error) {
 	sub, err := openDir(d.fd, name, create)
-	if err != nil {
-		return noDir, err
+	if err != nil || !chmod {
+		return sub, err
 	}
 	var st unix.Stat_t
 	if err = unix.Fstat(sub.fd, &st); err == nil && st.Mode&0o777 != 0o700 {

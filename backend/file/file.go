@@ -62,6 +62,12 @@ type Options struct {
 	// acknowledged. It makes a write as slow as the disk: 100 times and
 	// more. A Touch is never flushed. Default false.
 	Sync bool
+
+	// NoCreate opens only what a store without it has made, and is for tools
+	// beside the application: neither the directory nor those for sessions
+	// in it are made, or their modes corrected, by any call. A missing one
+	// is an error of New that is [io/fs.ErrNotExist]. Default false.
+	NoCreate bool
 }
 
 // A Store keeps sessions in one directory. It is safe for concurrent use, and
@@ -91,7 +97,7 @@ func Open(savePath string) (*Store, error) {
 }
 
 // New opens the directory dir, relative to the working directory of now, and
-// creates it if it is missing. It keeps one descriptor for each of the 256
+// creates it if it is missing (but see [Options.NoCreate]). It keeps one descriptor for each of the 256
 // directories in it until Close. An error says what is wrong with dir and the
 // cure: it is a link, others may write to it, or it cannot be written to.
 func New(dir string, opts Options) (*Store, error) {
@@ -106,7 +112,11 @@ func New(dir string, opts Options) (*Store, error) {
 	for i := range s.shards {
 		s.shards[i].init(path, i)
 	}
-	if err := s.link(true, true); err != nil {
+	err = s.link(true, true)
+	if err == nil {
+		err = s.complete()
+	}
+	if err != nil {
 		s.closeShards()
 		return nil, fmt.Errorf("file: open %q: %w", path, err)
 	}

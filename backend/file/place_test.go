@@ -193,6 +193,55 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestNoCreate: with the option neither New nor a call makes a directory or
+// changes a mode, so a tool that is told a wrong one leaves no trace.
+func TestNoCreate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sessions")
+	refused := func(what string) {
+		t.Helper()
+		s, err := New(path, Options{NoCreate: true})
+		if err == nil {
+			s.Close()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("New, %s: %v, want fs.ErrNotExist", what, err)
+		}
+	}
+	refused("nothing there")
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("New made the directory (%v)", err)
+	}
+	if err := errors.Join(os.Mkdir(path, 0o700), os.Mkdir(path+"/00", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	refused("one of 256")
+	if got := tree(t, path); len(got) != 2 { // itself, and 00
+		t.Fatalf("New made %d names in it, such as %s", len(got)-2, got[len(got)-1])
+	}
+
+	openAt(t, path) // the application
+	if err := os.Chmod(path+"/7f", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(path, Options{NoCreate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if info, err := os.Stat(path + "/7f"); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("New changed the mode to %v (%v)", info.Mode(), err)
+	}
+	if err := os.Remove(path + "/7f"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sweep(t.Context(), 10); err == nil {
+		t.Error("Sweep without one of the directories: no error")
+	}
+	if _, err := os.Stat(path + "/7f"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Sweep made the directory (%v)", err)
+	}
+}
+
 // TestDirectoryLost removes, moves and replaces the directory at run time: an
 // outage is an error and never ErrNotFound, and it heals.
 // Of SECURITY-BAR: FB-10.

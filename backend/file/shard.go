@@ -143,9 +143,12 @@ func (s *Store) relink(createRoot, create bool) error {
 }
 
 // link opens all directories that are not open yet or were replaced. It makes
-// the save path with createRoot, and what belongs into it with create. The
-// caller holds mu, or has the store for itself.
+// the save path with createRoot, and what belongs into it with create, unless
+// Options.NoCreate forbids it. The caller holds mu, or has the store for itself.
 func (s *Store) link(createRoot, create bool) error {
+	if s.opts.NoCreate {
+		createRoot, create = false, false
+	}
 	root, err := openRoot(s.path, createRoot)
 	if err != nil {
 		return err
@@ -153,7 +156,7 @@ func (s *Store) link(createRoot, create bool) error {
 	defer root.close()
 	for i := range s.shards {
 		sh := &s.shards[i]
-		d, err := root.sub(sh.name, create)
+		d, err := root.sub(sh.name, create, !s.opts.NoCreate)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && !create:
 			continue
@@ -167,6 +170,18 @@ func (s *Store) link(createRoot, create bool) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// complete returns an error if a directory is missing: with Options.NoCreate
+// nobody makes it.
+func (s *Store) complete() error {
+	for i := range s.shards {
+		if s.shards[i].dir.fd < 0 {
+			return fmt.Errorf("no sessions are kept there: directory %s is missing (of 00 to ff, which the application makes when it starts): %w",
+				s.shards[i].name, fs.ErrNotExist)
 		}
 	}
 	return nil

@@ -30,8 +30,9 @@ func (a *app) doctor() *cobra.Command {
 		Short: "Look for what is wrong, and say the cure",
 		Long: `doctor checks the configuration, the server (version, role, clock, eviction,
 persistence, table, grants) or directory, and, with --url, the cookie and the
-headers of an answer of the application. It changes nothing. The exit code is 1
-if something fails, 0 if there are only warnings.
+headers of an answer of the application. It changes nothing; in a session
+directory it makes an empty directory and removes it, to see that it can. The
+exit code is 1 if something fails, 0 if there are only warnings.
 
 Run it as the application's user, on each of its hosts.`,
 		Args: noArgs,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -21,8 +22,9 @@ func (a *app) gc() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove the sessions that have expired, now",
 		Long: `gc removes expired sessions in batches. The application does so by itself; gc is
-for those who turned that off, or want the space at once. It may run beside it.
-Redis removes them itself.`,
+for those who turned that off, or want the space at once. It may run beside it,
+and be interrupted: it then says how many it has removed. Redis removes them
+itself.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(cmd.Context(), func(s *service) error { return a.runGC(cmd.Context(), s) })
@@ -35,22 +37,23 @@ func (a *app) runGC(ctx context.Context, s *service) error {
 	if !canSweep {
 		return a.print(map[string]int{"removed": 0}, "the server removes expired sessions by itself\n")
 	}
-	began, removed := time.Now(), 0
+	began, removed, all := time.Now(), 0, ""
 	bar := a.bar(s.place.Expired(ctx))
-	for {
-		n, err := sweeper.Sweep(ctx, sweepBatch)
+	var err error
+	for n := sweepBatch; n >= sweepBatch && err == nil; {
+		n, err = sweeper.Sweep(ctx, sweepBatch)
 		removed += n
 		_ = bar.Add(n) // a bar that cannot be drawn is no reason to stop
-		if err != nil {
-			_ = bar.Exit()
-			return err
-		}
-		if n < sweepBatch {
-			break
-		}
 	}
-	_ = bar.Finish()
-	return a.print(map[string]int{"removed": removed}, "removed %s in %v\n", plural(removed, "expired session"), time.Since(began).Round(time.Millisecond))
+	if err != nil { // it was interrupted, or the store failed
+		_ = bar.Exit()
+		all = ", and not all"
+	} else {
+		_ = bar.Finish()
+	}
+	said := a.print(map[string]int{"removed": removed}, "removed %s in %v%s\n",
+		plural(removed, "expired session"), time.Since(began).Round(time.Millisecond), all)
+	return errors.Join(err, said)
 }
 
 // bar returns a progress bar, which is drawn on a terminal alone. A total

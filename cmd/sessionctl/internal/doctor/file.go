@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/chisession/session/backend/file"
+	"github.com/chisession/session/cmd/sessionctl/internal/place"
 )
 
 // File returns the checks of a session directory.
@@ -74,14 +74,18 @@ func permissions(ctx context.Context, dir string) Result {
 	return ok("for its owner alone")
 }
 
-// opening opens the store as the application does, if there is one.
+// opening opens the store as the application does, if there is one, but makes
+// no directory.
 func opening(dir string) Result {
 	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
 		return ok("nothing to open yet")
 	}
-	s, err := file.Open(dir)
+	s, err := place.OpenDir(dir)
 	if err == nil {
 		err = s.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return warn("start the application, or name the directory that it uses", "%v", err)
 	}
 	if err != nil {
 		return fail("run sessionctl as the application's user; what the error says holds for the application, too", "%v", err)

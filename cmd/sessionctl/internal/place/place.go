@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -114,15 +114,22 @@ func (p *Place) Store() (backend.Store, error) {
 			p.store = s
 		}
 	default:
-		if _, err = os.Stat(p.Dir); err != nil {
-			return nil, fmt.Errorf("open the session directory: %w", err)
-		}
 		var s *file.Store
-		if s, err = file.Open(p.Dir); err == nil {
+		if s, err = OpenDir(p.Dir); err == nil {
 			p.store = s
 		}
 	}
 	return p.store, err
+}
+
+// OpenDir opens a session directory, and makes nothing in it. That no sessions
+// are kept there is an error that is fs.ErrNotExist.
+func OpenDir(dir string) (*file.Store, error) {
+	s, err := file.New(dir, file.Options{NoCreate: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; start the application first, or name its own directory (--save-path): sessionctl makes none", err)
+	}
+	return s, err
 }
 
 // Close closes all connections.

@@ -361,11 +361,15 @@ type typeRegistry struct {
 //
 // The type's name is stored with its values. A program that does not know the
 // name gets the generic form and keeps the value intact. It panics if value
-// is nil or of a built-in type, which needs none.
+// is nil, of a built-in type, which needs none, or of one that cannot be stored.
 func Register(value any) {
 	t := reflect.TypeOf(value)
 	if builtin(t) {
 		panic(fmt.Sprintf("session: Register(%T): give a value of one of your own types; built-in ones come back as they are", value))
+	}
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		panic(fmt.Sprintf("session: Register(%T): no JSON can hold it, so it cannot be stored", value))
 	}
 	name := t.String()
 	if t.PkgPath() != "" {

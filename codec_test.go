@@ -152,8 +152,16 @@ func TestUnknownName(t *testing.T) {
 	}
 }
 
+// A key may be of any length; a log line may not.
+func TestLongKeyInErrors(t *testing.T) {
+	err := &ValueError{Key: strings.Repeat("é", 1<<20), Type: "int", Err: ErrTooLarge}
+	if text := err.Error(); len(text) > 300 || !strings.Contains(text, "éé…") {
+		t.Errorf("the error is %d bytes: %.300s", len(text), text)
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
-	for _, value := range []any{nil, 1, "x", time.Duration(1), true} {
+	for _, value := range []any{nil, 1, "x", time.Duration(1), true, make(chan int), func() {}} {
 		func() {
 			defer func() {
 				if recover() == nil {

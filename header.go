@@ -17,18 +17,27 @@ func (x *exchange) header(failed error) {
 	}
 	if s.cookie != cookieAlone {
 		x.setCookie(h)
-		if len(h["Cache-Control"]) == 0 || shared(h) {
-			h["Cache-Control"] = noStore()
-		}
+		confine(h)
 	}
 	if s.used || s.cookie != cookieAlone {
 		x.setVary(h)
 	}
 }
 
-// setVary says that the answer depends on what carried the token.
+// setVary says that the answer depends on what carried the token, and on what
+// would have been looked at first.
 func (x *exchange) setVary(h http.Header) {
-	on := x.transport.carrier()
+	for i := range x.m.cfg.Transport.first {
+		earlier := &x.m.cfg.Transport.first[i]
+		if earlier == x.transport {
+			break
+		}
+		x.varyOn(h, earlier.carrier())
+	}
+	x.varyOn(h, x.transport.carrier())
+}
+
+func (x *exchange) varyOn(h http.Header, on string) {
 	if varies(h, on) {
 		return
 	}
@@ -36,7 +45,7 @@ func (x *exchange) setVary(h http.Header) {
 		h["Vary"] = append(old, on)
 		return
 	}
-	x.vary[0] = on
+	x.vary[0] = on // the first line; others are appended to a copy
 	h["Vary"] = x.vary[:1:1]
 }
 
@@ -45,23 +54,35 @@ func (x *exchange) setVary(h http.Header) {
 // may keep: a static file, say (CVE-2023-30861).
 func mayslide(h http.Header) bool { return !cacheable(h) }
 
-// shared reports whether the handler asked shared caches to keep the answer.
-func shared(h http.Header) bool { return directive(h, "public") || directive(h, "s-maxage") }
+// confine keeps an answer with a token out of shared caches, whatever the
+// handler allowed them: they would hand the token to the next visitor
+// (CVE-2023-30861). One that is private, or not stored at all, stays as it is.
+func confine(h http.Header) {
+	if !directive(h, "no-store") && !directive(h, "private") {
+		h["Cache-Control"] = noStore()
+	}
+}
 
 // cacheable reports whether any cache may keep the answer.
 func cacheable(h http.Header) bool {
 	if directive(h, "no-store") {
 		return false
 	}
-	return shared(h) || directive(h, "max-age") || directive(h, "immutable") || h["Expires"] != nil
+	for _, name := range []string{"public", "s-maxage", "max-age", "immutable"} {
+		if directive(h, name) {
+			return true
+		}
+	}
+	return h["Expires"] != nil
 }
 
 // directive reports whether Cache-Control has that directive (RFC 9111 §5.2).
+// private="field", which confines no more than that field, is not private.
 func directive(h http.Header, name string) bool {
 	for _, line := range h["Cache-Control"] {
 		for part := range strings.SplitSeq(line, ",") {
-			got, _, _ := strings.Cut(strings.TrimSpace(part), "=")
-			if strings.EqualFold(got, name) {
+			got, _, argument := strings.Cut(strings.TrimSpace(part), "=")
+			if strings.EqualFold(got, name) && !(argument && name == "private") {
 				return true
 			}
 		}

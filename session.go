@@ -249,7 +249,7 @@ func (s *Session) lookup(key string) []byte {
 func (s *Session) unreadable(key string, err error) {
 	s.m.stats.add(statUnreadable, nil)
 	s.m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a value cannot be decoded, it reads as absent",
-		slog.String("id", s.ID()), slog.String("key", key), slog.Any("error", err))
+		slog.String("id", s.ID()), slog.String("key", shortKey(key)), slog.Any("error", err))
 }
 
 // Set stores value under key. It is encoded now, so changing it afterwards has

@@ -90,8 +90,8 @@ func (s *Session) announce() {
 		x.cookie[0] = x.cookieLine()
 	}
 	replaceLine(h, old, x.cookie[0])
-	if x.cookie[0] != "" && len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = noStore()
+	if x.cookie[0] != "" {
+		confine(h)
 	}
 }
 
@@ -112,9 +112,7 @@ func (s *Session) announceToken(h http.Header) {
 		h.Del(name)
 		return
 	}
-	if len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = noStore()
-	}
+	confine(h)
 }
 
 // replaceLine puts line in the place of the Set-Cookie line old; either may be

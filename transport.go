@@ -15,22 +15,33 @@ const TokenHeader = "X-Session-Token"
 // is the cookie of Config.Cookie, which is right for browsers. [Header],
 // [Bearer] and [FirstOf] make others, for mobile applications and APIs.
 type Transport struct {
-	header string // of the request; empty for the cookie
-	bearer bool
-	first  []Transport
+	kind   transportKind
+	header string      // of the request; empty for the cookie
+	first  []Transport // of FirstOf
 }
+
+type transportKind uint8
+
+const (
+	byCookie transportKind = iota
+	byHeader
+	byBearer
+	byFirstOf
+)
 
 // Header is a transport in which the client sends its token in the request
 // header of that name (X-Session-Token is usual) and gets a new one in the
 // answer header of that name: at the first store, and at every Renew. When the
 // session is destroyed the answer's header is empty. No cookie is ever read or
 // set.
-func Header(name string) Transport { return Transport{header: textproto.CanonicalMIMEHeaderKey(name)} }
+func Header(name string) Transport {
+	return Transport{kind: byHeader, header: textproto.CanonicalMIMEHeaderKey(name)}
+}
 
 // Bearer is a transport in which the client sends "Authorization: Bearer
 // TOKEN" (RFC 6750 §2.1), and gets a new token in the answer header
 // X-Session-Token.
-func Bearer() Transport { return Transport{header: "Authorization", bearer: true} }
+func Bearer() Transport { return Transport{kind: byBearer, header: "Authorization"} }
 
 // FirstOf serves clients of several kinds: a request belongs to the first
 // transport that it uses, and the answer goes the same way, so a token that
@@ -39,23 +50,25 @@ func Bearer() Transport { return Transport{header: "Authorization", bearer: true
 // by sending that header without a value.
 //
 //	Transport: session.FirstOf(session.Header(session.TokenHeader), session.Transport{})
-func FirstOf(transports ...Transport) Transport { return Transport{first: transports} }
+func FirstOf(transports ...Transport) Transport {
+	return Transport{kind: byFirstOf, first: transports}
+}
 
 func (t Transport) validate() error {
 	switch {
-	case t.first != nil && len(t.first) == 0:
+	case t.kind == byFirstOf && len(t.first) == 0:
 		return fmt.Errorf("session: Config.Transport: FirstOf needs at least one transport")
-	case t.header != "" && strings.ContainsFunc(t.header, notHeaderName):
+	case t.kind == byHeader && t.header == "":
+		return fmt.Errorf("session: Config.Transport: Header needs the name of a header; X-Session-Token is usual")
+	case strings.ContainsFunc(t.header, notHeaderName):
 		return fmt.Errorf("session: Config.Transport: Header(%q) is no header name (RFC 9110 §5.1)", t.header)
-	case t.header == "Cookie" || t.header == "Set-Cookie" || t.header == "Authorization" && !t.bearer:
+	case t.kind == byHeader && (t.header == "Cookie" || t.header == "Authorization"):
 		return fmt.Errorf("session: Config.Transport: Header(%q): use the zero Transport for cookies, and Bearer for Authorization", t.header)
-	}
-	switch t.header {
-	case "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade", "Te", "Trailer", "Keep-Alive", "Vary", "Cache-Control", "Content-Type":
+	case t.kind == byHeader && standard(t.header):
 		return fmt.Errorf("session: Config.Transport: Header(%q) has a meaning of its own in HTTP: use X-Session-Token", t.header)
 	}
 	for _, one := range t.first {
-		if one.first != nil {
+		if one.kind == byFirstOf {
 			return fmt.Errorf("session: Config.Transport: FirstOf within FirstOf")
 		}
 		if err := one.validate(); err != nil {
@@ -63,6 +76,25 @@ func (t Transport) validate() error {
 		}
 	}
 	return nil
+}
+
+// standard reports whether clients, servers or proxies act on a header of that
+// name, so that a token has no place there.
+func standard(name string) bool {
+	switch name {
+	case "Accept", "Age", "Allow", "Alt-Svc", "Cache-Control", "Clear-Site-Data", "Connection", "Date", "Etag", "Expect",
+		"Expires", "Forwarded", "From", "Host", "Keep-Alive", "Last-Modified", "Link", "Location", "Max-Forwards", "Origin",
+		"Pragma", "Range", "Referer", "Referrer-Policy", "Refresh", "Retry-After", "Server", "Set-Cookie", "Set-Cookie2",
+		"Strict-Transport-Security", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "Vary", "Via",
+		"Www-Authenticate":
+		return true
+	}
+	for _, prefix := range []string{"Accept-", "Access-Control-", "Content-", "If-", "Proxy-", "Sec-", "X-Forwarded-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // notHeaderName tells the characters that RFC 9110 §5.6.2 keeps out of a token.
@@ -75,7 +107,7 @@ func notHeaderName(r rune) bool {
 }
 
 // cookie reports whether t is the cookie.
-func (t *Transport) cookie() bool { return t.header == "" }
+func (t *Transport) cookie() bool { return t.kind == byCookie }
 
 // choose returns the transport that a request belongs to.
 func (m *Manager) choose(h http.Header) *Transport {
@@ -92,7 +124,7 @@ func (m *Manager) choose(h http.Header) *Transport {
 // used reports whether a request uses t, with whatever in it.
 func (m *Manager) used(t *Transport, h http.Header) bool {
 	found := false
-	if !t.bearer && !t.cookie() {
+	if t.kind == byHeader {
 		return h[t.header] != nil
 	}
 	m.tokens(t, h, func(string) bool {
@@ -110,12 +142,12 @@ func (m *Manager) tokens(t *Transport, h http.Header, yield func(string) bool) {
 		return
 	}
 	for _, value := range h[t.header] {
-		if t.bearer {
+		if t.kind == byBearer {
 			scheme, token, ok := strings.Cut(value, " ")
 			if !strings.EqualFold(scheme, "Bearer") || !ok && value != scheme {
 				continue
 			}
-			value = token
+			value = strings.TrimLeft(token, " ") // 1*SP
 		}
 		if !yield(value) {
 			return
@@ -134,7 +166,7 @@ func (t *Transport) carrier() string {
 
 // answerHeader returns the header that a new token goes out in.
 func (t *Transport) answerHeader() string {
-	if t.bearer {
+	if t.kind == byBearer {
 		return TokenHeader
 	}
 	return t.header
@@ -143,7 +175,7 @@ func (t *Transport) answerHeader() string {
 // key names t in a context: two middlewares of one key are one.
 func (t Transport) key(cookieName string) cookieKey {
 	switch {
-	case t.first != nil:
+	case t.kind == byFirstOf:
 		key := cookieKey("")
 		for _, one := range t.first {
 			key += one.key(cookieName) + ";"

@@ -3,6 +3,7 @@ package session_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,7 +46,7 @@ func TestHeaderTransport(t *testing.T) {
 			return http.Header{"X-Session-Token": {token}}
 		}, "X-Session-Token"},
 		"bearer": {session.Bearer(), func(token string) http.Header {
-			return http.Header{"Authorization": {"bearer " + token}}
+			return http.Header{"Authorization": {"bearer  " + token}}
 		}, "Authorization"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +113,8 @@ func TestTransportRefused(t *testing.T) {
 	for _, transport := range []session.Transport{
 		session.Header("no good"), session.Header("Cookie"), session.Header("authorization"), session.Header("a:b"),
 		session.FirstOf(session.FirstOf(session.Bearer())), session.FirstOf(session.Header("\n")),
+		session.Header(""), session.FirstOf(), session.FirstOf(session.Header("")), // an unset variable is not a wish for cookies
+		session.Header("location"), session.Header("Set-Cookie2"), session.Header("content-encoding"), session.Header("X-Forwarded-For"),
 	} {
 		if _, err := session.New(session.Config{Transport: transport}); err == nil || !strings.Contains(err.Error(), "Config.Transport") {
 			t.Errorf("New with %+v: %v, want an error that names Config.Transport", transport, err)
@@ -186,14 +189,71 @@ func TestSlideNotIntoCaches(t *testing.T) {
 // handler said.
 // Of SECURITY-BAR: CK-10.
 func TestSetCookieIsNotPublic(t *testing.T) {
-	m := newManager(t, session.Config{})
-	r := httptest.NewRequest("GET", "https://example.com/", nil)
-	w := httptest.NewRecorder()
-	m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=60")
-		session.FromContext(r).Set("n", 1)
-	})).ServeHTTP(w, r)
-	if got := w.Header().Get("Cache-Control"); got != "no-store" || w.Header()["Set-Cookie"] == nil {
-		t.Errorf("header %v, want Set-Cookie and no-store", w.Header())
+	for said, want := range map[string]string{
+		"":                        "no-store",
+		"public, max-age=60":      "no-store",
+		"max-age=300":             "no-store",
+		"s-maxage=300":            "no-store",
+		"immutable":               "no-store",
+		"no-cache":                "no-store", // it may be stored, and is used if the server says so
+		"must-revalidate":         "no-store",
+		`private="x-name"`:        "no-store",
+		"private":                 "private",
+		"Private, max-age=60":     "Private, max-age=60",
+		"max-age=0, no-store":     "max-age=0, no-store",
+		"no-store, must-validate": "no-store, must-validate",
+	} {
+		for name, transport := range map[string]session.Transport{"cookie": {}, "header": session.Header(session.TokenHeader)} {
+			m := newManager(t, session.Config{Transport: transport})
+			r := httptest.NewRequest("GET", "https://example.com/", nil)
+			w := httptest.NewRecorder()
+			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if said != "" {
+					w.Header().Set("Cache-Control", said)
+				}
+				session.FromContext(r).Set("n", 1)
+			})
+			m.Middleware(handler).ServeHTTP(w, r)
+			if got := w.Header().Get("Cache-Control"); got != want || w.Header()["Set-Cookie"] == nil && w.Header()[session.TokenHeader] == nil {
+				t.Errorf("%s, Cache-Control %q: header %v, want a token and %q", name, said, w.Header(), want)
+			}
+			w = httptest.NewRecorder()
+			if said != "" {
+				w.Header().Set("Cache-Control", said)
+			}
+			s, err := m.Start(w, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Set("n", 1)
+			if err := s.Release(); err != nil || w.Header().Get("Cache-Control") != want {
+				t.Errorf("%s by hand, Cache-Control %q: %v, header %v, want %q", name, said, err, w.Header(), want)
+			}
+		}
+	}
+}
+
+// An answer depends on the header that its request chose, and on those that
+// would have been looked at first: a cache must not hand a browser's page to a
+// client that comes with a token.
+// Of SECURITY-BAR: CK-10.
+func TestVaryOfFirstOf(t *testing.T) {
+	m := newManager(t, session.Config{Transport: session.FirstOf(session.Header("X-Session-Token"), session.Bearer(), session.Transport{})})
+	for name, tc := range map[string]struct {
+		header http.Header
+		want   []string
+	}{
+		"header":  {http.Header{"X-Session-Token": {""}}, []string{"X-Session-Token"}},
+		"bearer":  {http.Header{"Authorization": {"Bearer x"}}, []string{"X-Session-Token", "Authorization"}},
+		"cookie":  {http.Header{"Cookie": {"beegosessionID=x"}}, []string{"X-Session-Token", "Authorization", "Cookie"}},
+		"neither": {nil, []string{"X-Session-Token", "Authorization", "Cookie"}},
+	} {
+		res := through(m, tc.header, func(s *session.Session) { s.Get("n") })
+		if got := res.Header["Vary"]; !slices.Equal(got, tc.want) {
+			t.Errorf("%s: Vary is %q, want %q", name, got, tc.want)
+		}
+		if res := through(m, tc.header, func(*session.Session) {}); res.Header["Vary"] != nil {
+			t.Errorf("%s, session not used: Vary is %q", name, res.Header["Vary"])
+		}
 	}
 }

@@ -41,7 +41,16 @@ type ValueError struct {
 
 // Error names key, type and cause.
 func (e *ValueError) Error() string {
-	return fmt.Sprintf("session: cannot store %q (type %s): %v", e.Key, e.Type, e.Err)
+	return fmt.Sprintf("session: cannot store %q (type %s): %v", shortKey(e.Key), e.Type, e.Err)
+}
+
+// shortKey is what errors and logs show of a key, which may be of any length.
+func shortKey(key string) string {
+	const most = 128
+	if len(key) <= most {
+		return key
+	}
+	return cut(key, most) + "…"
 }
 
 // Unwrap returns the cause; it is [ErrTooLarge] for a session over MaxBytes.

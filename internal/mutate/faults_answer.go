@@ -139,9 +139,7 @@ var answerFaults = []fault{
 	{
 		bar: "CK-10", what: `no-store is missing`,
 		file: "header.go",
-		old: `		if len(h["Cache-Control"]) == 0 || shared(h) {
-			h["Cache-Control"] = noStore()
-		}
+		old: `		confine(h)
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviourC/28_cache_control`,

@@ -28,7 +28,7 @@ var headerFaults = []fault{
 	{
 		bar: "CK-10", what: `an answer with a new cookie stays public`,
 		file: "header.go",
-		old:  `if len(h["Cache-Control"]) == 0 || shared(h) {`,
+		old:  `if !directive(h, "no-store") && !directive(h, "private") {`,
 		new:  `if len(h["Cache-Control"]) == 0 {`,
 		pkg:  ".", test: `TestSetCookieIsNotPublic`,
 	},

@@ -189,6 +189,9 @@ func FuzzValues(f *testing.F) {
 			if theirs.Quoted || strings.ContainsAny(line, " \t") {
 				continue // net/http trims and unquotes, which would give one token several spellings
 			}
+			if theirs.Value == "" {
+				continue // net/http takes a name without "=" for an empty value, which is no token either way
+			}
 			if !slices.Contains(got, theirs.Value) {
 				t.Errorf("Values(%q) = %q, net/http sees %q", line, got, theirs.Value)
 			}

@@ -20,7 +20,8 @@
 //
 // A value ${NAME} is that environment variable's, ${NAME||default} has a
 // default for when it is unset or empty. A variable that is not set at all
-// and has no default is an error.
+// and has no default is an error, and so is ${ in a part of a value: Beego
+// replaces whole values only, and would take this one as it is written.
 //
 // Keys before the first section, or in [default], hold always. Those in the
 // section of the run mode override them, unless they are blank. The run mode

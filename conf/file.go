@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,8 @@ const (
 	maxFiles     = 64
 )
 
+var errFiles = fmt.Errorf("more than %d files", maxFiles)
+
 // An opener returns what is in a file.
 type opener = func(name string, included bool) ([]byte, error)
 
@@ -26,7 +29,8 @@ type opener = func(name string, included bool) ([]byte, error)
 type reader struct {
 	open    opener
 	files   int
-	entries []entry // session keys and runmode, in the order of the text
+	reading []string // the files that are open, each included by the one before it
+	entries []entry  // session keys and runmode, in the order of the text
 }
 
 // read appends what the file has to r.entries.
@@ -36,6 +40,8 @@ type reader struct {
 // this way its idea of what a line means and ours of where it is cannot differ.
 func (r *reader) read(name string, included bool) error {
 	r.files++
+	r.reading = append(r.reading, filepath.Clean(name))
+	defer func() { r.reading = r.reading[:len(r.reading)-1] }()
 	data, err := r.open(name, included)
 	if err != nil {
 		return err
@@ -97,13 +103,20 @@ func (r *reader) line(e entry, line []byte) (section string, err error) {
 // include reads the file that the line of e includes. Its keys begin outside
 // of any section, as in Beego.
 func (r *reader) include(e entry, other string) error {
-	if r.files >= maxFiles {
-		return fmt.Errorf("conf: %s:%d: include: more than %d files; does one include itself?", e.file, e.line, maxFiles)
-	}
 	if !filepath.IsAbs(other) {
 		other = filepath.Join(filepath.Dir(e.file), other)
 	}
-	if err := r.read(other, true); err != nil {
+	if slices.Contains(r.reading, filepath.Clean(other)) {
+		return fmt.Errorf("conf: %s:%d: include: this makes %s include itself", e.file, e.line, other)
+	}
+	if r.files >= maxFiles {
+		return fmt.Errorf("conf: %s:%d: include: %w; does one include itself?", e.file, e.line, errFiles)
+	}
+	err := r.read(other, true)
+	if errors.Is(err, errFiles) {
+		return err // the way to it may be very long
+	}
+	if err != nil {
 		return fmt.Errorf("%w (included by %s:%d)", err, e.file, e.line)
 	}
 	return nil

@@ -1,6 +1,9 @@
 package conf
 
 import (
+	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chisession/session"
@@ -69,7 +72,7 @@ func TestFileFormat(t *testing.T) {
 		{"default of a default", "sessionname = ${NAME||${OTHER||c}}", nil, named("c")},
 		{"quoted reference", `sessionsavepath = "${DSN||u:p#w@tcp(h)/d?a=b}"`, nil, path("u:p#w@tcp(h)/d?a=b")},
 		{"content of a variable is taken as it is", "sessionsavepath = ${DSN}", vars{"DSN": `"${X}#;=`}, path(`"${X}#;=`)},
-		{"a reference within a value is text", "sessionsavepath = a${NAME}", vars{"NAME": "x"}, path("a${NAME}")},
+		{"a dollar and a brace apart", "sessionsavepath = u:$x{y}@h", nil, path("u:$x{y}@h")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := loadText(tt.text, tt.env)
@@ -140,9 +143,60 @@ func TestInclude(t *testing.T) {
 	for file, want := range map[string]string{
 		"conf/bad.conf":  "conf/more/bad.conf:2: sessionon",
 		"conf/gone.conf": "conf/more/gone.conf",
-		"conf/loop.conf": "does one include itself?",
+		"conf/loop.conf": "conf/more/loop.conf:1: include: this makes conf/loop.conf include itself",
 	} {
 		_, err := load(file, open, vars{}.lookup)
 		expectError(t, file, err, want)
 	}
+}
+
+// A loop of includes is told in one line that can be read, also where a link
+// gives the same file another name each time.
+func TestIncludeLoop(t *testing.T) {
+	loop := files{
+		"conf/self.conf":  "sessionon = true\ninclude ./self.conf\n",
+		"conf/a.conf":     "include b/b.conf",
+		"conf/b/b.conf":   "\ninclude ../c.conf",
+		"conf/c.conf":     "include a.conf",
+		"conf/twice.conf": "include once.conf\ninclude once.conf",
+		"conf/once.conf":  "sessionon = true",
+	}
+	for _, tt := range []struct {
+		file  string
+		open  opener
+		parts []string
+		most  int // of "included by"
+	}{
+		{"conf/self.conf", loop.open, []string{"conf/self.conf:2: include", "include itself"}, 0},
+		{"./conf/self.conf", func(name string, included bool) ([]byte, error) { return loop.open(filepath.Clean(name), included) },
+			[]string{"conf/self.conf:2: include", "include itself"}, 0},
+		{"conf/a.conf", loop.open, []string{"conf/c.conf:1: include: this makes conf/a.conf include itself", "included by conf/b/b.conf:2"}, 2},
+		{"l/app.conf", func(string, bool) ([]byte, error) { return []byte("include l/app.conf"), nil },
+			[]string{"more than 64 files", "does one include itself?"}, 0},
+	} {
+		_, err := load(tt.file, tt.open, vars{}.lookup)
+		expectError(t, tt.file, err, tt.parts...)
+		if n := strings.Count(fmt.Sprint(err), "included by"); n > tt.most {
+			t.Errorf("%s: the error says %d times by which file it is included, want at most %d: %.300v", tt.file, n, tt.most, err)
+		}
+	}
+	if _, err := load("conf/twice.conf", loop.open, vars{}.lookup); err != nil {
+		t.Errorf("a file that is included twice, and not by itself: %v", err)
+	}
+}
+
+// A reference in a part of a value would be taken as it is written, ${ and
+// all: a wrong password, and no error before the first request.
+func TestReferenceInAPart(t *testing.T) {
+	for _, value := range []string{
+		"127.0.0.1:6379,100,${HPW}", "a${HPW}", "${HPW},0", "${HPW}${HPW}", "${HPW", `"redis://:${HPW}@h"`, "${NOT_SET||u:${HPW}@h}",
+	} {
+		_, err := loadText("sessionon = true\n[prod]\nsessionsavepath = "+value, vars{"HPW": "hunter2"})
+		expectError(t, "Load of "+value, err, "app.conf:3: sessionsavepath", "only a whole value can be ${NAME}", "put all of it into one variable")
+		if strings.Contains(fmt.Sprint(err), "6379") || strings.Contains(fmt.Sprint(err), "hunter2") {
+			t.Errorf("the error shows the value: %v", err)
+		}
+	}
+	_, err := loadText("runmode = x${MODE}", nil)
+	expectError(t, "Load with a run mode in parts", err, "app.conf:1: runmode", "only a whole value")
 }

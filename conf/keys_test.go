@@ -34,7 +34,6 @@ var valid = []struct {
 	{"sessionsavepath", "", off(session.Config{})},
 	{"sessionsavepath", "user:p#ss;w@tcp(127.0.0.1:3306)/db?x=y&loc=Local", off(session.Config{SavePath: "user:p#ss;w@tcp(127.0.0.1:3306)/db?x=y&loc=Local"})},
 	{"sessionsavepath", "redis://:p%(x)s\\@[::1]:6379/0", off(session.Config{SavePath: "redis://:p%(x)s\\@[::1]:6379/0"})},
-	{"sessionsavepath", "${HALF", off(session.Config{SavePath: "${HALF"})},
 	{"sessionproviderconfig", `{"save_path":"127.0.0.1:6379"}`, off(session.Config{SavePath: `{"save_path":"127.0.0.1:6379"}`})},
 	{"sessionname", "sid", off(session.Config{Cookie: cookie.Options{Name: "sid"}})},
 	{"sessionname", "__Host-sid", off(session.Config{Cookie: cookie.Options{Name: "__Host-sid"}})},

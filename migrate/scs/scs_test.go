@@ -234,7 +234,7 @@ func TestAdoptedOnce(t *testing.T) {
 			}
 			close(start)
 			wg.Wait()
-			if n, err := m.Count(background); n != 1 || err != nil {
+			if n, err := m.Count(background); n != 2 || err != nil { // with the mark of the adoption
 				t.Errorf("Count is %d, %v", n, err)
 			}
 		})

@@ -17,7 +17,10 @@ func (h *handler) act(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest)
 		return
 	}
-	user, id := r.PostForm.Get("user"), r.PostForm.Get("id")
+	// The page's forms have the user in their address, where any bytes can
+	// stand: in a field, browsers would make those that are not UTF-8 into
+	// U+FFFD, and a newline into two characters.
+	user, id := r.Form.Get("user"), r.PostForm.Get("id")
 	ended, err := 0, error(nil)
 	switch r.PostForm.Get("do") {
 	case "revoke":

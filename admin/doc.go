@@ -12,6 +12,7 @@
 //
 // It is one address, whatever the prefix: behind http.StripPrefix, chi's Mount
 // or a path of its own. It needs no script, no file and no goroutine, and never
-// shows a token or a value. The name that is searched for stands in the
+// shows a token or a value. Of a user with very many sessions it shows the
+// newest 200, and how many there are. The name that is searched for stands in the
 // address, and so perhaps in a log of requests.
 package admin

@@ -40,6 +40,10 @@ func digest(text string) string {
 // takes a while.
 const countTimeout = 3 * time.Second
 
+// maxListed is how many of a user's sessions the page shows. A robot that logs
+// in again and again would make a page that no browser can show.
+const maxListed = 200
+
 // content is what the page shows.
 type content struct {
 	Style    template.CSS
@@ -50,7 +54,8 @@ type content struct {
 	NoChart  string
 	User     string
 	Searched bool
-	Sessions []item
+	Sessions []item // the newest maxListed
+	Total    int    // of the user's sessions
 	Mine     string // the ID of the viewer's own session, if it is one of them
 	Ended    string
 	Trouble  string
@@ -105,12 +110,15 @@ func (h *handler) list(r *http.Request, c *content) {
 	if s, ok := session.Lookup(r.Context()); ok {
 		own = s.ID()
 	}
-	for _, info := range infos {
+	c.Total = len(infos)
+	for i, info := range infos {
 		mine := info.ID == own
 		if mine {
 			c.Mine = own
 		}
-		c.Sessions = append(c.Sessions, item{info, mine})
+		if i < maxListed {
+			c.Sessions = append(c.Sessions, item{info, mine})
+		}
 	}
 }
 

@@ -16,8 +16,9 @@ import (
 // Adopt returns the middleware that adopts the sessions of format in source
 // into those of m. It belongs right behind m.Middleware, and does nothing to
 // requests that have a session of m, or no old cookie. One that has an old
-// cookie and no session costs a look into source; see the package's page for
-// what is promised.
+// cookie and no session costs a look into source, and if nothing is there one
+// into the store of m; of several old cookies up to four are looked up. See the
+// package's page for what is promised.
 //
 // It panics, at start, if m would answer a request that brings nothing but the
 // old cookie in a header: such a client could not be given its session. With
@@ -32,8 +33,8 @@ func Adopt(m *session.Manager, format Format, source Source, opts Options) func(
 	a := &adopter{m: m, format: format, source: source, opts: opts.withDefaults(format)}
 	plain := &http.Request{Header: http.Header{"Cookie": {a.opts.CookieName + "=-"}}}
 	if takes, err := a.takesCookies(plain, nil); err == nil && !takes {
-		panic("migrate: the manager answers requests with the cookie " + a.opts.CookieName + " in a header: " +
-			"give it the cookie transport, last in session.FirstOf")
+		panic("migrate: a browser with the cookie " + a.opts.CookieName + " would get its new token in a header: " +
+			"Config.Transport must take cookies; in session.FirstOf, put session.Transport{} last")
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, next) })

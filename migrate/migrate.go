@@ -9,9 +9,9 @@
 //
 // # What is promised
 //
-// The old record is read and decoded, its values are stored in a new session,
-// the record is removed, and only then does the answer, with the new cookie,
-// begin. The removal is conditional on the record still being what was read,
+// The old record is read and decoded, its values are stored in a new session
+// whose cookie is known then, the record is removed, and only then does the
+// answer, with that cookie, begin. The removal is conditional on the record still being what was read,
 // so of any number of requests, in any number of processes, one adopts it:
 //
 //   - At most one new session is ever handed out for an old record, and the
@@ -20,15 +20,25 @@
 //     removal: the record is there and the next request adopts it. A new
 //     session that was stored by then is removed, or, after a crash, left to
 //     expire: nobody was told its token.
+//   - If the new store fails right after the removal, the answer has the new
+//     cookie all the same: the manager's 503, or with session.Anonymous the
+//     page of somebody who is not logged in. The next request is.
 //   - It is lost, and the user logs in again, if the process dies between the
-//     removal and the answer, or if the old store's reply to the removal is
-//     lost. The second could only be prevented by risking two sessions.
+//     removal and the answer, if that answer is lost and the browser does not
+//     ask the same process again within 10 seconds, or if the old store's
+//     reply to the removal is lost. The last could only be prevented by
+//     risking two sessions.
 //
 // Requests that bring the same old cookie at the same time, or within 10
 // seconds, as those of several tabs do, get the same new session and cookie if
-// they meet in one process. One that meets another process's adoption is
-// answered by the error handler, to be tried again: it must not start an
-// anonymous session, whose cookie would replace the adopted one.
+// they meet in one process. One that meets another process's adoption, under
+// way or made within 10 seconds, is answered by the error handler, to be tried
+// again: it must not start an anonymous session, whose cookie would replace the
+// adopted one. What tells the other process is a mark in the new store: a
+// session of 10 seconds, of which nobody has the token, whose user is
+// "migrate/adopted/" and a hash of the old ID. Counts, lists and the hook
+// Created see it. A store that is no backend.UserIndex cannot find it: with such
+// a store, and several processes, route requests by cookie during the switch.
 //
 // Stop the old application first: one that still runs writes its records back,
 // and gives browsers that bring the new cookie a new one of its own.
@@ -70,7 +80,8 @@ var (
 	ErrNotFound = errors.New("migrate: no such session in the old store")
 
 	// ErrChanged says that the record is not there any more, or not as it
-	// was read. It was not removed.
+	// was read, and was not removed; or that another process adopted it
+	// within the last 10 seconds.
 	ErrChanged = errors.New("migrate: another request adopted or changed the old session")
 
 	// ErrUnreadable says that the record is larger than allowed, or damaged.
@@ -112,7 +123,9 @@ type Options struct {
 	//
 	// It may change and remove values, too, and Set others in their place.
 	// An error keeps the old session from being adopted: it is logged, the
-	// record stays, and the request goes on without a session.
+	// record stays, and the request goes on without a session. So does a
+	// change that cannot be stored: a bad Set, too long a user name, more
+	// than MaxBytes.
 	Adopted func(r *http.Request, s *session.Session, old map[string]any) error
 
 	// Skipped is told of each value that cannot be adopted, besides the log.
@@ -136,7 +149,8 @@ type Options struct {
 	Timeout time.Duration
 
 	// ErrorHandler answers a request whose old session could not be looked
-	// up, stored or removed; the default sends status 503 with Retry-After.
+	// up, stored or removed, or was just adopted elsewhere (ErrChanged); the
+	// default sends status 503 with Retry-After.
 	// The error is logged already.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 

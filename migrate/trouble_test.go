@@ -57,6 +57,9 @@ func TestAnotherProcessAfterAdoption(t *testing.T) {
 		if expect(t, r, 503, "Service Unavailable", 0); r.Header.Get("Retry-After") == "" {
 			t.Error("the answer has no Retry-After")
 		}
+		if text := b.log.String(); !strings.Contains(text, migrate.ErrChanged.Error()) || strings.Contains(text, oldID) {
+			t.Errorf("the log is %s", text)
+		}
 		expect(t, b.get("/set", oldCookie, token), 200, "ann Ann", 0)
 		expect(t, b.get("/set", oldName+"=id-of-bob"), 200, " <nil>", 1) // another browser
 

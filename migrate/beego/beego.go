@@ -50,7 +50,8 @@ var format = migrate.Format{
 
 // Adopt returns the middleware that adopts the sessions in source into those
 // of m; mount it right behind m.Middleware. The two cookies may have one name:
-// Beego's value is no token of m, which sees no session in it.
+// Beego's value is no token of m, which sees no session in it. It panics if m
+// has no cookies for browsers, as [migrate.Adopt] does.
 func Adopt(m *session.Manager, source migrate.Source, opts migrate.Options) func(http.Handler) http.Handler {
 	return migrate.Adopt(m, format, source, opts)
 }

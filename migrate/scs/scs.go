@@ -10,8 +10,8 @@
 // registered with gob.Register, as they were in the old program. A value of a
 // type that is not registered is skipped, and logged with its key and type.
 //
-// The deadline stays: the new session ends no later than the old one would
-// have (unless Options.Adopted calls SetAbsoluteTimeout).
+// The deadline stays, cut at 100 years: the new session ends no later than the
+// old one would have (unless Options.Adopted calls SetAbsoluteTimeout).
 package scs
 
 import (
@@ -51,6 +51,7 @@ var format = migrate.Format{
 
 // Adopt returns the middleware that adopts the sessions in source into those
 // of m; mount it right behind m.Middleware. The two cookies may have one name.
+// It panics if m has no cookies for browsers, as [migrate.Adopt] does.
 func Adopt(m *session.Manager, source migrate.Source, opts migrate.Options) func(http.Handler) http.Handler {
 	return migrate.Adopt(m, format, source, opts)
 }

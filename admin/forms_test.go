@@ -14,7 +14,10 @@ import (
 
 // forms returns the page's forms that send a POST, as a browser reads them:
 // the address (relative to the page) and the fields, the button's included.
+// What is not UTF-8 becomes U+FFFD, and a newline in a field two characters.
 func forms(body string) (actions []string, fields []url.Values) {
+	body = strings.ToValidUTF8(body, "\ufffd")
+	newlines := strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
 	attribute := regexp.MustCompile(`(name|value|action)="([^"]*)"`)
 	for _, form := range regexp.MustCompile(`(?s)<form method="post".*?</form>`).FindAllString(body, -1) {
 		action, values := "", url.Values{}
@@ -25,7 +28,7 @@ func forms(body string) (actions []string, fields []url.Values) {
 			}
 			action = cmp.Or(said["action"], action)
 			if said["name"] != "" {
-				values.Add(said["name"], said["value"])
+				values.Add(said["name"], newlines.Replace(said["value"]))
 			}
 		}
 		actions, fields = append(actions, action), append(fields, values)

@@ -61,7 +61,7 @@ bench-check: servers
 behaviours: servers
 	$(GO) test -race -run '^TestBehaviour' -json . | $(GO) run ./internal/behaviour > docs/behaviours.md
 
-## faults: break everything on purpose, on every backend (15 minutes, as root), and write docs/faults.md from what ran
+## faults: break everything on purpose, on every backend (10 minutes, as root), and write docs/faults.md from what ran
 .PHONY: faults
 faults: servers
 	FAULTS=1 FAULTS_TABLE=../docs/faults.md $(GO) test -count=1 -timeout 20m -v ./faults

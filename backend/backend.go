@@ -54,6 +54,10 @@ var (
 // trimming, no folding). The empty name is no user.
 const MaxUser = 255
 
+// HeadSize is how many bytes at the beginning of a record's Data a list of
+// sessions needs: [UserIndex] may leave out what follows.
+const HeadSize = 512
+
 // A Record is one session as a store sees it.
 type Record struct {
 	// ID is the primary key, a UUIDv7. It is public: it opens nothing.
@@ -146,7 +150,9 @@ type Sweeper interface {
 // RevokeUser and MaxPerUser of the session manager need.
 type UserIndex interface {
 	// ByUser returns the live records whose User is exactly user, in no
-	// particular order. None is no error.
+	// particular order. None is no error. Data may be cut after its first
+	// [HeadSize] bytes, so that listing a user's sessions does not read all
+	// of their values.
 	ByUser(ctx context.Context, user string) ([]Record, error)
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs redis-server and mariadbd where they are missing, on Debian and
-# Ubuntu. The tests start private servers of their own from the binaries, so
+# Installs redis-server, mariadbd, nginx and haproxy where they are missing, on
+# Debian and Ubuntu. The tests start private servers of their own from the
+# binaries, so
 # the packages' services are kept from starting.
 set -eu
 
@@ -17,9 +18,11 @@ found() {
 missing=
 [ -n "${REDIS_URL:-}" ] || found redis-server valkey-server || missing="$missing redis-server"
 [ -n "${MYSQL_DSN:-}" ] || found mariadbd mysqld || missing="$missing mariadb-server"
+found nginx || missing="$missing nginx"
+found haproxy || missing="$missing haproxy"
 [ -n "$missing" ] || exit 0
 
-cure="install them by hand (Debian, Ubuntu: apt-get install$missing; macOS: brew install redis mariadb), or point REDIS_URL and MYSQL_DSN at servers"
+cure="install them by hand (Debian, Ubuntu: apt-get install$missing; macOS: brew install redis mariadb nginx haproxy), or point REDIS_URL and MYSQL_DSN at servers"
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 	echo "the tests need$missing, and there is no apt-get here, or you are not root: $cure" >&2
 	exit 1

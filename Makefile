@@ -18,7 +18,7 @@ test: servers
 	$(GO) test -race -count=$(COUNT) -timeout 15m ./...
 	COUNT=$(COUNT) ./internal/modules.sh test model integrations/* otelsession promsession cmd/sessionctl benchmarks
 
-## servers: install redis-server and mariadbd where they are missing
+## servers: install the servers that the tests start, where they are missing
 .PHONY: servers
 servers:
 	@./internal/testserver/install.sh

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Installs redis-server, mariadbd, nginx and haproxy where they are missing, on
-# Debian and Ubuntu. The tests start private servers of their own from the
-# binaries, so
-# the packages' services are kept from starting.
+# Installs redis-server, mariadbd, PostgreSQL, pgbouncer, nginx and haproxy where
+# they are missing, on Debian and Ubuntu. The tests start private servers of
+# their own from the binaries, so the packages' services are kept from starting.
 set -eu
 
 # found NAME...: one of these is in PATH or where Debian puts daemons.
@@ -15,14 +14,25 @@ found() {
 	return 1
 }
 
+# Debian keeps PostgreSQL's programs out of PATH.
+found_postgres() {
+	found initdb && return 0
+	for dir in /usr/lib/postgresql/*/bin; do
+		[ -x "$dir/initdb" ] && return 0
+	done
+	return 1
+}
+
 missing=
 [ -n "${REDIS_URL:-}" ] || found redis-server valkey-server || missing="$missing redis-server"
 [ -n "${MYSQL_DSN:-}" ] || found mariadbd mysqld || missing="$missing mariadb-server"
+found_postgres || missing="$missing postgresql"
+found pgbouncer || missing="$missing pgbouncer"
 found nginx || missing="$missing nginx"
 found haproxy || missing="$missing haproxy"
 [ -n "$missing" ] || exit 0
 
-cure="install them by hand (Debian, Ubuntu: apt-get install$missing; macOS: brew install redis mariadb nginx haproxy), or point REDIS_URL and MYSQL_DSN at servers"
+cure="install them by hand (Debian, Ubuntu: apt-get install$missing; macOS: brew install redis mariadb postgresql pgbouncer nginx haproxy), or point REDIS_URL and MYSQL_DSN at servers"
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 	echo "the tests need$missing, and there is no apt-get here, or you are not root: $cure" >&2
 	exit 1

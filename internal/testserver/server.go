@@ -40,6 +40,9 @@ type Spec struct {
 	// heed its context. It should ask over a socket in Dir, which can be no
 	// other server's.
 	Ready func(ctx context.Context) error
+
+	as   account   // who runs it
+	stop os.Signal // what Halt sends; nil: SIGTERM
 }
 
 // A Process is a server that was started for tests. Its methods are safe for
@@ -182,7 +185,9 @@ func (p *Process) start() error {
 	cmd := exec.Command(p.spec.Path, p.spec.Args...)
 	cmd.Dir, cmd.Env = p.spec.Dir, p.spec.Env
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
+	cmd.WaitDelay = stopTimeout // for what the server started, which may hold the log open
 	dieWithParent(cmd)
+	p.spec.as.apply(cmd)
 
 	started, exited := make(chan error), make(chan struct{})
 	go func() {
@@ -246,8 +251,12 @@ func (p *Process) halt() error {
 	if !p.running() {
 		return nil
 	}
-	// A frozen process gets SIGTERM only once it is thawed.
-	for _, sig := range []os.Signal{syscall.SIGTERM, sigCont} {
+	var stop os.Signal = syscall.SIGTERM
+	if p.spec.stop != nil {
+		stop = p.spec.stop
+	}
+	// A frozen process gets it only once it is thawed.
+	for _, sig := range []os.Signal{stop, sigCont} {
 		if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return errors.Join(fmt.Errorf("testserver: stop %s: %w", p.spec.Name, err), p.kill())
 		}

@@ -1,7 +1,12 @@
 package testserver
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
@@ -9,4 +14,30 @@ import (
 // it ends, however it ends.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}
+
+// childrenOf returns the processes that pid started and that still run.
+func childrenOf(pid int) (children []int) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // fails for a bad pattern only
+	for _, stat := range stats {
+		state, parent := readStat(stat)
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
+		if err == nil && parent == pid && state != 'Z' {
+			children = append(children, child)
+		}
+	}
+	return children
+}
+
+// readStat returns the state and the parent of a process; 0 if it is gone.
+func readStat(path string) (state byte, parent int) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, 0
+	}
+	// The name in brackets may contain anything.
+	if _, err := fmt.Sscanf(string(text[bytes.LastIndexByte(text, ')')+1:]), " %c %d", &state, &parent); err != nil {
+		return 0, 0
+	}
+	return state, parent
 }

@@ -1,0 +1,206 @@
+package testserver
+
+import (
+	"fmt"
+	"net"
+	"sync"
+)
+
+// A Link is a network between clients and a server, which can break: clients
+// connect to its address and reach the server's. Its methods are safe for
+// concurrent use.
+type Link struct {
+	listener net.Listener
+	target   string
+	wg       sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	wires   map[*wire]bool
+	refuses bool
+	stalled chan struct{} // closed when bytes may pass again; nil: they may
+	lose    func(request []byte) bool
+	watch   func(request []byte)
+}
+
+// A wire is one connection through a Link.
+type wire struct {
+	client, server net.Conn
+	losing         bool // the reply that comes next is not to arrive; guarded by Link.mu
+}
+
+// StartLink starts a link on a free loopback port that leads to target,
+// "host:port".
+func StartLink(target string) (*Link, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("testserver: start a link: %w", err)
+	}
+	l := &Link{listener: listener, target: target, wires: map[*wire]bool{}}
+	l.wg.Go(l.accept)
+	return l, nil
+}
+
+// Addr returns host:port of the clients' end.
+func (l *Link) Addr() string { return l.listener.Addr().String() }
+
+// Stop closes the link and all connections through it.
+func (l *Link) Stop() error {
+	err := l.listener.Close()
+	l.Stall(false)
+	l.Cut()
+	l.wg.Wait()
+	return err
+}
+
+// Cut breaks every connection with a reset, and returns how many there were.
+// New ones are possible.
+func (l *Link) Cut() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.wires)
+	for w := range l.wires {
+		w.reset()
+	}
+	return n
+}
+
+// Refuse has new connections broken at once, or no longer. Those that there
+// are stay.
+func (l *Link) Refuse(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuses = on
+}
+
+// Stall lets no byte through, either way, or lets them go on: nothing is lost
+// that was sent meanwhile, unless a connection ends. It is what a cable that
+// was pulled looks like to both sides.
+func (l *Link) Stall(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case on && l.stalled == nil:
+		l.stalled = make(chan struct{})
+	case !on && l.stalled != nil:
+		close(l.stalled)
+		l.stalled = nil
+	}
+}
+
+// LoseReplies asks fn about every request that passes: if it says so, the
+// server gets the request and does the work, and its connection is reset in
+// place of the reply. nil: no reply is lost any more.
+func (l *Link) LoseReplies(fn func(request []byte) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lose = fn
+}
+
+// Watch shows fn every request that passes, as it was read: what a client wrote
+// at once, unless that is more than 64 KiB. It must not keep the bytes.
+func (l *Link) Watch(fn func(request []byte)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watch = fn
+}
+
+func (l *Link) accept() {
+	for {
+		client, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		l.wg.Go(func() { l.connect(client) })
+	}
+}
+
+func (l *Link) connect(client net.Conn) {
+	w := &wire{client: client}
+	l.wait()
+	l.mu.Lock()
+	refuses := l.refuses
+	l.mu.Unlock()
+	if !refuses {
+		server, err := net.DialTimeout("tcp", l.target, adminTimeout)
+		refuses, w.server = err != nil, server
+	}
+	if refuses {
+		w.reset()
+		return
+	}
+	l.mu.Lock()
+	l.wires[w] = true
+	l.mu.Unlock()
+	l.wg.Go(func() { l.pump(w, w.server, w.client, l.reply) })
+	l.pump(w, w.client, w.server, l.request)
+}
+
+// reset closes both ends, so that neither waits for what was on its way.
+func (w *wire) reset() {
+	for _, conn := range []net.Conn{w.client, w.server} {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // fails if it is closed already
+			_ = tcp.Close()
+		}
+	}
+}
+
+// pump carries bytes one way until either end fails, or look says no.
+func (l *Link) pump(w *wire, from, to net.Conn, look func(*wire, []byte) bool) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			l.wait()
+			if !look(w, buf[:n]) {
+				break
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			l.wait() // what has ended cannot be seen through a link that stalls
+			break
+		}
+	}
+	l.mu.Lock()
+	delete(l.wires, w)
+	losing := w.losing
+	l.mu.Unlock()
+	if losing {
+		w.reset()
+		return
+	}
+	_, _ = from.Close(), to.Close() // the other pump may have closed them
+}
+
+func (l *Link) wait() {
+	l.mu.Lock()
+	stalled := l.stalled
+	l.mu.Unlock()
+	if stalled != nil {
+		<-stalled
+	}
+}
+
+func (l *Link) request(w *wire, b []byte) bool {
+	l.mu.Lock()
+	lose, watch := l.lose, l.watch
+	l.mu.Unlock()
+	if watch != nil {
+		watch(b)
+	}
+	if lose != nil && lose(b) {
+		l.mu.Lock()
+		w.losing = true
+		l.mu.Unlock()
+	}
+	return true
+}
+
+func (l *Link) reply(w *wire, _ []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !w.losing
+}

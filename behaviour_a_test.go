@@ -374,7 +374,7 @@ func randomValues(r *rand.Rand) map[string]any {
 		"int": int(n), "int8": int8(n), "int16": int16(n), "int32": int32(n), "int64": int64(n), "-int64": -int64(n),
 		"uint": uint(n), "uint8": uint8(n), "uint16": uint16(n), "uint32": uint32(n), "uint64": n,
 		"float32": float32(r.NormFloat64()), "float64": r.NormFloat64(), "inf": math.Inf(int(n%2)*2 - 1), "-0": math.Copysign(0, -1),
-		"minint": math.MinInt64, "maxuint": uint64(math.MaxUint64), "tiny": math.SmallestNonzeroFloat64,
+		"minint": math.MinInt, "maxuint": uint64(math.MaxUint64), "tiny": math.SmallestNonzeroFloat64,
 		"duration": time.Duration(n), "time": time.Unix(int64(r.Uint32()), int64(r.IntN(1e9))).In(zone), "zerotime": time.Time{}.UTC(),
 		"registered": registered{"é", int(r.Int32())},
 	}

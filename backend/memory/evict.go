@@ -80,7 +80,7 @@ func (s *Store) evictFrom(sh *shard, k kind, keep uuid.UUID, now int64) bool {
 			s.remove(sh, newSlot(k, pos))
 			return true
 		}
-		if victim < 0 || list[pos].used < list[victim].used {
+		if victim < 0 || list[pos].used.Load() < list[victim].used.Load() {
 			victim = pos
 		}
 	}

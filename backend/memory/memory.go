@@ -131,15 +131,13 @@ func (s *Store) Load(_ context.Context, id uuid.UUID) (backend.Record, error) {
 	now := nowMilli()
 	sh := s.shard(id)
 	sh.mu.RLock()
+	defer sh.mu.RUnlock()
 	e := sh.live(id, now)
 	if e == nil {
-		sh.mu.RUnlock()
 		return backend.Record{}, s.notFound()
 	}
-	rec := e.record()
 	e.markRead(now)
-	sh.mu.RUnlock()
-	return rec, nil
+	return e.public(), nil
 }
 
 // Create stores a new record; backend.ErrExists if there is a live one of its
@@ -147,11 +145,11 @@ func (s *Store) Load(_ context.Context, id uuid.UUID) (backend.Record, error) {
 // lets another session go; while several Creates are under way there may, for
 // a moment, be as many more.
 func (s *Store) Create(_ context.Context, rec backend.Record) error {
-	e := newEntry(rec)
-	if e.cost() > s.maxBytes {
+	r := newRecord(rec)
+	if r.cost() > s.maxBytes {
 		return tooLarge("create", s.maxBytes)
 	}
-	if err := s.insert(e); err != nil {
+	if err := s.insert(r); err != nil {
 		return err
 	}
 	if s.over() {
@@ -160,20 +158,21 @@ func (s *Store) Create(_ context.Context, rec backend.Record) error {
 	return nil
 }
 
-func (s *Store) insert(e entry) error {
-	sh := s.shard(e.id)
+func (s *Store) insert(r record) error {
+	now := nowMilli()
+	sh := s.shard(r.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed.Load() {
 		return backend.ErrClosed
 	}
-	if sl, ok := sh.index[e.id]; ok {
-		if !sh.at(sl).expired(e.used) {
+	if sl, ok := sh.index[r.id]; ok {
+		if !sh.at(sl).expired(now) {
 			return backend.ErrExists
 		}
 		s.remove(sh, sl)
 	}
-	s.add(sh, e)
+	s.add(sh, r, now)
 	return nil
 }
 
@@ -181,11 +180,11 @@ func (s *Store) insert(e entry) error {
 // backend.ErrConflict if it is another, backend.ErrNotFound if there is no
 // live record, backend.ErrTooLarge if it alone is over MaxBytes.
 func (s *Store) Update(_ context.Context, rec backend.Record) error {
-	e := newEntry(rec)
-	if e.cost() > s.maxBytes {
+	r := newRecord(rec)
+	if r.cost() > s.maxBytes {
 		return tooLarge("update", s.maxBytes)
 	}
-	if err := s.replace(e, rec.Version, rec.Shorten); err != nil {
+	if err := s.replace(r, rec.Version, rec.Shorten); err != nil {
 		return err
 	}
 	if s.over() {
@@ -194,29 +193,30 @@ func (s *Store) Update(_ context.Context, rec backend.Record) error {
 	return nil
 }
 
-func (s *Store) replace(e entry, version uint64, shorten bool) error {
-	sh := s.shard(e.id)
+func (s *Store) replace(r record, version uint64, shorten bool) error {
+	now := nowMilli()
+	sh := s.shard(r.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	old := sh.live(e.id, e.used)
+	old := sh.live(r.id, now)
 	switch {
 	case old == nil:
 		return s.notFound()
 	case old.version != version:
 		return backend.ErrConflict
 	}
-	e.version = version + 1
+	r.version = version + 1
 	if !shorten {
-		e.expires = max(e.expires, old.expires)
+		r.expires = max(r.expires, old.expires)
 	}
-	if e.user == old.user {
-		e.user = old.user // the copy that the index has, too
-		s.bytes.Add(e.cost() - old.cost())
-		*old = e
+	if r.user == old.user {
+		r.user = old.user // the copy that the index has, too
+		s.bytes.Add(r.cost() - old.cost())
+		old.set(r, now)
 		return nil
 	}
-	s.remove(sh, sh.index[e.id])
-	s.add(sh, e)
+	s.remove(sh, sh.index[r.id])
+	s.add(sh, r, now)
 	return nil
 }
 
@@ -232,7 +232,7 @@ func (s *Store) Touch(_ context.Context, id uuid.UUID, expires time.Time) error 
 		return s.notFound()
 	}
 	e.expires = max(e.expires, expires.UnixMilli())
-	e.used = now
+	e.used.Store(now)
 	return nil
 }
 
@@ -278,10 +278,7 @@ func (s *Store) Bounded() bool { return true }
 func (s *Store) Close() error {
 	s.closed.Store(true)
 	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		sh.clear()
-		sh.mu.Unlock()
+		s.shards[i].clear()
 	}
 	s.users.clear()
 	s.count.Store(0)

@@ -11,49 +11,60 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// An entry is a record as it is kept: 80 bytes.
+// An entry is a record with the time of its last use: 80 bytes.
 type entry struct {
+	record
+	used atomic.Int64 // Unix milliseconds; readers set it under the read lock, so atomically
+}
+
+// set makes e r, last used at used.
+func (e *entry) set(r record, used int64) {
+	e.record = r
+	e.used.Store(used)
+}
+
+// A record is a backend.Record as it is kept.
+type record struct {
 	id      uuid.UUID
 	data    []byte
 	user    string
 	version uint64
 	expires int64 // Unix milliseconds; from then on it does not exist
-	used    int64 // Unix milliseconds of the last use; readers set it under the read lock, so atomically
 }
 
-// newEntry is rec at version 1, used now.
-func newEntry(rec backend.Record) entry {
-	return entry{id: rec.ID, data: rec.Data, user: rec.User, version: 1, expires: rec.Expires.UnixMilli(), used: nowMilli()}
+// newRecord is rec at version 1.
+func newRecord(rec backend.Record) record {
+	return record{id: rec.ID, data: rec.Data, user: rec.User, version: 1, expires: rec.Expires.UnixMilli()}
 }
 
-func (e *entry) expired(now int64) bool { return e.expires <= now }
+func (r *record) expired(now int64) bool { return r.expires <= now }
 
-// cost is what e takes of Options.MaxBytes. A slice keeps all that it was made
+// cost is what r takes of Options.MaxBytes. A slice keeps all that it was made
 // with in memory, so its capacity counts.
-func (e *entry) cost() int64 {
-	cost := int64(cap(e.data)) + overhead
-	if e.user != "" {
-		cost += int64(len(e.user)) + userOverhead
+func (r *record) cost() int64 {
+	cost := int64(cap(r.data)) + overhead
+	if r.user != "" {
+		cost += int64(len(r.user)) + userOverhead
 	}
 	return cost
 }
 
-func (e *entry) kind() kind {
-	if e.user == "" {
+func (r *record) kind() kind {
+	if r.user == "" {
 		return anonymous
 	}
 	return named
 }
 
-func (e *entry) record() backend.Record {
-	return backend.Record{ID: e.id, Version: e.version, Expires: time.UnixMilli(e.expires), User: e.user, Data: e.data}
+func (r *record) public() backend.Record {
+	return backend.Record{ID: r.id, Version: r.version, Expires: time.UnixMilli(r.expires), User: r.user, Data: r.data}
 }
 
 // markRead notes a read, to a second: a session that is read all the time is
 // not written to each time, which would cost the other core its cached copy.
 func (e *entry) markRead(now int64) {
-	if now-atomic.LoadInt64(&e.used) >= 1000 {
-		atomic.StoreInt64(&e.used, now)
+	if now-e.used.Load() >= 1000 {
+		e.used.Store(now)
 	}
 }
 
@@ -128,21 +139,23 @@ func (sh *shard) live(id uuid.UUID, now int64) *entry {
 
 func (sh *shard) len() int { return len(sh.lists[anonymous]) + len(sh.lists[named]) }
 
-// add puts e, whose ID is not there, into sh, which the caller has locked.
-func (s *Store) add(sh *shard, e entry) {
+// add puts r, whose ID is not there, into sh, which the caller has locked.
+func (s *Store) add(sh *shard, r record, now int64) {
 	if sh.index == nil {
 		sh.index = make(map[uuid.UUID]slot)
 	}
-	k := e.kind()
-	sh.index[e.id] = newSlot(k, len(sh.lists[k]))
-	sh.lists[k] = append(sh.lists[k], e)
+	k := r.kind()
+	pos := len(sh.lists[k])
+	sh.index[r.id] = newSlot(k, pos)
+	sh.lists[k] = append(sh.lists[k], entry{})
+	sh.lists[k][pos].set(r, now)
 	sh.size[k].Add(1)
 	sh.high = max(sh.high, sh.len())
 	if k == named {
-		s.users.add(e.user, e.id)
+		s.users.add(r.user, r.id)
 	}
 	s.count.Add(1)
-	s.bytes.Add(e.cost())
+	s.bytes.Add(r.cost())
 }
 
 // remove takes the entry at sl out of sh, which the caller has locked. Others
@@ -150,21 +163,21 @@ func (s *Store) add(sh *shard, e entry) {
 func (s *Store) remove(sh *shard, sl slot) {
 	k, pos := sl.kind(), sl.pos()
 	list := sh.lists[k]
-	e := list[pos]
-	delete(sh.index, e.id)
+	r := list[pos].record
+	delete(sh.index, r.id)
 	last := len(list) - 1
 	if pos != last {
-		list[pos] = list[last]
+		list[pos].set(list[last].record, list[last].used.Load())
 		sh.index[list[pos].id] = sl
 	}
-	list[last] = entry{} // let go of its data
+	list[last].set(record{}, 0) // let go of its data
 	sh.lists[k] = list[:last]
 	sh.size[k].Add(-1)
 	if k == named {
-		s.users.remove(e.user, e.id)
+		s.users.remove(r.user, r.id)
 	}
 	s.count.Add(-1)
-	s.bytes.Add(-e.cost())
+	s.bytes.Add(-r.cost())
 	if sh.high >= shrinkAbove && sh.len() < sh.high/4 {
 		sh.shrink()
 	}
@@ -187,6 +200,8 @@ func (sh *shard) shrink() {
 }
 
 func (sh *shard) clear() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	sh.index, sh.high = nil, 0
 	for k := range sh.lists {
 		sh.lists[k] = nil

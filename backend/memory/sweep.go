@@ -42,19 +42,28 @@ func (s *Store) sweepShard(sh *shard, limit int, now int64) int {
 	removed := 0
 	for k := range kinds {
 		for pos := math.MaxInt; pos > 0 && removed < limit; {
-			sh.mu.Lock()
-			pos = min(pos, len(sh.lists[k]))
-			for end := max(0, pos-sweepChunk); pos > end && removed < limit; {
-				pos--
-				if sh.lists[k][pos].expired(now) {
-					s.remove(sh, newSlot(k, pos))
-					removed++
-				}
-			}
-			sh.mu.Unlock()
+			var n int
+			n, pos = s.sweepPart(sh, k, pos, limit-removed, now)
+			removed += n
 		}
 	}
 	return removed
+}
+
+// sweepPart removes up to limit expired entries among the sweepChunk ones
+// before pos, under one lock, and returns how many, and where it stopped.
+func (s *Store) sweepPart(sh *shard, k kind, pos, limit int, now int64) (removed, stopped int) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	pos = min(pos, len(sh.lists[k]))
+	for end := max(0, pos-sweepChunk); pos > end && removed < limit; {
+		pos--
+		if sh.lists[k][pos].expired(now) {
+			s.remove(sh, newSlot(k, pos))
+			removed++
+		}
+	}
+	return removed, pos
 }
 
 // Count returns the number of live records. It looks at each: some tens of

@@ -137,9 +137,12 @@ func (sh *userShard) shrink() {
 
 func (x *userIndex) clear() {
 	for i := range x.shards {
-		sh := &x.shards[i]
-		sh.mu.Lock()
-		sh.users, sh.high = nil, 0
-		sh.mu.Unlock()
+		x.shards[i].clear()
 	}
+}
+
+func (sh *userShard) clear() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.users, sh.high = nil, 0
 }

@@ -8,11 +8,11 @@ var backendFaults = []fault{
 		old: `case old.version != version:
 		return backend.ErrConflict
 	}
-	e.version = version + 1`,
+	r.version = version + 1`,
 		new: `case old.version == 0:
 		return backend.ErrConflict
 	}
-	e.version = old.version + 1`,
+	r.version = old.version + 1`,
 		pkg: "./backend/memory", test: `TestConformance/UpdateVersions`,
 	},
 	{
@@ -22,8 +22,8 @@ var backendFaults = []fault{
 		return s.notFound()
 	case old.version`,
 		new: `	case old == nil:
-		e.version = version + 1
-		s.add(sh, e)
+		r.version = version + 1
+		s.add(sh, r, now)
 		return nil
 	case old.version`,
 		pkg: "./backend/memory", test: `TestConformance/Update`,
@@ -31,7 +31,7 @@ var backendFaults = []fault{
 	{
 		bar: "ID-3", what: `memory: Create replaces what is there`,
 		file: "backend/memory/memory.go",
-		old:  `if !sh.at(sl).expired(e.used) {`,
+		old:  `if !sh.at(sl).expired(now) {`,
 		new:  `if false {`,
 		pkg:  "./backend/memory", test: `TestConformance/CreateExists`,
 	},
@@ -48,9 +48,9 @@ var backendFaults = []fault{
 	{
 		bar: "TO-8", what: `memory: an update revives an expired record`,
 		file: "backend/memory/memory.go",
-		old: `	old := sh.live(e.id, e.used)
+		old: `	old := sh.live(r.id, now)
 	switch {`,
-		new: `	old := sh.live(e.id, 0)
+		new: `	old := sh.live(r.id, now-now)
 	switch {`,
 		pkg: "./backend/memory", test: `TestConformance/Expired`,
 	},
@@ -64,7 +64,7 @@ var backendFaults = []fault{
 	{
 		bar: "TO-1", what: `memory: an update moves the expiry back`,
 		file: "backend/memory/memory.go",
-		old: `		e.expires = max(e.expires, old.expires)
+		old: `		r.expires = max(r.expires, old.expires)
 `,
 		new: `		_ = old.expires
 `,

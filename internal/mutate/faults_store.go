@@ -16,9 +16,9 @@ var storeFaults = []fault{
 		old: `	case old.version != version:
 		return backend.ErrConflict
 	}
-	e.version = version + 1`,
+	r.version = version + 1`,
 		new: `	}
-	e.version = version + 1`,
+	r.version = version + 1`,
 		pkg: ".", test: `TestEveryInterleaving/update∥update/true`,
 	},
 	{

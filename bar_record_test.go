@@ -110,14 +110,14 @@ func TestBar_DR5_DR3_KeyFollowsTheSecret(t *testing.T) {
 	old := newCredentials(time.Now())
 	renewed := old.renewed()
 	h := sampleHead(&renewed)
-	data, _, err := encodeRecord(renewed.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, sealIf(t, &renewed, true))
+	data, _, err := encodeRecord(renewed.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, protectBySeal, keyIf(t, &renewed, protectBySeal))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if h, err = parseHead(data); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := openRecord(&renewed, "ada", data, &h, true, false); err != nil {
+	if _, _, err := openRecord(&renewed, "ada", data, &h, protectBySeal); err != nil {
 		t.Errorf("the new secret: %v", err)
 	}
 	for _, forged := range []bool{false, true} {
@@ -130,7 +130,7 @@ func TestBar_DR5_DR3_KeyFollowsTheSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := openRecord(&old, "ada", data, &got, true, false); err == nil {
+		if _, _, err := openRecord(&old, "ada", data, &got, protectBySeal); err == nil {
 			t.Errorf("the secret before the renewal opens the record (its hash in the head: %v)", forged)
 		}
 	}
@@ -153,7 +153,7 @@ func TestBar_DS3_Golden(t *testing.T) {
 		t.Fatal("the golden token is refused")
 	}
 	want := map[string]any{"cart": "tea", "n": 42, "when": time.Unix(1_767_225_600, 5).UTC(), "list": []any{1.0, 2.0}}
-	for _, golden := range []string{goldenPlain, goldenSealed} {
+	for how, golden := range map[protection]string{protectNothing: goldenPlain, protectBySeal: goldenSealed} {
 		data, err := hex.DecodeString(golden)
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +162,7 @@ func TestBar_DS3_Golden(t *testing.T) {
 		if err != nil || !cred.matches(&h.hash) || h.idle != time.Minute || h.absolute != time.Hour || string(h.label) != "Firefox" || h.renewed != 1_767_225_600_000_000 {
 			t.Errorf("the head is %+v, %v", h, err)
 		}
-		values, _, err := openRecord(&cred, "ada", data, &h, golden == goldenSealed, false)
+		values, _, err := openRecord(&cred, "ada", data, &h, how)
 		if err != nil {
 			t.Errorf("openRecord: %v", err)
 			continue

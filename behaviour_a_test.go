@@ -470,7 +470,7 @@ func checkValue(t *testing.T, s *session.Session, key string, want any) {
 // record is changed behind its back to make them unknown.
 func rollingDeploy(t *testing.T, k kind) {
 	store := k.open(t)
-	a := newAppWith(t, session.Config{Store: store, NoSeal: true}, without(store, backendtest.InProcess))
+	a := newAppWith(t, session.Config{Store: store}, backendtest.Capabilities(store)|backendtest.InProcess) // without seal and tag
 	a.basics()
 	a.handle("/new", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Set("type", registered{"Ada", 1815})

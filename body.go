@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -49,19 +48,6 @@ func parseBody(b []byte) (body, error) {
 		return body{}, errBody
 	}
 	return v, nil
-}
-
-// check reads every entry: keys must be in order, each once, each with a value.
-func (b *body) check() error {
-	var last []byte
-	for i := range b.count {
-		key, value := b.at(i)
-		if value == nil || i > 0 && bytes.Compare(last, key) >= 0 {
-			return errBody
-		}
-		last = key
-	}
-	return nil
 }
 
 func (b *body) end(i int) int {

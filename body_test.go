@@ -102,3 +102,16 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+// check reads every entry: keys must be in order, each once, each with a value.
+func (b *body) check() error {
+	var last []byte
+	for i := range b.count {
+		key, value := b.at(i)
+		if value == nil || i > 0 && bytes.Compare(last, key) >= 0 {
+			return errBody
+		}
+		last = key
+	}
+	return nil
+}

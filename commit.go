@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -36,8 +37,11 @@ func (s *Session) Reload() error {
 	if err := s.gone(); err != nil {
 		return err
 	}
-	if s.lost != nil {
-		return s.lost
+	if s.outage {
+		return ErrUnavailable
+	}
+	if err := firstError(s.over, s.lost); err != nil {
+		return err
 	}
 	s.err, s.refused, s.want, s.changed = nil, nil, settings{}, 0
 	if !s.exists {
@@ -60,7 +64,7 @@ func (s *Session) Reload() error {
 // ms, is what decides whether activity has to be noted.
 func (s *Session) commit(now int64) error {
 	if s.doomed == nil && s.err == nil && s.lost == nil && !s.dirty() && !s.touchDue(now) {
-		return nil // most requests
+		return s.over // nil in most requests
 	}
 	if s.m.closed.Load() {
 		return s.m.failed("store", ErrClosed)
@@ -71,6 +75,8 @@ func (s *Session) commit(now int64) error {
 		return err
 	}
 	switch {
+	case s.over != nil:
+		return s.over
 	case s.err != nil:
 		return s.err
 	case s.lost != nil:
@@ -78,10 +84,51 @@ func (s *Session) commit(now int64) error {
 	case !s.dirty():
 		s.touch(ctx)
 		return nil
-	case !s.exists:
-		return s.create(ctx)
 	}
-	return s.update(ctx, nil)
+	if s.exists {
+		err := s.update(ctx, nil)
+		if err != errAfresh {
+			return err
+		}
+	}
+	return s.create(ctx)
+}
+
+// errAfresh says that a login has lost its record, and is to be stored as the
+// new session that s is by now.
+var errAfresh = errors.New("session: the login needs a new session")
+
+// An unsentError is what a request gets to hear that goes on after its client
+// got the error response: what it stored now would lie under a token that
+// nobody has.
+type unsentError struct{ why error }
+
+func (e *unsentError) Error() string {
+	return "session: nothing more is stored, as the client has got the error response: " + e.why.Error()
+}
+
+func (e *unsentError) Unwrap() []error { return []error{ErrHeadersSent, e.why} }
+
+// A goneError says that a session's new token could reach nobody.
+type goneError struct{ why error }
+
+func (e *goneError) Error() string {
+	return "session: not stored, as its new token would reach nobody, the request's context being done: " + e.why.Error()
+}
+
+func (e *goneError) Unwrap() error { return e.why }
+
+// reachable returns an error if what is to be stored needs a new token at the
+// client, and the client has gone, or somebody (http.TimeoutHandler) has
+// responded to it: the old token would be dead, the new one nobody's.
+func (s *Session) reachable() error {
+	if s.exists && s.changed&changedSecret == 0 {
+		return nil
+	}
+	if err := s.x.Context.Err(); err != nil {
+		return &goneError{err}
+	}
+	return nil
 }
 
 // dirty reports whether there is something to store. A new session needs a
@@ -96,11 +143,6 @@ func (s *Session) dirty() bool {
 // dropped forgets the changes of a session that has ended.
 func (s *Session) dropped() error {
 	lost := s.lost
-	if s.changed&changedUser != 0 && s.want.user != "" {
-		// A login that got lost must not be answered with "welcome".
-		s.changed = 0
-		return &lostLogin{lost}
-	}
 	if len(s.vals.changes) > 0 || s.changed != 0 {
 		what := statDropped
 		if lost == ErrSuperseded {
@@ -114,13 +156,6 @@ func (s *Session) dropped() error {
 	}
 	return nil
 }
-
-// lostLogin is a SetUser that was dropped.
-type lostLogin struct{ why error }
-
-func (e *lostLogin) Error() string { return "session: SetUser was not stored: " + e.why.Error() }
-
-func (e *lostLogin) Unwrap() error { return e.why }
 
 // log writes a record when mu is free.
 func (s *Session) log(level slog.Level, message string, err error) {
@@ -136,6 +171,9 @@ func (s *Session) settings() settings {
 		idle:     s.loaded.idle,
 		absolute: s.loaded.absolute,
 		persist:  s.loaded.flags & (flagPersist | flagTransient),
+	}
+	if s.changed&changedOwner != 0 {
+		now = settings{}
 	}
 	for bit := changedUser; bit <= changedPersist; bit <<= 1 {
 		if s.changed&bit == 0 {
@@ -157,14 +195,37 @@ func (s *Session) settings() settings {
 	return now
 }
 
-// lose makes s what is left of a session that ended during the request.
+// lose makes s what is left of a session that ended during the request: one
+// that keeps nothing, or if this request logs somebody in, a new one.
 func (s *Session) lose(why error) {
+	if s.changed&changedUser != 0 && s.want.user != "" {
+		s.loginAfresh(why)
+		return
+	}
 	changes, changed, want := s.vals.changes, s.changed, s.want
 	cred := s.cred
 	s.startOver()
 	s.cred, s.known = cred, true
 	s.vals.changes, s.changed, s.want = changes, changed, want
 	s.lost = why
+}
+
+// loginAfresh makes s, whose login has lost its record, a new session. Its
+// handler has authenticated the user, and if another request has renewed the
+// session, this one held its values by right; those of one that was destroyed
+// do not come back.
+func (s *Session) loginAfresh(why error) {
+	s.log(slog.LevelInfo, "session: a login goes on in a new session", why)
+	kept, set, changed := body{}, s.want, s.changed
+	if why == ErrSuperseded {
+		s.m.stats.add(statSuperseded, &s.cred)
+		kept, set, changed = s.vals.base, s.settings(), changedUser|changedLabel|changedIdle|changedAbsolute|changedPersist
+	}
+	vals := s.vals.changes
+	s.startOver()
+	s.vals.changes = vals
+	s.vals.detach(kept)
+	s.want, s.changed = set, changed&^changedOwner|changedSecret
 }
 
 // newHead returns the head to store, with a new commit ID.

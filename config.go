@@ -89,7 +89,9 @@ type Config struct {
 	MaxPerUser int
 
 	// NoSeal stores values readable for whoever can read the store. By
-	// default only the browser that holds the cookie can open them.
+	// default only the browser that holds the cookie can open them. Readable
+	// or not, they are authenticated: who can write the store, and has no
+	// cookie, can change neither a value nor the user of a session.
 	NoSeal bool
 
 	// OnOutage says what happens when a session cannot be loaded; default
@@ -105,9 +107,9 @@ type Config struct {
 
 	// ErrorHandler answers a request whose session could not be loaded or
 	// stored; nothing has been sent yet. The default sends a plain status
-	// text: 503 when the store failed, 500 when the handler did (it Set
-	// what cannot be stored), 409 when it logged somebody in while another
-	// request did so with the same session. The error is logged already.
+	// text: 503 when the store failed, or when a new token would reach
+	// nobody as the request's context is done, 500 when the handler failed
+	// (it Set what cannot be stored). The error is logged already.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what the operator should know, never a token or a value;
@@ -129,9 +131,10 @@ const (
 
 	// Anonymous runs the handler with an empty session whose Unavailable
 	// method says so. The cookie is left alone, so the session is there
-	// again when the store is. A handler that changes such a session all the
-	// same is answered for with 503, in place of what it wrote: nothing it
-	// Set could be kept. So ask Unavailable before a Set.
+	// again when the store is. If the handler calls any method that would
+	// change such a session (Set, Delete, SetLabel, SetUser, Destroy, Update
+	// and so on), the response is 503 in place of what it wrote, and Err and
+	// Save return ErrUnavailable. So ask Unavailable before.
 	Anonymous
 )
 

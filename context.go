@@ -83,7 +83,7 @@ func (x *exchange) Value(key any) any {
 	case sessionKey:
 		return x.get()
 	case *cookieKey:
-		if *key == x.m.key {
+		if *key == x.m.key || key.shares(x.m.key) {
 			return x.get()
 		}
 	}
@@ -132,7 +132,7 @@ func Lookup(ctx context.Context) (*Session, bool) {
 // request, where several managers, with different cookies, share one. Where it
 // did not, it returns what FromContext the function does.
 func (m *Manager) FromContext(r *http.Request) *Session {
-	if s, ok := r.Context().Value(&m.key).(*Session); ok {
+	if s, err := m.outer(r); s != nil && err == nil {
 		return s
 	}
 	return detached(ErrNoMiddleware)

@@ -21,14 +21,17 @@ func (s *Session) create(ctx context.Context) error {
 	}
 	tries := attempt{began: nowMillis(), patience: s.m.cfg.StoreTimeout}
 	for collisions := 0; ; collisions++ {
+		if err := s.reachable(); err != nil {
+			return err
+		}
 		s.ensureID()
 		now := s.settings()
 		h := s.newHead(now, &s.cred)
-		seal, err := s.sealFor(&s.cred)
+		key, err := s.keyFor(&s.cred)
 		if err != nil {
 			return err
 		}
-		data, plain, err := encodeRecord(s.cred.id(), now.user, &h, &s.vals.base, s.vals.changes, seal)
+		data, plain, err := encodeRecord(s.cred.id(), now.user, &h, &s.vals.base, s.vals.changes, s.m.protect, key)
 		if err != nil {
 			return err
 		}
@@ -41,7 +44,8 @@ func (s *Session) create(ctx context.Context) error {
 			if definite(err) || tries.hung(ctx) {
 				return s.m.failed("create", err)
 			}
-			err = s.createdAfterAll(ctx, err, rec, &h)
+			tries.commit = h.commit
+			rec, err = s.createdAfterAll(ctx, err, rec, &h, &tries)
 		}
 		if errors.Is(err, backend.ErrExists) && collisions < maxCollisions {
 			s.known, s.seal = false, nil // another ID; whoever has this one keeps it
@@ -61,22 +65,22 @@ func (s *Session) create(ctx context.Context) error {
 
 // createdAfterAll finds out whether a Create that failed was done all the
 // same, its reply lost; if it was not, it is tried once more.
-func (s *Session) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *head) error {
+func (s *Session) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *head, tries *attempt) (backend.Record, error) {
 	there, err := s.m.store.Load(ctx, rec.ID)
 	if errors.Is(err, backend.ErrNotFound) {
 		err = s.m.store.Create(ctx, rec)
 		if !errors.Is(err, backend.ErrExists) {
-			return err
+			return rec, err
 		}
 		there, err = s.m.store.Load(ctx, rec.ID) // the first one was on its way
 	}
 	if err != nil {
-		return failure
+		return rec, failure
 	}
 	if got, err := parseHead(there.Data); err == nil && got.commit == h.commit && got.hash == h.hash {
-		return nil
+		return s.complete(ctx, there, tries)
 	}
-	return backend.ErrExists
+	return rec, backend.ErrExists
 }
 
 // definite reports whether a store's error says for sure that nothing was

@@ -94,7 +94,7 @@ func (s *Session) Err() error {
 	if err := s.gone(); err != nil {
 		return err
 	}
-	return cmp.Or(s.err, s.refused, s.lost)
+	return cmp.Or(s.err, s.refused, s.over, s.lost)
 }
 
 // Format prints the session's public ID and nothing else, whatever the verb.

@@ -52,6 +52,10 @@ func (s *Session) touch(ctx context.Context) {
 	if !s.touchDue(now) {
 		return
 	}
+	if s.loaded.ends != 0 {
+		s.touchInHead(ctx)
+		return
+	}
 	expires := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now)
 	switch err := s.m.store.Touch(ctx, s.cred.id(), time.UnixMilli(expires)); {
 	case err == nil:
@@ -62,9 +66,21 @@ func (s *Session) touch(ctx context.Context) {
 		s.lose(ErrDestroyed)
 	default:
 		s.m.stats.add(statErrors, &s.cred)
-		s.log(slog.LevelWarn, "session: activity could not be noted", err)
-		s.noTouch = true // once a request
+		s.notTouched(err)
 	}
+}
+
+// touchInHead is touch where the expiry is in the head: an Update, which fails
+// if the session has changed since it was loaded, and then looks again.
+func (s *Session) touchInHead(ctx context.Context) {
+	if err := s.update(ctx, nil); err != nil && s.lost == nil {
+		s.notTouched(err)
+	}
+}
+
+func (s *Session) notTouched(err error) {
+	s.log(slog.LevelWarn, "session: activity could not be noted", err)
+	s.noTouch = true // once a request
 }
 
 // slide sends a persistent cookie again when the expiry has moved.

@@ -18,27 +18,35 @@ func (s *Session) Renew() {
 		return
 	}
 	defer s.unlock()
-	s.renew("Renew")
+	if s.renewable("Renew") {
+		s.renew(s.late)
+	}
 }
 
-func (s *Session) renew(method string) bool {
-	if s.outage {
-		s.keepError(ErrUnavailable)
+// renewable reports whether the session can get another token, and says so if
+// it cannot.
+func (s *Session) renewable(method string) bool {
+	if s.refusesAll() {
 		return false
 	}
 	if s.sent {
 		s.refuse(method)
 		return false
 	}
-	if s.late { // what a late request does from here on belongs to a new session
-		s.late, s.lost = false, nil
+	return true
+}
+
+// renew has the session stored under another token. With afresh, a session
+// that is lost becomes a new one.
+func (s *Session) renew(afresh bool) {
+	if afresh && s.lost != nil {
+		s.startAfresh()
 	}
 	if s.changed&changedSecret == 0 {
 		s.ensureID()
 		s.next = s.cred.renewed()
 		s.changed |= changedSecret
 	}
-	return true
 }
 
 func (s *Session) keepError(err error) {
@@ -48,22 +56,53 @@ func (s *Session) keepError(err error) {
 }
 
 // SetUser logs user in: it renews the token and enters the session into the
-// index behind [Manager.Sessions] and [Manager.RevokeUser]. The empty name
-// takes it out. The name may be any bytes, at most 255; it is kept readable
-// in the store. A longer name fails the request, as a bad Set does.
+// index behind [Manager.Sessions] and [Manager.RevokeUser]. Call it when the
+// user has just proven who it is. The name may be any bytes, at most 255; it
+// is kept readable in the store. A longer name fails the request, as a bad Set
+// does. After the header is sent it is refused, and the session stays as it
+// was.
+//
+// An anonymous session keeps its values, such as a cart. Where the session is
+// another user's, that one is logged out: all values, the label, the timeouts
+// and the persistence that were stored or set before the call are dropped, so
+// that nobody sees what was somebody else's (CWE-488). The same goes for the
+// empty name, which logs the user out; the session stays, anonymous and empty
+// (Destroy removes it). ID and creation time stay. The same user again keeps
+// everything.
+//
+// A login is never lost to another request of the browser. If the session was
+// renewed meanwhile (a double click on "log in": the browser keeps the second
+// response), this request's response gets a new session, with the values that
+// the request had loaded and its own changes. If it was destroyed, revoked or
+// has expired meanwhile, or the request came with a token that had been
+// replaced already, the new session has this request's own changes alone.
 func (s *Session) SetUser(user string) {
 	if !s.begin("SetUser") {
 		return
 	}
 	defer s.unlock()
+	if !s.renewable("SetUser") {
+		return
+	}
 	if len(user) > backend.MaxUser {
 		s.keepError(fmt.Errorf("session: SetUser: the name is %d bytes long, at most %d can be stored", len(user), backend.MaxUser))
 		return
 	}
-	if s.renew("SetUser") {
-		s.want.user = user
-		s.changed |= changedUser
+	s.renew(user != "")
+	if was := s.currentUser(); was != "" && was != user {
+		s.vals.reset(body{}, s.m.cfg.MaxBytes)
+		s.want, s.changed = settings{}, changedSecret|changedOwner
 	}
+	s.want.user = user
+	s.changed |= changedUser
+}
+
+// startAfresh makes a session that is lost a new one, of this request's own
+// changes.
+func (s *Session) startAfresh() {
+	s.cred, s.known = credentials{}, false
+	s.lost, s.late = nil, false
+	s.vals.detach(body{})
 }
 
 // User returns the name given to SetUser, empty if there is none.
@@ -85,10 +124,13 @@ func (s *Session) currentUser() string {
 // SetLabel gives the session a name for lists of devices ("Firefox, Lisbon").
 // It is stored readable, and cut to 255 bytes.
 func (s *Session) SetLabel(label string) {
-	if s.begin("SetLabel") {
+	if !s.begin("SetLabel") {
+		return
+	}
+	defer s.unlock()
+	if !s.refuses("SetLabel") {
 		s.want.label = cut(label, maxLabel)
 		s.changed |= changedLabel
-		s.unlock()
 	}
 }
 
@@ -125,6 +167,9 @@ func (s *Session) SetAbsoluteTimeout(d time.Duration) {
 }
 
 func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, bit changedBits) {
+	if s.refuses(method) {
+		return
+	}
 	if d != 0 {
 		if err := checkTimeout(method, d); err != nil {
 			s.keepError(err)
@@ -137,15 +182,24 @@ func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, 
 
 // Persist says whether the browser keeps the cookie when it is closed
 // ("remember me"), now and in later requests, whatever Config.Cookie says.
+// After the header is sent it is refused, as the cookie has left already.
 func (s *Session) Persist(on bool) {
-	if s.begin("Persist") {
-		s.want.persist = flagTransient
-		if on {
-			s.want.persist = flagPersist
-		}
-		s.changed |= changedPersist
-		s.unlock()
+	if !s.begin("Persist") {
+		return
 	}
+	defer s.unlock()
+	if s.refuses("Persist") {
+		return
+	}
+	if s.sent && s.lost == nil {
+		s.refuse("Persist")
+		return
+	}
+	s.want.persist = flagTransient
+	if on {
+		s.want.persist = flagPersist
+	}
+	s.changed |= changedPersist
 }
 
 // Destroy ends the session: the record is removed and the browser told to
@@ -157,8 +211,7 @@ func (s *Session) Destroy() {
 		return
 	}
 	defer s.unlock()
-	if s.outage {
-		s.keepError(ErrUnavailable)
+	if s.refusesAll() {
 		return
 	}
 	if s.exists && s.doomed == nil {

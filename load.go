@@ -164,12 +164,15 @@ func (m *Manager) verify(l *loaded, cred *credentials) (Reason, error) {
 		return ReasonSecret, nil
 	}
 	var err error
-	l.values, l.seal, err = openRecord(cred, l.rec.User, l.rec.Data, h, m.seal, m.trusted)
+	l.values, l.seal, err = openRecord(cred, l.rec.User, l.rec.Data, h, m.protect)
 	if err != nil {
 		return ReasonUnreadable, err
 	}
 	if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {
 		return ReasonAbsolute, nil
+	}
+	if h.ended(l.at) {
+		return ReasonUnknown, nil // as if the store had not found it
 	}
 	return "", nil
 }
@@ -178,6 +181,9 @@ func (m *Manager) verify(l *loaded, cred *credentials) (Reason, error) {
 func (s *Session) adopt(l *loaded) {
 	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
 	s.at, s.seal = l.at, l.seal
+	if l.head.ends != 0 {
+		s.expires = min(s.expires, l.head.ends)
+	}
 }
 
 // fetch loads the newest record of s, mu held. If the session has ended, s is
@@ -204,9 +210,6 @@ func (s *Session) fetch(ctx context.Context, next *credentials, commit uint64) (
 	case "":
 		return got, nil
 	case ReasonSecret, ReasonSuperseded:
-		if s.changed&changedUser != 0 && s.want.user == got.rec.User {
-			s.changed &^= changedUser // both logged the same user in: nothing is lost
-		}
 		s.lose(ErrSuperseded)
 		return loaded{}, ErrSuperseded
 	case ReasonUnreadable:

@@ -26,10 +26,9 @@ type Manager struct {
 	cookie *cookie.Cookie
 	key    cookieKey
 
-	seal       bool // values are encrypted
-	trusted    bool // the store lives in this process
-	bounded    bool // the store keeps time itself
-	persistent bool // cookies outlive the browser
+	protect    protection // of records
+	bounded    bool       // the store keeps time itself
+	persistent bool       // cookies outlive the browser
 
 	collector *gc.Collector
 	queues    [64]turn // commits of one session queue here, by ID
@@ -88,8 +87,13 @@ func (m *Manager) open() error {
 		}
 		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", m.store)
 	}
-	_, m.trusted = m.store.(backend.InProcess)
-	m.seal = !m.cfg.NoSeal && !m.trusted
+	m.protect = protectBySeal
+	if m.cfg.NoSeal {
+		m.protect = protectByTag
+	}
+	if _, ok := m.store.(backend.InProcess); ok {
+		m.protect = protectNothing
+	}
 	if b, ok := m.store.(backend.Bounded); ok {
 		m.bounded = b.Bounded()
 	}

@@ -3,11 +3,14 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/standin"
 )
 
 // Middleware returns a middleware with a manager of its own. It panics if cfg
@@ -35,7 +38,11 @@ func Middleware(cfg Config) func(http.Handler) http.Handler {
 // A middleware that recovers from panics belongs outside of this one: inside,
 // it hides the panic, and what the handler Set before is stored.
 //
-// Mounted twice under one cookie name, the inner one does nothing.
+// Mounted twice, the inner one does nothing. Where another manager is mounted
+// inside of this one, it needs a cookie name (or header) of its own. If it has
+// the same one and other rules (a shorter IdleTimeout, say), which would be
+// ignored, each request that meets both gets status 500, and the log names the
+// rules.
 func (m *Manager) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -43,12 +50,69 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			m.aside(next, w, r, m.off)
 		case m.cfg.Skip != nil && m.cfg.Skip(r):
 			m.aside(next, w, r, m.skipped)
-		case r.Context().Value(&m.key) != nil:
-			next.ServeHTTP(w, r)
 		default:
-			m.serve(next, w, r)
+			outer, err := m.outer(r)
+			switch {
+			case err != nil:
+				m.answer(w, r, "", err)
+			case outer != nil:
+				next.ServeHTTP(w, r)
+			default:
+				m.serve(next, w, r)
+			}
 		}
 	})
+}
+
+// outer returns the session that a manager with m's cookie or header has put
+// into r already. If that one has other rules it is an error: they would hold,
+// and those of m be ignored.
+func (m *Manager) outer(r *http.Request) (*Session, error) {
+	s, ok := r.Context().Value(&m.key).(*Session)
+	if !ok {
+		return nil, nil
+	}
+	if s.m != m && !standin.Marked(r.Context()) {
+		if rules := m.contradicts(s.m); rules != "" {
+			return nil, fmt.Errorf("session: two managers share %q in one request, and the outer one has its way: %s: "+
+				"give the inner one another Config.Cookie.Name, or mount only one of them", m.key, rules)
+		}
+	}
+	return s, nil
+}
+
+// contradicts returns in which rules m differs from outer. Functions are not
+// compared, nor are opened stores, which may be wrapped.
+func (m *Manager) contradicts(outer *Manager) string {
+	out, in := &outer.cfg, &m.cfg
+	var differ []string
+	for _, rule := range []struct {
+		name      string
+		out, in   any
+		unfitting bool // for a log
+	}{
+		{"IdleTimeout", out.IdleTimeout, in.IdleTimeout, false},
+		{"AbsoluteTimeout", out.AbsoluteTimeout, in.AbsoluteTimeout, false},
+		{"TouchEvery", out.TouchEvery, in.TouchEvery, false},
+		{"MaxBytes", out.MaxBytes, in.MaxBytes, false},
+		{"MaxPerUser", out.MaxPerUser, in.MaxPerUser, false},
+		{"NoSeal", out.NoSeal, in.NoSeal, false},
+		{"OnOutage", out.OnOutage, in.OnOutage, false},
+		{"Transport", outer.key, m.key, false},
+		{"Cookie", outer.cookie.Options(), m.cookie.Options(), false},
+		{"Provider", out.Provider, in.Provider, false},
+		{"SavePath", out.SavePath, in.SavePath, true},
+	} {
+		opened := (out.Store != nil || in.Store != nil) && (rule.name == "Provider" || rule.name == "SavePath")
+		switch {
+		case rule.out == rule.in || opened:
+		case rule.unfitting:
+			differ = append(differ, rule.name+" is another")
+		default:
+			differ = append(differ, fmt.Sprintf("%s is %v outside and %v inside", rule.name, rule.out, rule.in))
+		}
+	}
+	return strings.Join(differ, ", ")
 }
 
 // aside lets a request pass without a session of this manager.
@@ -125,15 +189,13 @@ func (m *Manager) answer(w http.ResponseWriter, r *http.Request, id string, err 
 	http.Error(w, http.StatusText(code), code)
 }
 
-// status returns the status of the error answer: the store's fault, a race of
-// two logins, or the handler's own fault.
+// status returns the status of the error answer: the store's fault, or the
+// handler's own.
 func status(err error) int {
 	switch {
-	case isA[*lostLogin](err):
-		return http.StatusConflict
 	case errors.Is(err, backend.ErrTooLarge), errors.Is(err, backend.ErrUser):
 		return http.StatusInternalServerError
-	case isA[*StoreError](err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+	case isA[*StoreError](err), isA[*goneError](err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -27,14 +27,18 @@ import (
 //	idle     uvarint  ms; 0 = the manager's
 //	absolute uvarint  ms; 0 = the manager's
 //	label    uvarint length, bytes
-//	values            a body; or, if sealed, nonce and AES-256-GCM of it
+//	ends     8 bytes  Unix ms; only with flagEnds
+//	values            sealed: nonce and AES-256-GCM of a body; tagged: nonce
+//	                  and tag, then a body in the clear; else just a body
 const (
 	format1 = 1
 
 	flagSealed    = 1 << 0
 	flagPersist   = 1 << 1 // Persist(true)
 	flagTransient = 1 << 2 // Persist(false)
-	flagsKnown    = flagSealed | flagPersist | flagTransient
+	flagTagged    = 1 << 3 // Config.NoSeal: readable, and authenticated all the same
+	flagEnds      = 1 << 4 // the expiry is in the head: see head.ends
+	flagsKnown    = flagSealed | flagPersist | flagTransient | flagTagged | flagEnds
 
 	headFixed = 2 + sha256.Size + 8 + 8
 	maxLabel  = 255
@@ -54,8 +58,20 @@ type head struct {
 	idle     time.Duration
 	absolute time.Duration
 	label    []byte // part of the record's Data
-	size     int    // where the values begin
+
+	// ends is when the session expires, in Unix ms, whatever the store says;
+	// 0 leaves it to the store. It is there once an idle timeout was made
+	// shorter: a request that loaded the session before can still Touch it,
+	// by the longer one that it knows, and must not undo that. From then on
+	// activity is noted by an Update, which such a request cannot overtake.
+	ends int64
+
+	size int // where the values begin
 }
+
+// ended reports whether a session with this head is over at now, in Unix ms,
+// although the store still has it.
+func (h *head) ended(now int64) bool { return h.ends != 0 && h.ends <= now }
 
 // parseHead reads the head of a record, within its bounds.
 func parseHead(data []byte) (h head, err error) {
@@ -88,6 +104,16 @@ func (h *head) parse(data []byte) error {
 	h.absolute = time.Duration(numbers[1]) * time.Millisecond
 	h.label = rest[:numbers[2]]
 	h.size = len(data) - len(rest) + int(numbers[2])
+	if h.flags&flagEnds != 0 {
+		if len(data)-h.size < 8 {
+			return errFormat
+		}
+		h.ends = int64(binary.BigEndian.Uint64(data[h.size:]))
+		if h.ends <= 0 {
+			return errFormat
+		}
+		h.size += 8
+	}
 	return nil
 }
 
@@ -99,12 +125,20 @@ func appendHead(dst []byte, h *head) []byte {
 	dst = binary.AppendUvarint(dst, uint64(h.idle/time.Millisecond))
 	dst = binary.AppendUvarint(dst, uint64(h.absolute/time.Millisecond))
 	dst = binary.AppendUvarint(dst, uint64(len(h.label)))
-	return append(dst, h.label...)
+	dst = append(dst, h.label...)
+	if h.flags&flagEnds != 0 {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(h.ends))
+	}
+	return dst
 }
 
 func headLen(h *head) int {
-	return headFixed + uvarintLen(uint64(h.idle/time.Millisecond)) +
+	n := headFixed + uvarintLen(uint64(h.idle/time.Millisecond)) +
 		uvarintLen(uint64(h.absolute/time.Millisecond)) + uvarintLen(uint64(len(h.label))) + len(h.label)
+	if h.flags&flagEnds != 0 {
+		n += 8
+	}
+	return n
 }
 
 // newCommit returns a commit ID. It has to be unique, not secret: it stands in
@@ -151,17 +185,49 @@ func associated(dst []byte, id uuid.UUID, user string, head []byte) []byte {
 	return append(dst, user...)
 }
 
+// associatedTagged is associated for values that are readable: they are covered
+// too. The user's name tells its length, so that no byte of it can become one
+// of the values.
+func associatedTagged(dst []byte, id uuid.UUID, user string, head, values []byte) []byte {
+	dst = associated(dst, id, "", head)
+	dst = binary.AppendUvarint(dst, uint64(len(user)))
+	dst = append(dst, user...)
+	return append(dst, values...)
+}
+
+// A protection is what keeps whoever can write the store from making records
+// of its own: it could put another user into one, and be that user.
+type protection byte
+
+const (
+	protectNothing protection = iota // the store is in this process
+	protectByTag                     // readable, but changed by nobody (Config.NoSeal)
+	protectBySeal                    // neither readable nor changed
+)
+
 // encodeRecord returns the Data of a record, and the body in it in the clear.
-// Without a seal, the body is not encrypted.
-func encodeRecord(id uuid.UUID, user string, h *head, base *body, changes []change, seal cipher.AEAD) (data []byte, plain body, err error) {
+// The key is of the record's secret; protectNothing needs none.
+func encodeRecord(id uuid.UUID, user string, h *head, base *body, changes []change, how protection, key cipher.AEAD) (data []byte, plain body, err error) {
 	count, size := mergedSize(base, changes)
 	length := bodyLen(count, size)
-	if seal == nil {
-		h.flags &^= flagSealed
-		data = appendHead(make([]byte, 0, headLen(h)+length), h)
-		n := len(data)
-		data = appendBody(data, base, changes)
-		plain, err = parseBody(data[n:])
+	h.flags &^= flagSealed | flagTagged
+	if how != protectBySeal {
+		text := 0
+		if how == protectByTag {
+			h.flags |= flagTagged
+			text = nonceSize + tagSize
+		}
+		data = appendHead(make([]byte, 0, headLen(h)+text+length), h)
+		headEnd := len(data)
+		text += headEnd
+		data = appendBody(data[:text], base, changes)
+		if how == protectByTag {
+			ad := adPool.Get().(*[]byte)
+			*ad = associatedTagged((*ad)[:0], id, user, data[:headEnd], data[text:])
+			copy(data[headEnd:], key.Seal(nil, nil, nil, *ad))
+			adPool.Put(ad)
+		}
+		plain, err = parseBody(data[text:])
 		return data, plain, err
 	}
 	h.flags |= flagSealed
@@ -169,42 +235,49 @@ func encodeRecord(id uuid.UUID, user string, h *head, base *body, changes []chan
 	data = appendHead(make([]byte, 0, headLen(h)+nonceSize+length+tagSize), h)
 	ad := adPool.Get().(*[]byte)
 	*ad = associated((*ad)[:0], id, user, data)
-	data = seal.Seal(data, nil, text, *ad)
+	data = key.Seal(data, nil, text, *ad)
 	adPool.Put(ad)
 	plain, err = parseBody(text)
 	return data, plain, err
 }
 
 // openRecord returns the values of a record whose secret has been compared
-// already, and the seal that it opened. A record that is not sealed where it
-// must be is not read: whoever can write the store could otherwise put one
-// there (CVE-2026-39324).
-func openRecord(cred *credentials, user string, data []byte, h *head, mustSeal, trusted bool) (body, cipher.AEAD, error) {
+// already, and the key that it opened with. A record that has neither seal nor
+// tag where it must is not read: whoever can write the store could otherwise
+// put one there (CVE-2026-39324). The tag will do where a seal is asked for:
+// the record was made by somebody who had the secret, while NoSeal was set.
+func openRecord(cred *credentials, user string, data []byte, h *head, how protection) (body, cipher.AEAD, error) {
 	values := data[h.size:]
-	if h.flags&flagSealed == 0 {
-		if mustSeal {
-			return body{}, nil, errors.New("record is not sealed")
+	if h.flags&(flagSealed|flagTagged) == 0 {
+		if how != protectNothing {
+			return body{}, nil, errors.New("record is neither sealed nor authenticated")
 		}
 		b, err := parseBody(values)
-		if err == nil && !trusted {
-			err = b.check()
-		}
 		return b, nil, err
 	}
 	if len(values) < nonceSize+tagSize {
 		return body{}, nil, errFormat
 	}
-	seal, err := sealer(cred.secret())
+	key, err := sealer(cred.secret())
 	if err != nil {
 		return body{}, nil, err
 	}
 	ad := adPool.Get().(*[]byte)
+	defer adPool.Put(ad)
+	if h.flags&flagSealed == 0 {
+		tag, plain := values[:nonceSize+tagSize], values[nonceSize+tagSize:]
+		*ad = associatedTagged((*ad)[:0], cred.id(), user, data[:h.size], plain)
+		if _, err := key.Open(nil, nil, tag, *ad); err != nil {
+			return body{}, nil, fmt.Errorf("record is not as it was written: %w", err)
+		}
+		b, err := parseBody(plain)
+		return b, key, err
+	}
 	*ad = associated((*ad)[:0], cred.id(), user, data[:h.size])
-	text, err := seal.Open(nil, nil, values, *ad)
-	adPool.Put(ad)
+	text, err := key.Open(nil, nil, values, *ad)
 	if err != nil {
 		return body{}, nil, fmt.Errorf("record does not open: %w", err)
 	}
 	b, err := parseBody(text)
-	return b, seal, err
+	return b, key, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,10 +71,12 @@ func FuzzParseToken(f *testing.F) {
 	})
 }
 
-// sealIf returns the seal of cred, or none.
-func sealIf(t testing.TB, cred *credentials, sealed bool) cipher.AEAD {
+var protections = []protection{protectNothing, protectByTag, protectBySeal}
+
+// keyIf returns the key of cred, where one is needed.
+func keyIf(t testing.TB, cred *credentials, how protection) cipher.AEAD {
 	t.Helper()
-	if !sealed {
+	if how == protectNothing {
 		return nil
 	}
 	seal, err := sealer(cred.secret())
@@ -90,82 +93,121 @@ func sampleHead(cred *credentials) head {
 func TestRecordRoundTrip(t *testing.T) {
 	cred := newCredentials(time.Now())
 	changes := []change{{"a", []byte{kindTrue}}, {"secret", append([]byte{kindString}, "canary"...)}}
-	for _, seal := range []bool{false, true} {
+	for _, how := range protections {
 		h := sampleHead(&cred)
-		data, plain, err := encodeRecord(cred.id(), "ada", &h, &body{}, changes, sealIf(t, &cred, seal))
+		data, plain, err := encodeRecord(cred.id(), "ada", &h, &body{}, changes, how, keyIf(t, &cred, how))
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := parseHead(data)
 		if err != nil || got.commit != 7 || got.renewed != 8 || got.idle != time.Minute || got.absolute != time.Hour || string(got.label) != "Firefox" {
-			t.Errorf("seal %v: parseHead = %+v, %v", seal, got, err)
+			t.Errorf("protection %v: parseHead = %+v, %v", how, got, err)
 		}
-		values, _, err := openRecord(&cred, "ada", data, &got, seal, false)
+		values, _, err := openRecord(&cred, "ada", data, &got, how)
 		if err != nil || string(values.find("secret")) != string(plain.find("secret")) || values.count != 2 {
-			t.Errorf("seal %v: openRecord: %v", seal, err)
+			t.Errorf("protection %v: openRecord: %v", how, err)
 		}
-		if seal && bytes.Contains(data, []byte("canary")) {
-			t.Error("a sealed record shows its value")
+		if shown := bytes.Contains(data, []byte("canary")); shown != (how != protectBySeal) {
+			t.Errorf("protection %v: the record shows its value: %v", how, shown)
 		}
 		if bytes.Contains(data, cred.secret()) {
-			t.Errorf("seal %v: the record holds the secret", seal)
+			t.Errorf("protection %v: the record holds the secret", how)
 		}
 	}
 }
 
-// What the seal covers: the values, the ID, the user and the whole head.
+// What seal and tag cover: the values, the ID, the user and the whole head.
 // Of SECURITY-BAR: DR-2.
 func TestSealCovers(t *testing.T) {
+	for _, how := range []protection{protectByTag, protectBySeal} {
+		cred := newCredentials(time.Now())
+		h := sampleHead(&cred)
+		h.flags, h.ends = flagEnds, 1_700_000_000_000
+		data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, how, keyIf(t, &cred, how))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range data {
+			for bit := range 8 {
+				spoilt := bytes.Clone(data)
+				spoilt[i] ^= 1 << bit
+				got, err := parseHead(spoilt)
+				if err != nil {
+					continue
+				}
+				if _, _, err := openRecord(&cred, "ada", spoilt, &got, how); err == nil {
+					t.Errorf("protection %v: bit %d of byte %d changed, and the record opens", how, bit, i)
+				}
+			}
+		}
+		got, _ := parseHead(data)
+		for _, user := range []string{"eve", "", "ada\x00", "adaa"} {
+			if _, _, err := openRecord(&cred, user, data, &got, how); err == nil {
+				t.Errorf("protection %v: it opens for the user %q", how, user)
+			}
+		}
+		other := newCredentials(time.Now())
+		copy(other[16:], cred[16:])
+		if _, _, err := openRecord(&other, "ada", data, &got, how); err == nil {
+			t.Errorf("protection %v: it opens under another ID", how)
+		}
+	}
+}
+
+// TestTagUserEndsWhereItEnds: bytes of the values cannot be passed off as the
+// end of the user's name.
+func TestTagUserEndsWhereItEnds(t *testing.T) {
 	cred := newCredentials(time.Now())
 	h := sampleHead(&cred)
-	data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, sealIf(t, &cred, true))
+	data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, protectByTag, keyIf(t, &cred, protectByTag))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range data {
-		spoilt := bytes.Clone(data)
-		spoilt[i] ^= 1
-		got, err := parseHead(spoilt)
-		if err != nil {
-			continue
-		}
-		if _, _, err := openRecord(&cred, "ada", spoilt, &got, true, false); err == nil {
-			t.Errorf("byte %d changed, and the record opens", i)
-		}
-	}
 	got, _ := parseHead(data)
-	if _, _, err := openRecord(&cred, "eve", data, &got, true, false); err == nil {
-		t.Error("it opens for another user")
-	}
-	other := newCredentials(time.Now())
-	copy(other[16:], cred[16:])
-	if _, _, err := openRecord(&other, "ada", data, &got, true, false); err == nil {
-		t.Error("it opens under another ID")
+	start := got.size + nonceSize + tagSize
+	for moved := 1; moved < len(data)-start; moved++ {
+		user := "ada" + string(data[start:start+moved])
+		forged := slices.Concat(data[:start], data[start+moved:])
+		if _, _, err := openRecord(&cred, user, forged, &got, protectByTag); err == nil || !strings.Contains(err.Error(), "not as it was written") {
+			t.Errorf("%d bytes moved from the values to the user: %v", moved, err)
+		}
 	}
 }
 
-// There is no fallback to a plain record where records are sealed
-// (CVE-2026-39324).
+// There is no fallback to a record without a seal or a tag where records have
+// them (CVE-2026-39324). A tag will do for a seal, as after NoSeal was set and
+// is not any more.
 // Of SECURITY-BAR: DR-4.
 func TestPlainRecordWhereSealed(t *testing.T) {
 	cred := newCredentials(time.Now())
-	h := sampleHead(&cred)
-	data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, _ := parseHead(data)
-	if _, _, err := openRecord(&cred, "ada", data, &got, true, false); err == nil {
-		t.Error("a plain record opens where it must be sealed")
+	for _, was := range protections {
+		h := sampleHead(&cred)
+		data, _, err := encodeRecord(cred.id(), "ada", &h, &body{}, nil, was, keyIf(t, &cred, was))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, is := range protections {
+			got, _ := parseHead(data)
+			_, _, err := openRecord(&cred, "ada", data, &got, is)
+			if opens := err == nil; opens != (is == protectNothing || was != protectNothing) {
+				t.Errorf("a record written with protection %v, read with %v: opens %v, %v", was, is, opens, err)
+			}
+			data := bytes.Clone(data)
+			data[1] &^= flagSealed | flagTagged
+			got, _ = parseHead(data)
+			if _, _, err := openRecord(&cred, "ada", data, &got, is); err == nil && is != protectNothing {
+				t.Errorf("a record written with protection %v, its flags taken off, opens with %v", was, is)
+			}
+		}
 	}
 }
 
 // FuzzRecord: DS-2 of SECURITY-BAR.
 func FuzzRecord(f *testing.F) {
 	cred := newCredentials(time.UnixMilli(1_700_000_000_000))
-	for _, seal := range []bool{false, true} {
+	for _, how := range protections {
 		h := sampleHead(&cred)
-		data, _, err := encodeRecord(cred.id(), "", &h, &body{}, []change{{"a", []byte{kindTrue}}}, sealIf(f, &cred, seal))
+		data, _, err := encodeRecord(cred.id(), "", &h, &body{}, []change{{"a", []byte{kindTrue}}}, how, keyIf(f, &cred, how))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -178,8 +220,10 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if values, _, err := openRecord(&cred, "", data, &h, false, false); err == nil {
-			values.find("a")
+		for _, how := range protections {
+			if values, _, err := openRecord(&cred, "", data, &h, how); err == nil {
+				values.find("a")
+			}
 		}
 		again := appendHead(nil, &h)
 		if parsed, err := parseHead(again); err != nil || parsed.commit != h.commit || !bytes.Equal(parsed.label, h.label) {

@@ -24,7 +24,8 @@ var (
 	ErrReleased = errors.New("session: used after it was released: its handler has returned")
 
 	// ErrHeadersSent says that a change needs a new cookie, which cannot be
-	// sent any more. Nothing was stored.
+	// sent any more, or that the client has got the error response already.
+	// Nothing was stored.
 	ErrHeadersSent = errors.New("session: the response's header is sent already: change the session before the first byte of the body")
 
 	// ErrDestroyed says that the session ended while this request ran: by a
@@ -85,6 +86,7 @@ type Session struct {
 	doomed  *doomed // what Destroy has to remove
 	cookie  cookieState
 	err     error // the first change that cannot be stored: nothing is
+	over    error // the client got the error response: nothing more is stored
 	refused error // a change that was refused; the others are stored
 	lost    error // ErrDestroyed or ErrSuperseded: changes are dropped
 	late    bool  // lost since it was loaded: its token was replaced moments before
@@ -121,6 +123,7 @@ const (
 	changedAbsolute
 	changedPersist
 	changedSecret // Renew
+	changedOwner  // SetUser took it from another user: nothing from before is kept
 )
 
 // doomed is a stored session that Destroy was called on.
@@ -275,8 +278,7 @@ func (s *Session) Set(key string, value any) {
 // refuses reports whether a change has no place to go, and says so.
 func (s *Session) refuses(method string) bool {
 	switch {
-	case s.outage:
-		s.keepError(ErrUnavailable) // the answer must not say that it was stored
+	case s.refusesAll():
 		return true
 	case s.lost != nil:
 		return false // it is taken, dropped when stored, and counted there
@@ -285,6 +287,16 @@ func (s *Session) refuses(method string) bool {
 		return true
 	}
 	return false
+}
+
+// refusesAll reports whether no change has a place to go, be it only to take
+// something away.
+func (s *Session) refusesAll() bool {
+	if s.outage {
+		s.keepError(ErrUnavailable) // the response must not say that it was stored
+		return true
+	}
+	return s.over != nil // which was logged, and which Err and Save return
 }
 
 // refuse turns down a change that needs a cookie when it is too late for one.
@@ -296,18 +308,24 @@ func (s *Session) refuse(method string) {
 
 // Delete removes key; that there is none is no error.
 func (s *Session) Delete(key string) {
-	if s.begin("Delete") {
+	if !s.begin("Delete") {
+		return
+	}
+	defer s.unlock()
+	if !s.refusesAll() {
 		s.vals.Delete(key)
-		s.unlock()
 	}
 }
 
 // Clear removes all keys that this request can see. One that another request
 // sets at the same time stays.
 func (s *Session) Clear() {
-	if s.begin("Clear") {
+	if !s.begin("Clear") {
+		return
+	}
+	defer s.unlock()
+	if !s.refusesAll() {
 		s.vals.Clear()
-		s.unlock()
 	}
 }
 
@@ -345,6 +363,9 @@ func (s *Session) Pop(key string) any {
 		return nil
 	}
 	defer s.unlock()
+	if s.refusesAll() {
+		return nil
+	}
 	encoded := s.vals.find(key)
 	if encoded == nil {
 		return nil

@@ -1,6 +1,9 @@
 package session
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // Start returns the session of r for code that is not behind the middleware,
 // as Beego's StartSession does. The caller must [Session.Release] it, which
@@ -15,7 +18,8 @@ import "net/http"
 // before the first byte of the answer, and call [Session.Save] there to have
 // the error while it can still be answered; this library cannot see w's header
 // leave, and cannot hold it back, as the middleware does. Behind this
-// manager's middleware, Start returns the session that is there. A deferred
+// manager's middleware, Start returns the session that is there; behind that of
+// another one with the same cookie name and other rules it is an error. A deferred
 // Release also stores what a handler Set before it panicked, which the
 // middleware would drop.
 //
@@ -27,8 +31,8 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	if m.closed.Load() {
 		return nil, ErrClosed
 	}
-	if s, ok := r.Context().Value(&m.key).(*Session); ok {
-		return s, nil
+	if s, err := m.outer(r); s != nil || err != nil {
+		return s, err
 	}
 	s := m.newExchange(w, r).get()
 	s.hand = true
@@ -50,6 +54,10 @@ func (s *Session) Release() error {
 	defer s.unlock()
 	if s.released {
 		return nil
+	}
+	if s.broken && s.over == nil && (!s.exists && s.dirty() || s.changed&changedSecret != 0) {
+		// The caller has had the error, and most likely responded with it.
+		s.over = &unsentError{errors.New("session: Save failed, and what it did not store needs a new token at the client")}
 	}
 	err := s.commit(nowMillis())
 	s.broken = err != nil

@@ -172,7 +172,22 @@ func (t *Transport) answerHeader() string {
 	return t.header
 }
 
-// key names t in a context: two middlewares of one key are one.
+// shares reports whether k and other have a cookie or header in common.
+func (k *cookieKey) shares(other cookieKey) bool {
+	if !strings.Contains(string(*k), ";") && !strings.Contains(string(other), ";") {
+		return *k == other
+	}
+	for one := range strings.SplitSeq(string(*k), ";") {
+		for two := range strings.SplitSeq(string(other), ";") {
+			if one == two && one != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// key names t in a context: the cookie or header of t, or several for FirstOf.
 func (t Transport) key(cookieName string) cookieKey {
 	switch {
 	case t.kind == byFirstOf:

@@ -29,11 +29,14 @@ func (s *Session) Update(fn func(*Values) error) error {
 	s.mu.Lock()
 	defer s.unlock()
 	s.used = true
-	if err := firstError(s.gone(), s.err, s.lost); err != nil {
+	if err := s.gone(); err != nil {
 		return err
 	}
-	if s.outage {
-		return ErrUnavailable
+	if s.refusesAll() {
+		return firstError(s.over, ErrUnavailable)
+	}
+	if err := firstError(s.err, s.lost); err != nil {
+		return err
 	}
 	if s.m.closed.Load() {
 		return s.m.failed("update", ErrClosed)
@@ -44,7 +47,10 @@ func (s *Session) Update(fn func(*Values) error) error {
 		return err
 	}
 	if s.exists {
-		return s.update(ctx, fn)
+		err := s.update(ctx, fn)
+		if err != errAfresh {
+			return err
+		}
 	}
 	return s.createWith(ctx, fn)
 }
@@ -168,7 +174,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 // swap tries once to put vals in the place of the version that s is on.
 // Without done or an error, s is on a newer one, and it can be tried again.
 func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done bool, _ error) {
-	if err := vals.fits(); err != nil {
+	if err := firstError(vals.fits(), s.reachable()); err != nil {
 		return true, err
 	}
 	if s.changed&changedSecret == 0 {
@@ -180,9 +186,9 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if err != nil {
 		return true, err
 	}
-	if rec.Expires.UnixMilli() <= now && !s.noTouch {
-		// The absolute timeout has passed meanwhile, unless another request
-		// has prolonged the session: then this is a conflict.
+	if rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now) {
+		// Its time has passed meanwhile, unless another request has prolonged
+		// the session: then this is a conflict.
 		err = s.m.deleteVersion(ctx, s.cred.id(), s.version)
 		if err == nil {
 			err = backend.ErrNotFound
@@ -230,24 +236,20 @@ func (s *Session) apply(fn func(*Values) error) (*Values, error) {
 // that a retry recognises what an earlier one has done.
 func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now int64) (backend.Record, body, head, error) {
 	set := s.settings()
+	expires, shorten, inHead := s.expiryOf(set, now)
 	h := s.newHead(set, next)
+	if inHead {
+		h.flags, h.ends = h.flags|flagEnds, expires
+	}
 	if tries.commit != 0 {
 		h.commit = tries.commit
 	}
 	tries.commit = h.commit
-	seal, err := s.sealFor(next)
+	key, err := s.keyFor(next)
 	if err != nil {
 		return backend.Record{}, body{}, h, err
 	}
-	data, plain, err := encodeRecord(next.id(), set.user, &h, &vals.base, vals.changes, seal)
-	expires := s.m.expiry(&s.cred, set.idle, set.absolute, now)
-	shorten := s.changed&(changedIdle|changedAbsolute) != 0
-	if s.noTouch && !shorten {
-		expires = s.expires
-	}
-	if !shorten {
-		expires = max(expires, s.expires)
-	}
+	data, plain, err := encodeRecord(next.id(), set.user, &h, &vals.base, vals.changes, s.m.protect, key)
 	rec := backend.Record{
 		ID: s.cred.id(), Version: s.version, User: set.user, Data: data,
 		Expires: time.UnixMilli(expires), Shorten: shorten,
@@ -255,11 +257,29 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now in
 	return rec, plain, h, err
 }
 
-// sealFor returns what a record is sealed with, if it is: the seal that loading
-// opened, unless the secret is another.
-func (s *Session) sealFor(next *credentials) (cipher.AEAD, error) {
+// expiryOf returns when the session expires, in Unix ms, if it is stored with
+// set at now; whether that may be earlier than before; and whether the head is
+// to say so, see head.ends.
+func (s *Session) expiryOf(set settings, now int64) (expires int64, shorten, inHead bool) {
+	shorten = s.changed&(changedIdle|changedAbsolute|changedOwner) != 0
+	expires = s.m.expiry(&s.cred, set.idle, set.absolute, now)
+	if s.noTouch && !shorten {
+		expires = s.expires
+	}
+	if !shorten {
+		expires = max(expires, s.expires)
+	}
+	was, _ := s.m.timeouts(s.loaded.idle, s.loaded.absolute)
+	is, _ := s.m.timeouts(set.idle, set.absolute)
+	inHead = s.loaded.ends != 0 || is < was
+	return expires, shorten || inHead, inHead
+}
+
+// keyFor returns what a record is sealed or tagged with, if it is: the key that
+// loading made, unless the secret is another.
+func (s *Session) keyFor(next *credentials) (cipher.AEAD, error) {
 	switch {
-	case !s.m.seal:
+	case s.m.protect == protectNothing:
 		return nil, nil
 	case s.seal != nil && *next == s.cred:
 		return s.seal, nil
@@ -306,6 +326,9 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 		tries.conflicts++
 	case errors.Is(err, backend.ErrNotFound):
 		s.lose(ErrDestroyed)
+		if s.lost == nil {
+			return true, errAfresh
+		}
 		return true, s.lostUpdate(tries)
 	case definite(err), tries.uncertain == maxUncertain, tries.hung(ctx):
 		return true, s.m.failed("update", err)
@@ -315,6 +338,8 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	}
 	newest, fetchErr := s.fetch(ctx, &s.next, tries.commit)
 	switch {
+	case !s.exists && s.lost == nil:
+		return true, errAfresh
 	case s.lost != nil && tries.exact && tries.doubt != 0:
 		return true, s.m.failed("update", fmt.Errorf("%w: %w", ErrOutcomeUnknown, s.lost))
 	case s.lost != nil:
@@ -324,6 +349,9 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	case fetchErr != nil:
 		return true, s.m.failed("update", err)
 	case newest.head.commit == tries.commit: // an earlier try was done, its reply lost
+		if newest.rec, err = s.complete(ctx, newest.rec, tries); err != nil {
+			return true, s.m.failed("update", err)
+		}
 		login := s.changed&changedUser != 0
 		s.updated(newest.rec, newest.head, newest.values, vals)
 		if login {
@@ -343,8 +371,43 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 		tries.doubt = 0
 	}
 	s.adopt(&newest)
+	if s.changed&changedOwner != 0 {
+		newest.values = body{} // the former user's, all of them
+	}
 	s.vals.rebase(newest.values)
 	return false, nil
+}
+
+// complete has the store write rec, a session of a user, once more as it is,
+// after a write that failed and whose record is there all the same. A store
+// that has several things to do for a write may have done that one alone: a
+// session that is missing from the index by user would outlive "log out
+// everywhere". It returns rec with the version that the store has.
+func (s *Session) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
+	for again := 0; rec.User != ""; again++ {
+		err := s.m.store.Update(ctx, rec)
+		switch {
+		case err == nil:
+			rec.Version++
+			return rec, nil
+		case errors.Is(err, backend.ErrNotFound):
+			return rec, nil // it was stored, and has ended since
+		case definite(err), again == maxUncertain, tries.hung(ctx):
+			return rec, err
+		}
+		there, loadErr := s.m.store.Load(ctx, rec.ID)
+		if errors.Is(loadErr, backend.ErrNotFound) {
+			return rec, nil
+		}
+		if loadErr != nil {
+			return rec, err
+		}
+		if h, headErr := parseHead(there.Data); headErr != nil || h.commit != tries.commit {
+			return rec, nil // others have written since, and all that a write is
+		}
+		rec = there
+	}
+	return rec, nil
 }
 
 // lostUpdate ends an update of a session that has ended.

@@ -47,10 +47,13 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
 	}
 	// Pointers are sorted, by code that every program has already: for Info
 	// itself the compiler would make another 25 KB of it.
-	sorted := make([]*Info, len(records))
-	for i, rec := range records {
+	sorted := make([]*Info, 0, len(records))
+	for _, rec := range records {
 		info := m.info(rec)
-		sorted[i] = &info
+		if info.ExpiresAt.Before(rec.Expires) && !info.ExpiresAt.After(time.Now()) {
+			continue // its head says that it is over
+		}
+		sorted = append(sorted, &info)
 	}
 	slices.SortFunc(sorted, func(a, b *Info) int {
 		if a.login != b.login {
@@ -75,7 +78,10 @@ func (m *Manager) info(rec backend.Record) Info {
 	}
 	idle, _ := m.timeouts(h.idle, h.absolute)
 	info.Label = string(h.label)
-	info.LastSeen = rec.Expires.Add(-idle)
+	if h.ends != 0 {
+		info.ExpiresAt = time.UnixMilli(min(h.ends, rec.Expires.UnixMilli()))
+	}
+	info.LastSeen = info.ExpiresAt.Add(-idle)
 	if info.LastSeen.Before(created) {
 		info.LastSeen = created
 	}

@@ -208,6 +208,20 @@ func (v *Values) rebase(base body) {
 	_, v.size = mergedSize(&v.base, v.changes)
 }
 
+// detach takes the values off the record that they were loaded from: what is
+// kept of it, with the changes, is all to be stored anew.
+func (v *Values) detach(kept body) {
+	var all []change
+	merge(&kept, v.changes, func(key string, k, value []byte) {
+		if k != nil {
+			key = string(k)
+		}
+		all = append(all, change{key, value})
+	})
+	v.base, v.changes = body{}, all
+	_, v.size = mergedSize(&v.base, v.changes)
+}
+
 // fits checks the size after a rebase, which may have added what another
 // request stored.
 func (v *Values) fits() error {

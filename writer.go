@@ -99,11 +99,10 @@ func (c *core) store(s *Session) error {
 	}
 	err := s.commit(now)
 	if errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded) {
-		if _, lost := errors.AsType[*lostLogin](err); !lost {
-			err = nil // dropped, counted and logged; the answer goes on
-		}
+		err = nil // dropped, counted and logged; the answer goes on
 	}
 	if err != nil {
+		s.over = &unsentError{err}
 		c.x.resetHeader(c.rw.Header())
 	}
 	c.x.header(err)

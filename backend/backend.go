@@ -99,6 +99,15 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 //
 // Every method ends soon after its context does, with the context's error
 // (or one that wraps it), unless the Store is [Bounded].
+//
+// After any other error than those above, a Create or Update may have been
+// done, not done, or where it has several parts, such as an entry in an index
+// besides the record, done in part. The caller finds out with Load. If it finds
+// the record of a User as written, it writes it once more, as an Update of that
+// version; so each write does all its parts, whatever those before may have
+// done, and a Store that remembers what it did forgets it when a call fails. A
+// Store that is a [UserIndex] makes the entry before the record: the index may
+// name a session that does not exist, and never lacks one that does.
 type Store interface {
 	// Load returns the live record of id, or ErrNotFound. Expiry is checked
 	// here, against the clock; it does not wait for a sweep.

@@ -491,8 +491,8 @@ func TestNothingToAdopt(t *testing.T) {
 	}
 }
 
-// The adoption goes on when the client has gone, and its next request, still
-// with the old cookie, finds the result.
+// A client that has gone before it could get a new cookie is adopted when it
+// comes again, with the old one.
 func TestClientGone(t *testing.T) {
 	old := holding(ann)
 	a := newApp(t, old, migrate.Options{Adopted: login})
@@ -501,9 +501,10 @@ func TestClientGone(t *testing.T) {
 	r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
 	r.Header.Set("Cookie", oldCookie)
 	a.handler.ServeHTTP(httptest.NewRecorder(), r)
-	if old.has(oldID) {
-		t.Error("the old record is still there")
+	if !old.has(oldID) {
+		t.Error("the old record has gone, and nobody has the new session")
 	}
+	a.expectSessions(0)
 	expect(t, a.get("/", oldCookie), 200, "ann Ann", 1)
 	a.expectSessions(1)
 }

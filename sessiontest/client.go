@@ -13,6 +13,7 @@ import (
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/standin"
 )
 
 // A Client makes requests with sessions and serves them. It may be used by
@@ -158,13 +159,13 @@ func (c *Client) stored(with []Setup) string {
 
 // Serve runs h for r behind the middleware, and returns the answer together
 // with what became of the session. If h mounts a session middleware of its
-// own under the same cookie name, that one does nothing, so whole routers can
-// be tested. A panic of h goes on to the caller.
+// own under the same cookie name, that one does nothing, whatever its rules
+// are, so whole routers can be tested. A panic of h goes on to the caller.
 func (c *Client) Serve(h http.Handler, r *http.Request) *Response {
 	c.t.Helper()
 	res := &Response{ResponseRecorder: httptest.NewRecorder(), c: c, request: r}
 	res.before = c.look(r.Cookies())
-	c.manager.Middleware(h).ServeHTTP(res.ResponseRecorder, r)
+	c.manager.Middleware(h).ServeHTTP(res.ResponseRecorder, r.WithContext(standin.Mark(r.Context())))
 	res.cookies = browser(r.Cookies(), res.ResponseRecorder.Result().Cookies())
 	res.after = c.look(res.cookies)
 	return res
@@ -181,7 +182,7 @@ func WithSession(t testing.TB, r *http.Request, with ...Setup) *http.Request {
 	serve := func(yield func(*http.Request) bool) {
 		// The handler lasts, and with it the session, until stop is called.
 		handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { yield(r) })
-		c.manager.Middleware(handler).ServeHTTP(httptest.NewRecorder(), c.Attach(r, with...))
+		c.manager.Middleware(handler).ServeHTTP(httptest.NewRecorder(), c.Attach(r.WithContext(standin.Mark(r.Context())), with...))
 	}
 	next, stop := iter.Pull(iter.Seq[*http.Request](serve))
 	t.Cleanup(stop)

@@ -109,14 +109,14 @@ var answerFaults = []fault{
 	{
 		bar: "CC-11", what: `mounted twice it loads twice`,
 		file: "middleware.go",
-		old:  `case r.Context().Value(&m.key) != nil:`,
-		new:  `case r.Context().Value(&m.key) == m:`,
+		old:  `			case outer != nil:`,
+		new:  `			case outer != nil && outer.m != m:`,
 		pkg:  ".", test: `TestBehaviourA/06_mounted_twice/memory`,
 	},
 	{
 		bar: "CK-19", what: `two managers in a chain share a session`,
 		file: "context.go",
-		old:  `if *key == x.m.key {`,
+		old:  `if *key == x.m.key || key.shares(x.m.key) {`,
 		new:  `if *key != "" {`,
 		pkg:  ".", test: `TestBar_CK19_TwoManagers`,
 	},

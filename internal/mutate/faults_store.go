@@ -55,6 +55,9 @@ var storeFaults = []fault{
 		bar: "LO-2", what: `what was destroyed meanwhile is stored again`,
 		file: "update.go",
 		old: `		s.lose(ErrDestroyed)
+		if s.lost == nil {
+			return true, errAfresh
+		}
 		return true, s.lostUpdate(tries)`,
 		new: `		return true, s.create(ctx)`,
 		pkg: ".", test: `TestBehaviourF/52_ended_meanwhile/memory`,
@@ -73,7 +76,7 @@ var storeFaults = []fault{
 		old: `	case ReasonSecret, ReasonSuperseded:
 `,
 		new: `	case ReasonSecret, ReasonSuperseded:
-		if b, _, err := openRecord(cred, got.rec.User, got.rec.Data, &got.head, false, true); err == nil {
+		if b, _, err := openRecord(cred, got.rec.User, got.rec.Data, &got.head, protectNothing); err == nil {
 			got.values = b
 			return got, nil
 		}

@@ -68,8 +68,8 @@ var tokenFaults = []fault{
 	{
 		bar: "DR-2", what: `the seal is off`,
 		file: "manager.go",
-		old:  `m.seal = !m.cfg.NoSeal && !m.trusted`,
-		new:  `m.seal = false`,
+		old:  `m.protect = protectBySeal`,
+		new:  `m.protect = protectNothing`,
 		pkg:  ".", test: `TestBar_DR2_Sealed`,
 	},
 	{
@@ -121,8 +121,8 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		bar: "DR-4", what: `a plain record is read where sealed ones are due`,
 		file: "record.go",
-		old:  `		if mustSeal {`,
-		new:  `		if false && mustSeal {`,
+		old:  `		if how != protectNothing {`,
+		new:  `		if false {`,
 		pkg:  ".", test: `TestPlainRecordWhereSealed`,
 	},
 	{
@@ -163,8 +163,8 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		bar: "FX-12", what: `SetUser does not renew`,
 		file: "lifecycle.go",
-		old:  `if s.renew("SetUser") {`,
-		new:  `if true {`,
+		old:  `	s.renew(user != "")`,
+		new:  `	s.ensureID()`,
 		pkg:  ".", test: `TestBehaviourF/53_cart_before_login/memory`,
 	},
 	{

@@ -143,18 +143,22 @@ func (s *Session) dirty() bool {
 // dropped forgets the changes of a session that has ended.
 func (s *Session) dropped() error {
 	lost := s.lost
-	if len(s.vals.changes) > 0 || s.changed != 0 {
-		what := statDropped
-		if lost == ErrSuperseded {
-			what = statSuperseded
-		}
-		s.m.stats.add(what, &s.cred)
+	if len(s.vals.changes) > 0 || s.changed != 0 || s.tried {
+		s.m.stats.add(droppedAs(lost), &s.cred)
 		s.log(slog.LevelInfo, "session: changes dropped", lost)
 		s.vals.reset(s.vals.base, s.m.cfg.MaxBytes)
-		s.changed = 0
+		s.changed, s.tried = 0, false
 		return lost
 	}
 	return nil
+}
+
+// droppedAs returns the counter for changes of a session that is lost.
+func droppedAs(lost error) stat {
+	if lost == ErrSuperseded {
+		return statSuperseded
+	}
+	return statDropped
 }
 
 // log writes a record when mu is free.

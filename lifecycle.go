@@ -101,7 +101,10 @@ func (s *Session) SetUser(user string) {
 // changes.
 func (s *Session) startAfresh() {
 	s.cred, s.known = credentials{}, false
-	s.lost, s.late = nil, false
+	s.lost, s.late, s.tried = nil, false, false
+	if isA[*logoutError](s.err) {
+		s.err = nil // Destroy came too late; this login has a session of its own
+	}
 	s.vals.detach(body{})
 }
 
@@ -205,13 +208,19 @@ func (s *Session) Persist(on bool) {
 // Destroy ends the session: the record is removed and the browser told to
 // forget the cookie when the answer's header goes out. What was set before is
 // gone at once; what is set after belongs to a new session. If the store
-// fails, the request fails.
+// fails, the request fails. So it does if another request has renewed the
+// session meanwhile: this one holds an old token, which can end nothing
+// ([ErrSuperseded]), and a response of 200 would be a lie.
 func (s *Session) Destroy() {
 	if !s.begin("Destroy") {
 		return
 	}
 	defer s.unlock()
 	if s.refusesAll() {
+		return
+	}
+	if s.late {
+		s.keepError(&logoutError{ErrSuperseded})
 		return
 	}
 	if s.exists && s.doomed == nil {

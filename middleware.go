@@ -175,6 +175,9 @@ func (m *Manager) answer(w http.ResponseWriter, r *http.Request, id string, err 
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		level = slog.LevelInfo // the client has gone; nobody reads the answer
 	}
+	if isA[*logoutError](err) {
+		level = slog.LevelInfo // two requests of one browser met; it tries again
+	}
 	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.String("id", id), slog.Any("error", err),
 		slog.String("method", r.Method), slog.Int("status", status(err)))
 	if m.cfg.ErrorHandler != nil {
@@ -195,7 +198,7 @@ func status(err error) int {
 	switch {
 	case errors.Is(err, backend.ErrTooLarge), errors.Is(err, backend.ErrUser):
 		return http.StatusInternalServerError
-	case isA[*StoreError](err), isA[*goneError](err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+	case isA[*StoreError](err), isA[*goneError](err), isA[*logoutError](err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,12 @@ func (s *Session) remove(ctx context.Context) error {
 		}
 		if s.changed&changedSecret == 0 {
 			s.cred, s.known, s.lost = s.doomed.cred, true, ErrSuperseded
+			s.doomed = nil
+			s.m.stats.add(statSuperseded, &s.cred)
+			s.log(slog.LevelInfo, "session: not destroyed", ErrSuperseded)
+			s.vals.reset(body{}, s.m.cfg.MaxBytes)
+			s.changed = 0
+			return &logoutError{ErrSuperseded}
 		}
 	default:
 		s.cookie = cookieRemove // the browser shall forget it all the same
@@ -44,6 +51,15 @@ func (s *Session) remove(ctx context.Context) error {
 	s.doomed = nil
 	return nil
 }
+
+// A logoutError says that Destroy came too late to end anything: another
+// request has renewed the session. A response of 200 would say "logged out" of
+// a session that lives on; the browser has the new token, and can try again.
+type logoutError struct{ why error }
+
+func (e *logoutError) Error() string { return "session: not destroyed: " + e.why.Error() }
+
+func (e *logoutError) Unwrap() error { return e.why }
 
 // removeVersion deletes the record of d if its secret is still that of d.
 func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {

@@ -90,6 +90,7 @@ type Session struct {
 	refused error // a change that was refused; the others are stored
 	lost    error // ErrDestroyed or ErrSuperseded: changes are dropped
 	late    bool  // lost since it was loaded: its token was replaced moments before
+	tried   bool  // ...and a change was asked for, be it to take away what it does not see
 
 	used     bool // by the handler: the answer varies with the cookie
 	released bool
@@ -296,6 +297,7 @@ func (s *Session) refusesAll() bool {
 		s.keepError(ErrUnavailable) // the response must not say that it was stored
 		return true
 	}
+	s.tried = s.late
 	return s.over != nil // which was logged, and which Err and Save return
 }
 

@@ -416,7 +416,7 @@ func (s *Session) lostUpdate(tries *attempt) error {
 	if err := s.dropped(); err != nil || !tries.exact {
 		return err
 	}
-	s.m.stats.add(statDropped, &s.cred)
+	s.m.stats.add(droppedAs(lost), &s.cred)
 	return lost
 }
 

@@ -98,8 +98,8 @@ func (c *core) store(s *Session) error {
 		s.still = !mayslide(c.rw.Header())
 	}
 	err := s.commit(now)
-	if errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded) {
-		err = nil // dropped, counted and logged; the answer goes on
+	if (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {
+		err = nil // dropped, counted and logged; the response goes on
 	}
 	if err != nil {
 		s.over = &unsentError{err}
@@ -138,7 +138,7 @@ func (c *core) finish() {
 		return
 	}
 	cred, err := s.commitLate()
-	if err != nil && !errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) {
+	if err != nil && (!errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) || isA[*logoutError](err)) {
 		s.failed(err)
 		s.m.cfg.Logger.LogAttrs(c.x, slog.LevelError, "session: changes made after the header was sent are lost",
 			slog.String("id", cred.id().String()), slog.Any("error", err))

@@ -41,7 +41,8 @@ func (f Flash) Now(level Level, format string, args ...any) {
 
 // Take returns all messages and removes them; see [Take]. With an error, which
 // is that of [session.Session.Update], it returns those of [Flash.Now] alone.
-// That the session ended meanwhile is no error: its messages went with it.
+// That the session ended meanwhile is no error: its messages went with it. In
+// an outage (session.Anonymous) there are none to take, and none is lost.
 func (f Flash) Take() (Messages, error) {
 	stored := keysOf(f.s.Keys())
 	if len(stored) == 0 && f.s.Local(localKey{}) == nil {

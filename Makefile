@@ -23,7 +23,7 @@ test: servers
 servers:
 	@./internal/testserver/install.sh
 
-## e2e: the login example in headless Chromium (installs it where it is missing); screenshots in e2e/screenshots
+## e2e: the login example in headless Chromium, double clicks and cookies in Firefox, too (installs both where they are missing); screenshots in e2e/screenshots
 .PHONY: e2e
 e2e:
 	@./e2e/install.sh

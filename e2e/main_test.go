@@ -58,6 +58,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	shared = browser
+	defer func() { err = errors.Join(err, stopFirefox()) }()
 	return m.Run(), nil
 }
 

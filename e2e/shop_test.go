@@ -127,7 +127,13 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 // statusWith asks the shop, without a browser, who the holder of token is.
 func (s *shop) statusWith(t *testing.T, token string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/status", nil)
+	return s.pageWith(t, "/status", token)
+}
+
+// pageWith asks for a page, without a browser, with token.
+func (s *shop) pageWith(t *testing.T, path, token string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), "GET", s.url+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

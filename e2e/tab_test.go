@@ -200,21 +200,7 @@ func (p *tab) try(expression string) (string, error) {
 // wait waits until an expression is true.
 func (p *tab) wait(what, expression string) {
 	p.t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		// An error is a page that is about to go: the next one is asked.
-		got, err := p.try(expression)
-		if got == "true" && err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			page, _ := p.try("location.href + ' ' + document.body.innerText")
-			p.t.Fatalf("waited in vain: %s (%s is %s, error %v) in the page\n%s", what, expression, got, err, page)
-		}
-		<-tick.C
-	}
+	waitFor(p.t, p.try, what, expression)
 }
 
 // texts returns the texts of all elements that are shown.

@@ -134,9 +134,13 @@ func whoIs(text string) string {
 // logged in, with the cart, and the token from before opens nothing.
 func TestDoubleClickLogsIn(t *testing.T) {
 	inEachBrowser(t, func(t *testing.T, visit func(t *testing.T, url string) visitor) {
+		slow, pairs := 0, 0
 		for _, between := range setups {
 			for _, gap := range []time.Duration{0, 30 * time.Millisecond, 120 * time.Millisecond} {
 				t.Run(fmt.Sprintf("%s, %v", between.name, gap), func(t *testing.T) {
+					if gap > 0 {
+						slow++
+					}
 					s := startSlowShop(t, between, gap)
 					v := visit(t, s.url+"/")
 					v.clicks("#add", 1, 0)
@@ -146,7 +150,11 @@ func TestDoubleClickLogsIn(t *testing.T) {
 						t.Fatalf("the browser has %d cookies, want one", len(before))
 					}
 					v.clicks("#login", 2, gap)
-					if n := s.idle(t); n != 2 && (n != 1 || gap > 0) {
+					switch n := s.idle(t); n {
+					case 1: // a busy browser takes back the first before it is sent
+					case 2:
+						pairs++
+					default:
 						t.Errorf("the browser sent %d requests, want 2", n)
 					}
 					v.wait("logged in with the cart", whoIs("user=ada cart=tea"))
@@ -161,6 +169,9 @@ func TestDoubleClickLogsIn(t *testing.T) {
 					}
 				})
 			}
+		}
+		if slow > 0 && pairs == 0 && !t.Failed() {
+			t.Errorf("no double click sent two requests: this tests something else")
 		}
 	})
 }

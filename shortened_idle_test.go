@@ -73,9 +73,10 @@ func TestShortenedIdleTimeoutHolds(t *testing.T) {
 						}
 						continue
 					}
+					elapse(short / 2)
 					b.get("/show").want200(t) // activity moves it on, by the short one
 					lives := time.Now()
-					if infos, err = a.Sessions(t.Context(), user); err != nil || len(infos) != 1 || time.Until(infos[0].ExpiresAt) < short/3 {
+					if infos, err = a.Sessions(t.Context(), user); err != nil || len(infos) != 1 || time.Until(infos[0].ExpiresAt) < short*6/10 {
 						t.Fatalf("%s: after a request the sessions are %+v, %v", slowly, infos, err)
 					}
 					elapse(time.Until(lives.Add(short + 100*time.Millisecond)))

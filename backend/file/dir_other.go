@@ -26,31 +26,32 @@ const (
 	exclusive
 )
 
-func openRoot(string, bool) (dir, error) { return noDir, errSystem }
+func openRoot(string, bool) (dir, []string, error) { return noDir, nil, errSystem }
 
-func (d dir) sub(string, bool, bool) (dir, error)  { return noDir, errSystem }
-func (d dir) user(string) (dir, error)             { return noDir, errSystem }
-func (d dir) at(string) (bool, error)              { return false, errSystem }
-func (d dir) same(dir) bool                        { return false }
-func (d dir) close() error                         { return nil }
-func (d dir) tryLock() (bool, error)               { return false, errSystem }
-func (d dir) unlock() error                        { return errSystem }
-func (d dir) open(string, int) (handle, error)     { return -1, errSystem }
-func (d dir) strictUmask(string) (bool, error)     { return false, errSystem }
-func (d dir) remove(string) error                  { return errSystem }
-func (d dir) removeOurs(string) error              { return errSystem }
-func (d dir) removeDir(string) error               { return errSystem }
-func (d dir) rename(string, string) error          { return errSystem }
-func (d dir) makeDir(string, bool) error           { return errSystem }
-func (d dir) makeMarker(string, bool) error        { return errSystem }
-func (d dir) sync() error                          { return errSystem }
-func (d dir) names() (*os.File, error)             { return nil, errSystem }
-func (h handle) close() error                      { return nil }
-func (h handle) readAt([]byte, int64) (int, error) { return 0, errSystem }
-func (h handle) writeAt([]byte, int64) error       { return errSystem }
-func (h handle) sync() error                       { return errSystem }
-func (h handle) chmod0600() error                  { return errSystem }
-func (h handle) stat() (fileInfo, error)           { return fileInfo{}, errSystem }
+func (d dir) sub(string, bool, bool) (dir, error)   { return noDir, errSystem }
+func (d dir) user(string) (dir, error)              { return noDir, errSystem }
+func (d dir) at(string) (bool, error)               { return false, errSystem }
+func (d dir) same(dir) bool                         { return false }
+func (d dir) usable() error                         { return errSystem }
+func (d dir) close() error                          { return nil }
+func (d dir) tryLock() (bool, error)                { return false, errSystem }
+func (d dir) unlock() error                         { return errSystem }
+func (d dir) open(string, int) (handle, error)      { return -1, errSystem }
+func (d dir) strictUmask(string) (bool, error)      { return false, errSystem }
+func (d dir) remove(string) error                   { return errSystem }
+func (d dir) removeOurs(string) error               { return errSystem }
+func (d dir) removeDir(string) error                { return errSystem }
+func (d dir) rename(string, string) error           { return errSystem }
+func (d dir) makeDir(string, bool) error            { return errSystem }
+func (d dir) makeMarker(string, bool) (bool, error) { return false, errSystem }
+func (d dir) sync() error                           { return errSystem }
+func (d dir) names() (*os.File, error)              { return nil, errSystem }
+func (h handle) close() error                       { return nil }
+func (h handle) readAt([]byte, int64) (int, error)  { return 0, errSystem }
+func (h handle) writeAt([]byte, int64) error        { return errSystem }
+func (h handle) sync() error                        { return errSystem }
+func (h handle) chmod0600() error                   { return errSystem }
+func (h handle) stat() (fileInfo, error)            { return fileInfo{}, errSystem }
 
 func missing(error) bool  { return false }
 func exists(error) bool   { return false }

@@ -48,22 +48,63 @@ func retry(fn func() error) error {
 	}
 }
 
-// openRoot opens the save path, which must be a directory of ours alone.
-func openRoot(path string, create bool) (dir, error) {
+// openRoot opens the save path, which must be a directory of ours alone. made
+// are the directories in which it had to make something, if it did.
+func openRoot(path string, create bool) (root dir, made []string, _ error) {
 	info, err := os.Lstat(path)
 	if create && errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return noDir, err
+		parent := filepath.Dir(path)
+		for made = []string{parent}; ; made = append(made, parent) {
+			if _, err := os.Stat(parent); !errors.Is(err, fs.ErrNotExist) || parent == filepath.Dir(parent) {
+				break
+			}
+			parent = filepath.Dir(parent)
 		}
-		return openDir(unix.AT_FDCWD, path, true)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return noDir, nil, err
+		}
+		root, err = openDir(unix.AT_FDCWD, path, true)
+		return root, made, cmp.Or(err, checkParents(path))
 	}
 	if err != nil {
-		return noDir, err
+		return noDir, nil, err
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
-		return noDir, errors.New("it is a symbolic link, which others could turn; name the directory itself")
+		return noDir, nil, errors.New("it is a symbolic link, which others could turn; name the directory itself")
 	}
-	return openDir(unix.AT_FDCWD, path, false)
+	root, err = openDir(unix.AT_FDCWD, path, false)
+	return root, nil, cmp.Or(err, checkParents(path))
+}
+
+// checkParents refuses a path in which somebody else could put another
+// directory in our one's place: all that is above it, by name and where links
+// lead.
+func checkParents(path string) error {
+	resolved, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, parent := range []string{filepath.Dir(path), resolved} {
+		for ; ; parent = filepath.Dir(parent) {
+			info, err := os.Stat(parent)
+			if err != nil {
+				return err
+			}
+			if mode := info.Mode(); mode.Perm()&0o002 != 0 && mode&fs.ModeSticky == 0 {
+				return fmt.Errorf("%s, above it, lets every user of the machine replace what is in it (mode %04o, no sticky bit): "+
+					"run chmod o-w or chmod +t on %s, or name a directory elsewhere", parent, mode.Perm(), parent)
+			}
+			if parent == filepath.Dir(parent) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// usable reports, as an error, what the account may not do in d.
+func (d dir) usable() error {
+	return retry(func() error { return unix.Faccessat(d.fd, ".", unix.R_OK|unix.W_OK|unix.X_OK, unix.AT_EACCESS) })
 }
 
 // sub opens the directory name in d. What is below the save path is for us
@@ -99,8 +140,11 @@ func openDir(at int, name string, create bool) (dir, error) {
 		}
 		fd, err = openat(at, name, flags)
 	}
-	if err != nil {
+	if noRecord(err) {
 		return noDir, fmt.Errorf("open directory %s (no link, no file may be in its place): %w", name, err)
+	}
+	if err != nil {
+		return noDir, fmt.Errorf("open directory %s: %w", name, err)
 	}
 	d := dir{fd: int(fd)}
 	if err := d.check(); err != nil {
@@ -117,8 +161,11 @@ func (d *dir) check() error {
 	if err := unix.Fstat(d.fd, &st); err != nil {
 		return err
 	}
-	if st.Mode&0o022 != 0 {
-		return fmt.Errorf("others may write to it (mode %04o); run chmod 700 on it, or name a directory of the sessions' own", st.Mode&0o7777)
+	switch {
+	case st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX != 0: // such as /tmp: chmod 700 would break the machine
+		return fmt.Errorf("it is one that users share (mode %04o); name a directory of the sessions' own, in it or elsewhere", st.Mode&0o7777)
+	case st.Mode&0o022 != 0:
+		return fmt.Errorf("others may write to it (mode %04o); name a directory of the sessions' own or, if this is one, run chmod 700 on it", st.Mode&0o7777)
 	}
 	if euid := os.Geteuid(); int(st.Uid) != euid && st.Uid != 0 {
 		return fmt.Errorf("it belongs to user %d, and this process runs as %d; run chown on it, or name another directory", st.Uid, euid)
@@ -195,7 +242,7 @@ func (d dir) rename(from, to string) error {
 	return retry(func() error { return unix.Renameat(d.fd, from, d.fd, to) })
 }
 
-func (d dir) sync() error { return retry(func() error { return unix.Fsync(d.fd) }) }
+func (d dir) sync() error { return retry(func() error { return fsync(d.fd) }) }
 
 // user opens a user's directory. The error is as the system gave it.
 func (d dir) user(name string) (dir, error) {
@@ -212,18 +259,18 @@ func (d dir) makeDir(name string, chmod bool) error {
 }
 
 // makeMarker makes an empty file, if it is not there.
-func (d dir) makeMarker(name string, chmod bool) error {
+func (d dir) makeMarker(name string, chmod bool) (made bool, _ error) {
 	h, err := openat(d.fd, name, exclusive|always)
 	if err == unix.EEXIST {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if chmod {
 		err = h.chmod0600()
 	}
-	return cmp.Or(err, h.close())
+	return true, cmp.Or(err, h.close())
 }
 
 // names opens the directory once more, to list it.
@@ -272,7 +319,7 @@ func (h handle) writeAt(b []byte, off int64) error {
 	return nil
 }
 
-func (h handle) sync() error      { return retry(func() error { return unix.Fsync(int(h)) }) }
+func (h handle) sync() error      { return retry(func() error { return fsync(int(h)) }) }
 func (h handle) chmod0600() error { return unix.Fchmod(int(h), 0o600) }
 
 // stat returns what the handle is.

@@ -109,6 +109,11 @@ var errUnreadable = errors.New("no readable version")
 // read after that from any whole slot is at least as new as what was complete
 // when peek began; what was read before may not be. Hence the second look.
 func (s *Store) peek(ctx context.Context, sh *shard, id uuid.UUID, sc *scratch) (entry, error) {
+	if _, doubtful := s.doubts.get(id); doubtful {
+		if err := s.settle(ctx, sh, id); err != nil {
+			return entry{}, err
+		}
+	}
 	h, err := s.open(sh, id, forReading)
 	if err != nil {
 		return entry{}, err

@@ -20,6 +20,7 @@ package file
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -57,16 +58,20 @@ func init() {
 
 // Options are for [New]. The zero value is what [Open] uses.
 type Options struct {
-	// Sync flushes every created and updated record to the disk before the
-	// call returns (fsync), so that a power cut costs nothing that was
-	// acknowledged. It makes a write as slow as the disk: 100 times and
-	// more. A Touch is never flushed. Default false.
+	// Sync flushes to the disk before a call returns (fsync) each record
+	// that it created or updated, that one was deleted, and the names of
+	// both, so that a power cut costs nothing that was acknowledged and
+	// brings back nobody who logged out. It makes a write as slow as the
+	// disk: 100 times and more. A flush that fails fails the call, and
+	// nothing it wrote is shown to anybody before it was written and flushed
+	// once more. A Touch is never flushed. Default false.
 	Sync bool
 
 	// NoCreate opens only what a store without it has made, and is for tools
 	// beside the application: neither the directory nor those for sessions
-	// in it are made, or their modes corrected, by any call. A missing one
-	// is an error of New that is [io/fs.ErrNotExist]. Default false.
+	// in it are made, or their modes corrected, by any call, and New writes
+	// nothing, so that it needs no right to. A missing one is an error of
+	// New that is [io/fs.ErrNotExist]. Default false.
 	NoCreate bool
 }
 
@@ -84,8 +89,11 @@ type Store struct {
 	shards [256]shard
 
 	chmod   bool          // the umask takes away what 0600 needs
+	doubts  doubts        // see disk.go
 	corrupt atomic.Uint64 // see Corrupt
 	next    atomic.Uint64 // where the next Sweep begins, in shards; 256 are a round
+
+	fault func(step) error // for tests: lets a step fail; nil otherwise
 }
 
 // Open is [New] for a save path: the directory, or "" for [DefaultDir].
@@ -97,9 +105,12 @@ func Open(savePath string) (*Store, error) {
 }
 
 // New opens the directory dir, relative to the working directory of now, and
-// creates it if it is missing (but see [Options.NoCreate]). It keeps one descriptor for each of the 256
-// directories in it until Close. An error says what is wrong with dir and the
-// cure: it is a link, others may write to it, or it cannot be written to.
+// creates it if it is missing (but see [Options.NoCreate]). It keeps one
+// descriptor for each of the 256 directories in it until Close. It writes,
+// renames and removes a file, so that what the account may not do is known
+// now. An error says what is wrong with dir and the cure: it is a link, others
+// may write to it or to a directory above it, it cannot be written to, or it
+// is that of another program, whose collector would remove the sessions.
 func New(dir string, opts Options) (*Store, error) {
 	if dir == "" {
 		return nil, errors.New(`file: no directory named; use Open("") for ` + DefaultDir)
@@ -112,19 +123,28 @@ func New(dir string, opts Options) (*Store, error) {
 	for i := range s.shards {
 		s.shards[i].init(path, i)
 	}
-	err = s.link(true, true)
-	if err == nil {
-		err = s.complete()
-	}
-	if err != nil {
-		s.closeShards()
-		return nil, fmt.Errorf("file: open %q: %w", path, err)
-	}
-	if err := s.probe(); err != nil {
+	if err := s.start(); err != nil {
 		s.closeShards()
 		return nil, fmt.Errorf("file: open %q: %w", path, err)
 	}
 	return s, nil
+}
+
+func (s *Store) start() error {
+	if err := s.foreign(); err != nil {
+		return err
+	}
+	err := s.link(true, true)
+	if errors.Is(err, fs.ErrPermission) {
+		err = s.may("look for its directories", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.whole(); err != nil {
+		return err
+	}
+	return s.probe()
 }
 
 // Close closes the directories, after the calls that are under way. Later
@@ -142,8 +162,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Bounded reports true: no call waits for anybody longer than about three
-// seconds, whatever its context.
+// Bounded reports true: no call waits for another writer longer than about
+// three seconds, or than its context has left if that is less. (A disk that
+// hangs holds up whoever uses it; no context ends that.)
 func (s *Store) Bounded() bool { return true }
 
 // Corrupt returns how often a record was met whose bytes are not those that a

@@ -165,7 +165,7 @@ func TestRefused(t *testing.T) {
 		"others write": {func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o777)) }, "chmod 700"},
 		"sticky": {func(path string) error {
 			return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o777|fs.ModeSticky))
-		}, "chmod 700"},
+		}, "name a directory of the sessions' own"},
 		"group writes": {func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o770)) }, "chmod 700"},
 		"link":         {func(path string) error { return os.Symlink(filepath.Dir(path), path) }, "symbolic link"},
 		"file":         {func(path string) error { return os.WriteFile(path, nil, 0o600) }, "not a directory"},

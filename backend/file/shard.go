@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +29,8 @@ type shard struct {
 	// other processes to have written. It is a channel for the sake of those
 	// who cannot wait long.
 	turn chan struct{}
+
+	owes atomic.Bool // a flush: what happened to the names in it may not be on the disk
 }
 
 func (sh *shard) init(root string, i int) {
@@ -149,11 +153,14 @@ func (s *Store) link(createRoot, create bool) error {
 	if s.opts.NoCreate {
 		createRoot, create = false, false
 	}
-	root, err := openRoot(s.path, createRoot)
+	root, made, err := openRoot(s.path, createRoot)
+	defer root.close()
 	if err != nil {
 		return err
 	}
-	defer root.close()
+	if err := s.flushPaths(made); err != nil {
+		return err
+	}
 	for i := range s.shards {
 		sh := &s.shards[i]
 		d, err := root.sub(sh.name, create, !s.opts.NoCreate)
@@ -172,12 +179,33 @@ func (s *Store) link(createRoot, create bool) error {
 			return err
 		}
 	}
+	if create && s.opts.Sync {
+		return s.do(stepFlushDir, root.sync)
+	}
 	return nil
 }
 
-// complete returns an error if a directory is missing: with Options.NoCreate
+// flushPaths flushes directories in which something was made, with
+// Options.Sync.
+func (s *Store) flushPaths(paths []string) error {
+	if !s.opts.Sync {
+		return nil
+	}
+	for _, path := range paths {
+		d, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		if err := cmp.Or(s.do(stepFlushDir, d.Sync), d.Close()); err != nil {
+			return fmt.Errorf("flush %s to the disk: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// whole returns an error if a directory is missing: with Options.NoCreate
 // nobody makes it.
-func (s *Store) complete() error {
+func (s *Store) whole() error {
 	for i := range s.shards {
 		if s.shards[i].dir.fd < 0 {
 			return fmt.Errorf("no sessions are kept there: directory %s is missing (of 00 to ff, which the application makes when it starts): %w",
@@ -196,24 +224,68 @@ func (s *Store) closeShards() error {
 	return errors.Join(errs...)
 }
 
-// probe finds out at start, and not at the first login, that the directory
-// cannot be written to or locked, and whether the umask is in the way.
+// probe finds out at start, and not at the first login, what the account may
+// not do here, and whether the umask is in the way. It does with a record of
+// its own, which no reader can take for one, all that is done with others.
 func (s *Store) probe() error {
+	if s.opts.NoCreate { // for a tool that may only look
+		s.chmod = true // whether or not the umask makes that necessary
+		return nil
+	}
+	for i := range s.shards {
+		if err := s.shards[i].dir.usable(); err != nil {
+			return s.may("use "+s.shards[i].path, err)
+		}
+	}
 	sh := &s.shards[0]
+	err := s.lock(context.Background(), sh)
+	if errors.Is(err, errLocked) {
+		return nil // a process that was stopped; others have started here
+	}
+	if err != nil {
+		return fmt.Errorf("%w (is it a file system with flock?)", err)
+	}
+	defer s.unlock(sh)
 	strict, err := sh.dir.strictUmask(tempName(uuid.New()))
 	if err != nil {
-		return fmt.Errorf("make something in %s: %w", sh.path, err)
+		return s.may("make and remove a directory in "+sh.path, err)
 	}
 	s.chmod = strict
-	// That another process has the lock just now is as good.
-	ok, err := sh.dir.tryLock()
+	return s.probeRecord(sh)
+}
+
+func (s *Store) probeRecord(sh *shard) error {
+	rec := backend.Record{ID: uuid.New()}
+	first, second := tempName(rec.ID), tempName(uuid.New())
+	h, err := sh.dir.open(first, exclusive)
 	if err != nil {
-		return fmt.Errorf("lock %s (is it a file system without flock?): %w", sh.path, err)
+		return s.may("make a file in "+sh.path, err)
 	}
-	if ok {
-		return sh.dir.unlock()
+	sc := getScratch()
+	defer sc.put()
+	if err := s.fill(h, sc.file(rec, 1, 0)); err != nil {
+		return s.may("write to a file in "+sh.path, errors.Join(err, s.remove(sh, first)))
 	}
-	return nil
+	if err := s.rename(sh, first, second); err != nil {
+		return s.may("rename a file in "+sh.path, errors.Join(err, s.remove(sh, first)))
+	}
+	h, err = sh.dir.open(second, forWriting)
+	if err == nil {
+		err = cmp.Or(s.writeExpires(h, 0), s.close(h))
+	}
+	if err != nil {
+		return s.may("write to a file in "+sh.path+" once more", errors.Join(err, s.remove(sh, second)))
+	}
+	if err := s.remove(sh, second); err != nil {
+		return s.may("remove a file in "+sh.path, err)
+	}
+	return s.flushDir(sh)
+}
+
+// may says what could not be done, and what the account needs.
+func (s *Store) may(what string, err error) error {
+	return fmt.Errorf("%s: %w: the account (user ID %d) must be able to read, make, write, rename and remove files and directories in it: "+
+		"run chown on it, give it room, mount it writable, or name another directory", what, err, os.Geteuid())
 }
 
 // fileInfo is what fstat says, as far as it matters.

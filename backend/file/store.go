@@ -88,28 +88,34 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 	return s.call(ctx, "touch", id, false, func(sh *shard) error {
 		return s.locked(ctx, sh, id, func(h handle, e entry) error {
 			if ms := millis(expires); ms > e.expires {
-				return writeExpires(h, ms)
+				return s.writeExpires(h, ms)
 			}
 			return nil
 		})
 	})
 }
 
-// Delete removes the file of id, under the lock, without reading it.
+// Delete removes the file of id, under the lock, without reading it. With
+// [Options.Sync], that it is gone is on the disk when Delete returns nil.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 	return s.call(ctx, "delete", id, false, func(sh *shard) error {
 		if err := s.lock(ctx, sh); err != nil {
 			return err
 		}
 		defer s.unlock(sh)
-		err := sh.dir.remove(recordName(id))
-		if missing(err) {
-			return sh.absent()
+		err := s.remove(sh, recordName(id))
+		switch {
+		case missing(err):
+			err = sh.absent()
+		case noRecord(err):
+			err = nil
 		}
-		if noRecord(err) {
-			return nil
+		if err != nil {
+			return err
 		}
-		return err
+		s.doubts.forget(id)
+		// Also if there was nothing: whoever removed it may not have got here.
+		return s.flushDir(sh)
 	})
 }
 
@@ -123,6 +129,9 @@ func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64)
 		sc := getScratch()
 		defer sc.put()
 		h, e, err := s.openLive(sh, id, forReading, sc)
+		if errors.Is(err, backend.ErrNotFound) {
+			return cmp.Or(s.flushDir(sh), err)
+		}
 		if err != nil {
 			return err
 		}
@@ -132,11 +141,12 @@ func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64)
 		if e.version != version {
 			return backend.ErrConflict
 		}
-		if err := sh.dir.remove(recordName(id)); err != nil {
+		if err := s.remove(sh, recordName(id)); err != nil {
 			return err
 		}
+		s.doubts.forget(id)
 		s.dropMarker(string(e.user), id)
-		return nil
+		return s.flushDir(sh)
 	})
 }
 
@@ -189,12 +199,19 @@ func (s *Store) locked(ctx context.Context, sh *shard, id uuid.UUID, fn func(han
 	defer s.unlock(sh)
 	sc := getScratch()
 	defer sc.put()
+	if err := s.settleLocked(sh, id); err != nil {
+		return err
+	}
 	h, e, err := s.openLive(sh, id, forWriting, sc)
 	if err != nil {
 		return err
 	}
 	err = fn(h, e)
-	return cmp.Or(err, h.close())
+	closeErr := s.close(h)
+	if err == nil && closeErr != nil {
+		s.doubts.add(id, doubt{})
+	}
+	return cmp.Or(err, closeErr)
 }
 
 // openLive opens the file of id and reads its record, which must be live.
@@ -224,7 +241,7 @@ func (s *Store) open(sh *shard, id uuid.UUID, flags int) (handle, error) {
 		if err := sh.absent(); err != nil {
 			return h, err
 		}
-		return h, backend.ErrNotFound
+		return h, cmp.Or(s.settleDir(sh), backend.ErrNotFound)
 	case noRecord(err):
 		s.corrupt.Add(1)
 		return h, backend.ErrCorrupt
@@ -247,30 +264,36 @@ func (s *Store) create(sh *shard, rec backend.Record) error {
 	sc := getScratch()
 	defer sc.put()
 	ms := millis(rec.Expires)
-	if err := s.fill(h, sc.file(rec, 1, ms)); err != nil {
-		// Nobody has read it: without a whole slot it is no record.
-		return errors.Join(err, sh.dir.remove(name))
+	err = s.fill(h, sc.file(rec, 1, ms))
+	if err == nil {
+		err = s.flushDir(sh)
 	}
-	return s.syncDir(sh)
+	if err != nil {
+		return errors.Join(err, s.undo(sh, rec.ID, ms))
+	}
+	return nil
+}
+
+// undo takes back a Create that failed, so that nobody finds a record that
+// may not be on the disk. If even that fails, whoever finds it is told so.
+func (s *Store) undo(sh *shard, id uuid.UUID, ms int64) error {
+	err := s.remove(sh, recordName(id))
+	if err != nil && !missing(err) {
+		s.doubts.add(id, doubt{version: 1, expires: ms})
+	}
+	return err
 }
 
 // fill writes a new file and closes it.
 func (s *Store) fill(h handle, content []byte) error {
-	err := h.writeAt(content, 0)
+	err := s.write(h, content, 0)
 	if err == nil && s.chmod {
-		err = h.chmod0600()
+		err = s.chmod0600(h)
 	}
-	if err == nil && s.opts.Sync {
-		err = h.sync()
+	if err == nil {
+		err = s.flush(h)
 	}
-	return cmp.Or(err, h.close())
-}
-
-func (s *Store) syncDir(sh *shard) error {
-	if !s.opts.Sync {
-		return nil
-	}
-	return sh.dir.sync()
+	return cmp.Or(err, s.close(h))
 }
 
 // update stores rec as the version after e. The caller has the lock.
@@ -308,18 +331,24 @@ func (s *Store) store(sh *shard, h handle, e entry, rec backend.Record, ms int64
 	sc := getScratch()
 	defer sc.put()
 	frame := sc.frame(e.head.sum, rec, e.version+1, ms)
-	if err := h.writeAt(frame, e.head.slotAt(1-e.slot)); err != nil {
+	if err := s.write(h, frame, e.head.slotAt(1-e.slot)); err != nil {
 		return err // the slot is torn, and the other one holds the record
 	}
-	if !e.head.expiresOK || ms < e.head.expires {
-		if err := writeExpires(h, ms); err != nil {
+	err := s.complete(h, e.head, ms)
+	if err != nil {
+		s.doubts.add(rec.ID, doubt{version: e.version + 1, expires: ms})
+	}
+	return err
+}
+
+// complete does what is left to do of a write after its slot was filled.
+func (s *Store) complete(h handle, hd head, ms int64) error {
+	if !hd.expiresOK || ms < hd.expires {
+		if err := s.writeExpires(h, ms); err != nil {
 			return err
 		}
 	}
-	if s.opts.Sync {
-		return h.sync()
-	}
-	return nil
+	return s.flush(h)
 }
 
 // replace puts a new file in the place of the old one.
@@ -327,7 +356,7 @@ func (s *Store) replace(sh *shard, rec backend.Record, version uint64, ms int64)
 	temp := tempName(rec.ID)
 	h, err := sh.dir.open(temp, exclusive)
 	if exists(err) { // of a process that died; we have the lock
-		if err := sh.dir.remove(temp); err != nil {
+		if err := s.remove(sh, temp); err != nil {
 			return err
 		}
 		h, err = sh.dir.open(temp, exclusive)
@@ -342,15 +371,14 @@ func (s *Store) replace(sh *shard, rec backend.Record, version uint64, ms int64)
 	defer sc.put()
 	err = s.fill(h, sc.file(rec, version, ms))
 	if err == nil {
-		err = sh.dir.rename(temp, recordName(rec.ID))
+		err = s.rename(sh, temp, recordName(rec.ID))
 	}
 	if err != nil {
-		return errors.Join(err, sh.dir.remove(temp))
+		return errors.Join(err, s.remove(sh, temp))
 	}
-	return s.syncDir(sh)
-}
-
-func writeExpires(h handle, ms int64) error {
-	var b [8]byte
-	return h.writeAt(appendExpires(b[:0], ms), expiresAt)
+	// The version before is gone, so this one cannot be taken back.
+	if err = s.flushDir(sh); err != nil {
+		s.doubts.add(rec.ID, doubt{version: version, expires: ms})
+	}
+	return err
 }

@@ -262,7 +262,7 @@ func (s *Store) removeExpired(sh *shard, id uuid.UUID) (bool, error) {
 	case err != nil && err != errUnreadable:
 		return false, fmt.Errorf("look at %s/%s: %w", sh.name, name, err)
 	}
-	if removeErr := sh.dir.remove(name); removeErr != nil {
+	if removeErr := s.remove(sh, name); removeErr != nil {
 		return false, fmt.Errorf("remove %s/%s: %w", sh.name, name, removeErr)
 	}
 	s.dropMarker(e.owner, id)
@@ -301,18 +301,18 @@ func (s *Store) readAgain(sh *shard, name string, id uuid.UUID) (verdict, error)
 		return verdict{}, err
 	}
 	if !e.expired() {
-		err = renewHead(sh, name, e.expires)
+		err = s.renewHead(sh, name, e.expires)
 	}
 	return verdict{expires: e.expires, owner: string(e.user)}, err
 }
 
-func renewHead(sh *shard, name string, ms int64) error {
+func (s *Store) renewHead(sh *shard, name string, ms int64) error {
 	h, err := sh.dir.open(name, forWriting)
 	if err != nil {
 		return err
 	}
-	err = writeExpires(h, ms)
-	return cmp.Or(err, h.close())
+	err = s.writeExpires(h, ms)
+	return cmp.Or(err, s.close(h))
 }
 
 // leftBehind reports whether an unreadable file, which begins with b, is ours

@@ -103,7 +103,7 @@ func (s *Store) addMarker(user string, id uuid.UUID) error {
 	for range 100 {
 		d, err := sh.dir.user(name)
 		if missing(err) {
-			err = sh.dir.makeDir(name, s.chmod)
+			err = s.do(stepMakeDir, func() error { return sh.dir.makeDir(name, s.chmod) })
 			if missing(err) {
 				return errMoved // the shard's directory is gone
 			}
@@ -114,16 +114,30 @@ func (s *Store) addMarker(user string, id uuid.UUID) error {
 		if err != nil {
 			return fmt.Errorf("open the user's directory %s/%s: %w", sh.name, name, err)
 		}
-		err = d.makeMarker(recordName(id), s.chmod)
-		if err == nil && s.opts.Sync {
-			err = cmp.Or(d.sync(), sh.dir.sync())
-		}
+		err = s.makeMarker(sh, d, recordName(id))
 		if err = cmp.Or(err, d.close()); !missing(err) {
 			return err
 		}
 		// Somebody removed the directory while it was empty.
 	}
 	return fmt.Errorf("the user's directory %s/%s goes away again and again", sh.name, name)
+}
+
+// makeMarker makes the marker name in d, a user's directory in sh. One that
+// could not be flushed is removed, so that the next try makes it anew.
+func (s *Store) makeMarker(sh *shard, d dir, name string) error {
+	made := false
+	err := s.do(stepMarker, func() (err error) {
+		made, err = d.makeMarker(name, s.chmod)
+		return err
+	})
+	if err == nil && s.opts.Sync {
+		err = cmp.Or(s.do(stepFlushDir, d.sync), s.flushDir(sh))
+	}
+	if err != nil && made {
+		_ = d.remove(name) // else it is one that no record answers for
+	}
+	return err
 }
 
 // dropMarker removes the marker of id, and the user's directory with the last

@@ -163,9 +163,39 @@ var backendFaults = []fault{
 	{
 		bar: "FB-4", what: `file: a directory that others may write to is used`,
 		file: "backend/file/dir_unix.go",
-		old:  `if st.Mode&0o022 != 0 {`,
-		new:  `if st.Mode&0o022 == 0o7777 {`,
+		old:  `case st.Mode&0o022 != 0:`,
+		new:  `case st.Mode&0o022 == 0o7777:`,
 		pkg:  "./backend/file", test: `TestRefused`,
+	},
+	{
+		bar: "P3", what: `file: an update whose flush failed is taken for stored`,
+		file: "backend/file/store.go",
+		old:  `		s.doubts.add(rec.ID, doubt{version: e.version + 1, expires: ms})`,
+		new:  `		_ = ms`,
+		pkg:  "./backend/file", test: `TestFailedFlushIsNoSuccess`,
+	},
+	{
+		bar: "P2", what: `file: a deletion whose flush failed is taken for final`,
+		file: "backend/file/disk.go",
+		old:  `		sh.owes.Store(true)`,
+		new:  ``,
+		pkg:  "./backend/file", test: `TestFailedStepIsNeverTakenForDone`,
+	},
+	{
+		bar: "P2", what: `file: a deletion is not flushed`,
+		file: "backend/file/store.go",
+		old: `		s.dropMarker(string(e.user), id)
+		return s.flushDir(sh)`,
+		new: `		s.dropMarker(string(e.user), id)
+		return nil`,
+		pkg: "./backend/file", test: `TestSyncFlushes`,
+	},
+	{
+		bar: "FB-4", what: `file: the directory above is anybody's`,
+		file: "backend/file/dir_unix.go",
+		old:  `mode.Perm()&0o002 != 0 && mode`,
+		new:  `mode.Perm()&0o002 > 2 && mode`,
+		pkg:  "./backend/file", test: `TestOpenParentsThatOthersMayWriteTo`,
 	},
 	{
 		bar: "FB-5", what: `file: links are followed`,

@@ -71,7 +71,9 @@ type Config struct {
 	TouchEvery time.Duration
 
 	// StoreTimeout is how long one request waits for the store in one go;
-	// default 3 seconds. Loading and storing are two.
+	// default 3 seconds. Loading and storing are two. Left at zero, a store
+	// that ends each call by itself ([backend.Bounded]) is trusted to do so
+	// within a few seconds, which saves a timer for every call.
 	StoreTimeout time.Duration
 
 	// SweepEvery is how often expired sessions are removed from a store

@@ -27,7 +27,7 @@ type Manager struct {
 	key    cookieKey
 
 	protect    protection // of records
-	bounded    bool       // the store keeps time itself
+	bounded    bool       // the store keeps time itself, and well enough
 	persistent bool       // cookies outlive the browser
 
 	collector *gc.Collector
@@ -44,6 +44,7 @@ type Manager struct {
 // starts the collector of expired sessions. Close it when the server has shut
 // down.
 func New(cfg Config) (*Manager, error) {
+	hurried := cfg.StoreTimeout > 0 && cfg.StoreTimeout < boundedWithin
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -67,8 +68,24 @@ func New(cfg Config) (*Manager, error) {
 	if err := m.open(); err != nil {
 		return nil, err
 	}
+	m.bounded = endsByItself(m.store, hurried)
 	m.collect()
 	return m, nil
+}
+
+// boundedWithin is how long a call to a backend.Bounded store takes at the
+// most.
+const boundedWithin = 5 * time.Second
+
+// endsByItself reports whether calls to store need no deadline: it is bounded,
+// and the program did not ask for less than that (hurried), or never waits.
+func endsByItself(store backend.Store, hurried bool) bool {
+	b, ok := store.(backend.Bounded)
+	if !ok || !b.Bounded() {
+		return false
+	}
+	_, inProcess := store.(backend.InProcess)
+	return !hurried || inProcess
 }
 
 func (m *Manager) open() error {
@@ -93,9 +110,6 @@ func (m *Manager) open() error {
 	}
 	if _, ok := m.store.(backend.InProcess); ok {
 		m.protect = protectNothing
-	}
-	if b, ok := m.store.(backend.Bounded); ok {
-		m.bounded = b.Bounded()
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 // goroutines and, unless it lives in memory, of processes.
 //
 // Every method ends soon after its context does, with the context's error
-// (or one that wraps it), unless the Store is [Bounded].
+// (or one that wraps it). A Store that never waits for anything need not look.
 //
 // After any other error than those above, a Create or Update may have been
 // done, not done, or where it has several parts, such as an entry in an index
@@ -180,9 +180,10 @@ type InProcess interface {
 	InProcess()
 }
 
-// A Bounded store ends each of its calls by itself within a few seconds, even
+// A Bounded store ends each of its calls by itself within five seconds, even
 // if its server hangs (by time-outs on the connection, say). For one that
-// reports true, callers save themselves a deadline for every call.
+// reports true, callers save themselves a deadline for every call, unless they
+// want less: a context's deadline holds for every Store.
 type Bounded interface {
 	// Bounded reports whether every call ends by itself.
 	Bounded() bool

@@ -104,7 +104,7 @@ func BenchmarkHeap(b *testing.B) {
 					}
 				}
 				b.ReportMetric(float64(heap()-before)/n, "B/session")
-				b.ReportMetric(float64(s.bytes.Load())/n, "counted-B/session")
+				b.ReportMetric(float64(s.all.bytes.Load())/n, "counted-B/session")
 				runtime.KeepAlive(s)
 			}
 		})

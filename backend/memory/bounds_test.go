@@ -66,7 +66,7 @@ func TestOpenByName(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Open(%q): %v", savePath, err)
 		}
-		if got := s.(*Store).maxSessions; got != want {
+		if got := s.(*Store).max.sessions; got != want {
 			t.Errorf("Open(%q): at most %d sessions, want %d", savePath, got, want)
 		}
 	}
@@ -112,14 +112,13 @@ func TestEvictionOrder(t *testing.T) {
 		wantThere(t, s, "the next one", anon1, false)
 		next("fred", time.Hour)
 		wantThere(t, s, "the one after that", anon4, false)
-		next("gina", time.Hour)
-		wantThere(t, s, "the last anonymous one", anon3, false)
-		wantThere(t, s, "a user's", bob, true)
-		next("hans", time.Hour)
+		next("gina", time.Hour) // users have all but a sixteenth now
 		wantThere(t, s, "the user's used longest ago", ann, false)
-		for id, user := range map[uuid.UUID]string{bob: "bob", newest: "dora"} {
-			wantThere(t, s, user, id, true)
-		}
+		wantThere(t, s, "the last anonymous one", anon3, true)
+		next("hans", time.Hour)
+		wantThere(t, s, "the next user's", bob, false)
+		wantThere(t, s, "dora", newest, true)
+		wantThere(t, s, "the last anonymous one, still", anon3, true)
 		if got := s.Evicted(); got != 5 {
 			t.Errorf("Evicted: got %d, want 5", got)
 		}
@@ -173,7 +172,7 @@ func TestMaxBytes(t *testing.T) {
 	for range 300 {
 		create(t, s, "", 1000, time.Hour)
 	}
-	if got := s.bytes.Load(); got > bound || got < bound-2000 {
+	if got := s.all.bytes.Load(); got > bound || got < bound-2000 {
 		t.Errorf("%d bytes are kept, want just under %d", got, bound)
 	}
 	big := create(t, s, "ann", 10, time.Hour)
@@ -182,7 +181,7 @@ func TestMaxBytes(t *testing.T) {
 		t.Errorf("Update to half of MaxBytes: %v", err)
 	}
 	wantThere(t, s, "the one that grew", big, true)
-	if got := s.bytes.Load(); got > bound {
+	if got := s.all.bytes.Load(); got > bound {
 		t.Errorf("%d bytes are kept after an Update, want at most %d", got, bound)
 	}
 	rec.Version, rec.Data = 2, make([]byte, bound)
@@ -219,8 +218,11 @@ func wantConsistent(t *testing.T, s *Store) {
 			}
 		}
 	}
-	if count != s.count.Load() || bytes != s.bytes.Load() {
-		t.Errorf("counted %d records, %d bytes; there are %d, %d", s.count.Load(), s.bytes.Load(), count, bytes)
+	if count != s.all.sessions.Load() || bytes != s.all.bytes.Load() {
+		t.Errorf("counted %d records, %d bytes; there are %d, %d", s.all.sessions.Load(), s.all.bytes.Load(), count, bytes)
+	}
+	if n, want := s.named.sessions.Load(), int64(len(users)); n != want {
+		t.Errorf("counted %d records of users, there are %d", n, want)
 	}
 	for i := range s.users.shards {
 		for user := range s.users.shards[i].users {

@@ -5,7 +5,8 @@
 // number of sessions in digits.
 //
 // The store cannot be made to eat the machine: at [Options.MaxSessions] or
-// [Options.MaxBytes] each new session pushes out another (see [Store.Evicted]).
+// [Options.MaxBytes] each new session pushes out another, a visitor's another
+// visitor's and a user's first one of the same user (see [Store.Evicted]).
 // Records are kept as they are handed over, so nothing is copied: a Load
 // allocates nothing.
 package memory
@@ -38,7 +39,9 @@ const (
 
 // Options bound a [Store]. The zero value is the default.
 type Options struct {
-	// MaxSessions is the number of sessions kept; default 1,000,000.
+	// MaxSessions is the number of sessions kept; default 1,000,000. A
+	// sixteenth of them, and of MaxBytes, is never taken by sessions of
+	// users, so that there is room for those who are about to log in.
 	MaxSessions int
 
 	// MaxBytes is the memory that the sessions may take: of each, its Data
@@ -60,16 +63,16 @@ const (
 // the optional interfaces of package backend. Its calls do not wait for
 // anything but short locks, so they look at no context, except for Sweep.
 type Store struct {
-	shards      []shard
-	users       userIndex
-	maxSessions int64
-	maxBytes    int64
-	closed      atomic.Bool
+	shards   []shard
+	users    userIndex
+	max      bound // of all sessions
+	maxNamed bound // of those that have a user
+	closed   atomic.Bool
 
 	_ [64]byte // what follows is written often; keep it off the lines above
 
-	count     atomic.Int64 // records, expired ones included
-	bytes     atomic.Int64 // what they take, see cost
+	all       usage // records, expired ones included
+	named     usage // of those, the ones that have a user
 	evicted   atomic.Uint64
 	sweepFrom atomic.Uint32 // the shard where the next Sweep begins
 
@@ -118,10 +121,13 @@ func New(o Options) (*Store, error) {
 		o.MaxBytes = DefaultMaxBytes
 	}
 	return &Store{
-		shards:      make([]shard, shardsFor(o.MaxSessions)),
-		users:       newUserIndex(),
-		maxSessions: int64(o.MaxSessions),
-		maxBytes:    o.MaxBytes,
+		shards: make([]shard, shardsFor(o.MaxSessions)),
+		users:  newUserIndex(),
+		max:    bound{int64(o.MaxSessions), o.MaxBytes},
+		maxNamed: bound{
+			sessions: int64(o.MaxSessions - min(o.MaxSessions-1, max(1, o.MaxSessions/reserve))),
+			bytes:    o.MaxBytes - o.MaxBytes/reserve,
+		},
 	}, nil
 }
 
@@ -141,21 +147,19 @@ func (s *Store) Load(_ context.Context, id uuid.UUID) (backend.Record, error) {
 }
 
 // Create stores a new record; backend.ErrExists if there is a live one of its
-// ID, backend.ErrTooLarge if it alone is over MaxBytes. At a bound it first
+// ID, backend.ErrTooLarge if it alone is over MaxBytes, or is an anonymous one
+// for which all other anonymous ones would not make room. At a bound it
 // lets another session go; while several Creates are under way there may, for
 // a moment, be as many more.
 func (s *Store) Create(_ context.Context, rec backend.Record) error {
 	r := newRecord(rec)
-	if r.cost() > s.maxBytes {
-		return tooLarge("create", s.maxBytes)
+	if err := s.fits("create", &r); err != nil {
+		return err
 	}
 	if err := s.insert(r); err != nil {
 		return err
 	}
-	if s.over() {
-		s.evict(rec.ID)
-	}
-	return nil
+	return s.makeRoom(rec.ID, rec.User)
 }
 
 func (s *Store) insert(r record) error {
@@ -178,19 +182,16 @@ func (s *Store) insert(r record) error {
 
 // Update replaces the record if its stored version is rec.Version:
 // backend.ErrConflict if it is another, backend.ErrNotFound if there is no
-// live record, backend.ErrTooLarge if it alone is over MaxBytes.
+// live record, backend.ErrTooLarge as for Create.
 func (s *Store) Update(_ context.Context, rec backend.Record) error {
 	r := newRecord(rec)
-	if r.cost() > s.maxBytes {
-		return tooLarge("update", s.maxBytes)
+	if err := s.fits("update", &r); err != nil {
+		return err
 	}
 	if err := s.replace(r, rec.Version, rec.Shorten); err != nil {
 		return err
 	}
-	if s.over() {
-		s.evict(rec.ID)
-	}
-	return nil
+	return s.makeRoom(rec.ID, rec.User)
 }
 
 func (s *Store) replace(r record, version uint64, shorten bool) error {
@@ -211,7 +212,7 @@ func (s *Store) replace(r record, version uint64, shorten bool) error {
 	}
 	if r.user == old.user {
 		r.user = old.user // the copy that the index has, too
-		s.bytes.Add(r.cost() - old.cost())
+		s.account(r.kind(), 0, r.cost()-old.cost())
 		old.set(r, now)
 		return nil
 	}
@@ -281,8 +282,10 @@ func (s *Store) Close() error {
 		s.shards[i].clear()
 	}
 	s.users.clear()
-	s.count.Store(0)
-	s.bytes.Store(0)
+	for _, u := range []*usage{&s.all, &s.named} {
+		u.sessions.Store(0)
+		u.bytes.Store(0)
+	}
 	return nil
 }
 
@@ -295,8 +298,9 @@ func (s *Store) notFound() error {
 	return backend.ErrNotFound
 }
 
-func tooLarge(verb string, maxBytes int64) error {
-	return fmt.Errorf("memory: %s a record larger than Options.MaxBytes (%d): %w", verb, maxBytes, backend.ErrTooLarge)
+// Format prints how much is stored, and nothing of what, whatever the verb.
+func (s *Store) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "memory.Store(%d sessions, %d bytes)", s.all.sessions.Load(), s.all.bytes.Load())
 }
 
 func nowMilli() int64 { return time.Now().UnixMilli() }

@@ -31,7 +31,7 @@ func TestPanicUnderALockDoesNotHangClose(t *testing.T) {
 		"DeleteVersion": {wrongSlot, func(s *Store) error { return s.DeleteVersion(t.Context(), id, 1) }},
 		"ByUser":        {wrongSlot, func(s *Store) error { _, err := s.ByUser(t.Context(), "ann"); return err }},
 		"Sweep":         {noIndex, func(s *Store) error { _, err := s.Sweep(t.Context(), 10); return err }},
-		"eviction":      {noIndex, func(s *Store) error { s.maxSessions = 1; s.evict(uuid.UUID{}); return nil }},
+		"eviction":      {noIndex, func(s *Store) error { s.max.sessions = 1; return s.makeRoom(uuid.UUID{}, "") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := New(Options{MaxSessions: 100})

@@ -154,8 +154,7 @@ func (s *Store) add(sh *shard, r record, now int64) {
 	if k == named {
 		s.users.add(r.user, r.id)
 	}
-	s.count.Add(1)
-	s.bytes.Add(r.cost())
+	s.account(k, 1, r.cost())
 }
 
 // remove takes the entry at sl out of sh, which the caller has locked. Others
@@ -176,8 +175,7 @@ func (s *Store) remove(sh *shard, sl slot) {
 	if k == named {
 		s.users.remove(r.user, r.id)
 	}
-	s.count.Add(-1)
-	s.bytes.Add(-r.cost())
+	s.account(k, -1, -r.cost())
 	if sh.high >= shrinkAbove && sh.len() < sh.high/4 {
 		sh.shrink()
 	}

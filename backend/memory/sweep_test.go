@@ -183,7 +183,7 @@ func TestCloseDuringUse(t *testing.T) {
 			}
 		})
 	}
-	for s.count.Load() < 1000 {
+	for s.all.sessions.Load() < 1000 {
 		time.Sleep(time.Millisecond)
 	}
 	if err := s.Close(); err != nil {

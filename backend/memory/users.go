@@ -77,6 +77,36 @@ func (x *userIndex) ids(user string) []uuid.UUID {
 	return ids
 }
 
+// some calls yield with up to n IDs of user's records, whichever.
+func (x *userIndex) some(user string, n int, yield func(uuid.UUID)) {
+	sh := x.shard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	set, ok := sh.users[user]
+	if !ok {
+		return
+	}
+	yield(set.one)
+	for id := range set.more {
+		if n--; n <= 0 {
+			return
+		}
+		yield(id)
+	}
+}
+
+// count returns how many records are user's.
+func (x *userIndex) count(user string) int {
+	sh := x.shard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	set, ok := sh.users[user]
+	if !ok {
+		return 0
+	}
+	return 1 + len(set.more)
+}
+
 // add enters id, which is not there.
 func (x *userIndex) add(user string, id uuid.UUID) {
 	sh := x.shard(user)

@@ -80,19 +80,32 @@ var backendFaults = []fault{
 	{
 		bar: "ME-2", what: `memory: nothing is evicted`,
 		file: "backend/memory/evict.go",
-		old:  `for s.over() && s.evictOne(keep, now) {`,
-		new:  `for now < 0 && s.evictOne(keep, now) {`,
+		old:  `	for s.all.over(s.max) {`,
+		new:  `	for now < 0 && s.all.over(s.max) {`,
 		pkg:  "./backend/memory", test: `TestEvictionOrder`,
 	},
 	{
 		bar: "ME-2", what: `memory: users are evicted first`,
 		file: "backend/memory/evict.go",
-		old: `	for k := range kinds {
-		for i := range uint32(len(s.shards)) {`,
-		new: `	for k := range kinds {
-		k = kinds - 1 - k
-		for i := range uint32(len(s.shards)) {`,
-		pkg: "./backend/memory", test: `TestFloodSparesUsers`,
+		old:  `		if s.evictAny(anonymous, newest, now) {`,
+		new:  `		if s.evictAny(named, newest, now) {`,
+		pkg:  "./backend/memory", test: `TestFloodSparesUsers`,
+	},
+	{
+		bar: "ME-2", what: `memory: an account's logins evict strangers`,
+		file: "backend/memory/evict.go",
+		old:  `return s.evictOwn(keep, user, now) || s.evictAny(named, keep, now)`,
+		new:  `return s.evictAny(named, keep, now)`,
+		pkg:  "./backend/memory", test: `TestOwnLeastRecentlyUsedGoesFirst`,
+	},
+	{
+		bar: "ME-2", what: `memory: users leave no room for visitors`,
+		file: "backend/memory/evict.go",
+		old: `		if user == "" {
+			s.drop(newest)`,
+		new: `		if user == "" && !s.evictNamed(newest, user, now) {
+			s.drop(newest)`,
+		pkg: "./backend/memory", test: `TestAnonymousNeverDisplacesUsers`,
 	},
 	{
 		bar: "LO-2", what: `file: no compare-and-swap`,

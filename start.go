@@ -3,6 +3,8 @@ package session
 import (
 	"errors"
 	"net/http"
+
+	"github.com/chisession/session/internal/adoption"
 )
 
 // Start returns the session of r for code that is not behind the middleware,
@@ -33,6 +35,9 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	}
 	if s, err := m.outer(r); s != nil || err != nil {
 		return s, err
+	}
+	if a := adoption.Of(r.Context()); a != nil {
+		m.lend(a)
 	}
 	s := m.newExchange(w, r).get()
 	s.hand = true

@@ -169,7 +169,7 @@ func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bo
 // newest remain.
 func (s *Session) trim(ctx context.Context, user string) error {
 	m := s.m
-	if m.cfg.MaxPerUser == 0 || user == "" {
+	if m.cfg.MaxPerUser == 0 || user == "" || s.isCandidate() {
 		return nil
 	}
 	for deadline := time.Now().Add(m.cfg.StoreTimeout); ; {

@@ -20,14 +20,16 @@ func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
 	bad := unstorable(s, old.Values)
 	skipped := slices.Concat(old.Skipped, bad)
 	for _, skip := range skipped {
-		a.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "migrate: a value of an old session is not adopted",
-			slog.String("format", a.format.Name), slog.String("key", skip.Key), slog.String("type", skip.Type), slog.Any("error", skip.Err))
+		if a.said.first("skip " + skip.Key + " " + skip.Type) {
+			a.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "migrate: a value of an old session cannot be adopted", slog.Bool("lossy", a.opts.Lossy),
+				slog.String("format", a.format.Name), slog.String("key", skip.Key), slog.String("type", skip.Type), slog.Any("error", skip.Err))
+		}
 		if a.opts.Skipped != nil {
 			a.opts.Skipped(skip)
 		}
 	}
-	if a.opts.Strict && len(skipped) > 0 {
-		return ErrSkipped
+	if !a.opts.Lossy && len(skipped) > 0 {
+		return fmt.Errorf("%w: %d of %d", ErrSkipped, len(skipped), len(old.Values)+len(old.Skipped))
 	}
 	for _, key := range slices.Sorted(maps.Keys(old.Values)) {
 		if !slices.ContainsFunc(bad, func(skip Skip) bool { return skip.Key == key }) {
@@ -35,7 +37,13 @@ func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
 		}
 	}
 	if !old.Deadline.IsZero() {
-		s.SetAbsoluteTimeout(min(max(time.Until(old.Deadline), time.Millisecond), maxTimeout))
+		s.SetAbsoluteTimeout(left(old.Deadline))
+	}
+	if old.Persistent {
+		s.Persist(true)
+		if !old.Deadline.IsZero() {
+			s.SetIdleTimeout(left(old.Deadline))
+		}
 	}
 	if a.opts.Adopted != nil {
 		if err := a.opts.Adopted(r, s, old.Values); err != nil {
@@ -46,6 +54,11 @@ func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
 		return &refusal{err} // a bad Set of Adopted, say
 	}
 	return nil
+}
+
+// left is how long it is until deadline, as a timeout that can be set.
+func left(deadline time.Time) time.Duration {
+	return min(max(time.Until(deadline), time.Millisecond), maxTimeout)
 }
 
 var errProbe = errors.New("nothing is stored")

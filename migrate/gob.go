@@ -1,12 +1,34 @@
 package migrate
 
 import (
+	"encoding/gob"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/chisession/session/migrate/internal/gobs"
 )
+
+// init makes known to encoding/gob what the old libraries did, or had their
+// users do: the types that Beego registers, of which gorilla/sessions has the
+// first, and the two of package time that are in so many sessions.
+func init() {
+	for _, value := range []any{
+		[]any{}, map[string]any{}, map[any]any{}, map[int]any{},
+		map[string]string{}, map[int]string{}, map[int]int{}, map[int]int64{},
+		time.Time{}, time.Duration(0),
+	} {
+		register(value)
+	}
+}
+
+// register registers a type, unless the program has given it another name: the
+// program's word counts.
+func register(value any) {
+	defer func() { _ = recover() }() // what gob.Register does then
+	gob.Register(value)
+}
 
 // DecodeMap decodes a gob of a map[string]interface{} or a
 // map[interface{}]interface{}, of at most max bytes. Keys become strings:
@@ -44,7 +66,7 @@ func record(entries []gobs.Entry, deadline time.Time) Record {
 		}
 		value, err := e.Value.Decode()
 		if err != nil {
-			r.skip(key, e.Value.Type, err)
+			r.skip(key, e.Value.Type, cure(err))
 			continue
 		}
 		if other, ok := taken[key]; ok {
@@ -64,23 +86,43 @@ func (r *Record) skip(key, typ string, err error) {
 	r.Skipped = append(r.Skipped, Skip{Key: key, Type: typ, Err: err})
 }
 
+// cure says how a type becomes known that encoding/gob does not know.
+func cure(err error) error {
+	const unknown = "gob: name not registered for interface: "
+	name, ok := strings.CutPrefix(err.Error(), unknown)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("encoding/gob does not know the type %s: in an init function, call gob.Register with a value of it, "+
+		"or gob.RegisterName(%s, value) if its package has moved or it is another type now", name, name)
+}
+
 // keyOf returns a key as text, and whether it was text before.
 func keyOf(v gobs.Value) (key string, isString bool, err error) {
 	k, err := v.Decode()
 	if err != nil {
 		return "(" + v.Type + ")", false, fmt.Errorf("its key: %w", err)
 	}
-	switch k := k.(type) {
+	key, isString, err = keyText(k)
+	if err != nil {
+		return "(" + v.Type + ")", false, err
+	}
+	return key, isString, nil
+}
+
+func keyText(key any) (text string, isString bool, err error) {
+	switch k := key.(type) {
 	case string:
 		return k, true, nil
 	case bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
 		return fmt.Sprint(k), false, nil
 	}
-	return "(" + v.Type + ")", false, errors.New("its key is neither a string nor a number")
+	return "", false, errors.New("its key is neither a string nor a number")
 }
 
-// plain makes the maps with keys of any type that Beego registers, of which
-// JSON knows nothing, maps with string keys, where all keys are strings.
+// plain makes maps with keys of any type, which JSON does not know, maps with
+// string keys, as the keys of the session itself are made strings. One whose
+// keys would not be told apart then stays as it is, and cannot be stored.
 func plain(value any) any {
 	switch v := value.(type) {
 	case []any:
@@ -91,11 +133,15 @@ func plain(value any) any {
 		for key := range v {
 			v[key] = plain(v[key])
 		}
+	case map[int]any:
+		for key := range v {
+			v[key] = plain(v[key])
+		}
 	case map[any]any:
 		m := make(map[string]any, len(v))
 		for key, value := range v {
-			name, ok := key.(string)
-			if !ok {
+			name, _, err := keyText(key)
+			if _, taken := m[name]; taken || err != nil {
 				return v
 			}
 			m[name] = plain(value)

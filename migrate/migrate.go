@@ -9,39 +9,44 @@
 //
 // # What is promised
 //
-// The old record is read and decoded, its values are stored in a new session
-// whose cookie is known then, the record is removed, and only then does the
-// answer, with that cookie, begin. The removal is conditional on the record still being what was read,
-// so of any number of requests, in any number of processes, one adopts it:
+// The old record is read and decoded; a mark in the new store says that this
+// process is at it, so no other is; the values are stored in a new session; the
+// mark says which; the old record is removed; and only then does the response,
+// with the new cookie, begin.
 //
-//   - At most one new session is ever handed out for an old record, and the
-//     old cookie is worth nothing afterwards.
-//   - Nothing is lost if a store fails, or the process dies, before the
-//     removal: the record is there and the next request adopts it. A new
-//     session that was stored by then is removed, or, after a crash, left to
-//     expire: nobody was told its token.
-//   - If the new store fails right after the removal, the answer has the new
+//   - Of any number of requests, in any number of processes, one adopts a
+//     session, and all of them get it. Options.Adopted runs once for it. No
+//     other session of the user ends before the adoption is certain; then it
+//     counts as a login for MaxPerUser.
+//   - Nothing is lost if a store fails or the process dies, at whatever step: the
+//     old record is there and the next request adopts it, after 13 seconds at
+//     most if the process died in the middle of it, or the mark leads to the new session.
+//   - The old cookie opens the new session until a response with the new cookie
+//     has left for a client that was there to take it, and for 10 seconds more,
+//     for the requests that the browser sent before it came. Then it is worth
+//     nothing, and neither after a logout. So neither a response that
+//     http.TimeoutHandler gave up on nor one that the network lost costs the
+//     user the session. A response that is lost after it has left does, if the
+//     user does not come back within the 10 seconds.
+//   - A session is only adopted where the browser will keep the new cookie (see
+//     [ErrUndeliverable]): until then the old record stays, and the request is
+//     one without a session.
+//   - A session with a value that cannot be read, or that the new one cannot
+//     keep, stays where it is (see Options.Lossy).
+//   - If the new store fails right after the removal, the response has the new
 //     cookie all the same: the manager's 503, or with session.Anonymous the
 //     page of somebody who is not logged in. The next request is.
-//   - It is lost, and the user logs in again, if the process dies between the
-//     removal and the answer, if that answer is lost and the browser does not
-//     ask the same process again within 10 seconds, or if the old store's
-//     reply to the removal is lost. The last could only be prevented by
-//     risking two sessions.
 //
-// Requests that bring the same old cookie at the same time, or within 10
-// seconds, as those of several tabs do, get the same new session and cookie if
-// they meet in one process. One that meets another process's adoption, under
-// way or made within 10 seconds, is answered by the error handler, to be tried
-// again: it must not start an anonymous session, whose cookie would replace the
-// adopted one. What tells the other process is a mark in the new store: a
-// session of 10 seconds, of which nobody has the token, whose user is
-// "migrate/adopted/" and a hash of the old ID. Counts, lists and the hook
-// Created see it. A store that is no backend.UserIndex cannot find it: with such
-// a store, and several processes, route requests by cookie during the switch.
+// Requests that bring the same old cookie at the same time, as those of several
+// tabs do, wait for the one that adopts, and get the same session and cookie.
+//
+// The mark is a record in the new store whose ID is a hash of the old ID, and
+// what it says is sealed with a key that only the old ID yields. Counts see it.
+// An adoption costs two calls of the old store and five of the new one.
 //
 // Stop the old application first: one that still runs writes its records back,
-// and gives browsers that bring the new cookie a new one of its own.
+// and gives browsers that bring the new cookie a new one of its own, if both
+// have one name.
 //
 // # Bytes from the old store
 //
@@ -80,8 +85,8 @@ var (
 	ErrNotFound = errors.New("migrate: no such session in the old store")
 
 	// ErrChanged says that the record is not there any more, or not as it
-	// was read, and was not removed; or that another process adopted it
-	// within the last 10 seconds.
+	// was read, and was not removed; or that another process is adopting it
+	// and takes too long.
 	ErrChanged = errors.New("migrate: another request adopted or changed the old session")
 
 	// ErrUnreadable says that the record is larger than allowed, or damaged.
@@ -89,7 +94,8 @@ var (
 	ErrUnreadable = errors.New("migrate: the old session cannot be read")
 
 	// ErrSkipped says that a value could not be adopted, and that
-	// Options.Strict is set.
+	// Options.Lossy is not set. The record stays where it is, and the request
+	// goes on without a session.
 	ErrSkipped = errors.New("migrate: not all values of the old session can be adopted")
 )
 
@@ -110,8 +116,9 @@ type Source interface {
 type Options struct {
 	// Adopted is called with the new session, before it is stored, and all
 	// values of the old one, those in it and those that could not be taken
-	// over, where these could be decoded. This is where the application says
-	// who is logged in:
+	// over, where these could be decoded. It is called once for an adoption,
+	// however many requests and processes want it, and again only if that
+	// failed. This is where the application says who is logged in:
 	//
 	//	func(r *http.Request, s *session.Session, old map[string]any) error {
 	//		if name, ok := old["uid"].(string); ok {
@@ -131,14 +138,20 @@ type Options struct {
 	// Skipped is told of each value that cannot be adopted, besides the log.
 	Skipped func(Skip)
 
-	// Strict adopts a session whole or not at all: with a value that cannot
-	// be adopted, the record stays in the old store and the request goes on
-	// without a session.
-	Strict bool
+	// Lossy adopts a session without the values that cannot be adopted; they
+	// are gone then. By default such a session stays in the old store, and the
+	// request goes on without one: the log says what is wrong, and once the
+	// program knows the type, say, the next request adopts it.
+	Lossy bool
 
-	// CookieName is the name of the old library's cookie, if it is not that
-	// library's default.
+	// CookieName is the name of the old library's cookie. The default is the
+	// name of the manager's cookie, which a program that has moved with its
+	// configuration keeps, and beside it the old library's own default.
 	CookieName string
+
+	// IDPrefix is what the old library put before each of its IDs: Beego's
+	// SessionIDPrefix. Default empty.
+	IDPrefix string
 
 	// MaxBytes is the size in bytes above which an old record is not read;
 	// default 64 KiB.
@@ -149,9 +162,10 @@ type Options struct {
 	Timeout time.Duration
 
 	// ErrorHandler answers a request whose old session could not be looked
-	// up, stored or removed, or was just adopted elsewhere (ErrChanged); the
-	// default sends status 503 with Retry-After.
-	// The error is logged already.
+	// up, stored or removed, or that waited too long for another process's
+	// adoption (ErrChanged), or that fetches a page ahead of time
+	// (ErrUndeliverable); the default sends status 503 with Retry-After.
+	// Failures are logged already.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what the operator should know, never an ID or a value;
@@ -172,8 +186,11 @@ type Format struct {
 	// Name is what the log calls it.
 	Name string
 
-	// CookieName is the default of [Options.CookieName].
+	// CookieName is the old library's own default.
 	CookieName string
+
+	// Form is what an ID looks like, for the log: "32 hexadecimal digits".
+	Form string
 
 	// Valid reports whether a cookie's value has the form of an ID. What has
 	// not never reaches the source.
@@ -190,10 +207,13 @@ type Record struct {
 	Values   map[string]any // with those that the new session cannot keep
 	Skipped  []Skip         // what could not be decoded
 	Deadline time.Time      // zero if it has none
+
+	// Persistent says that the browser was to keep the session when it is
+	// closed ("remember me"); with a Deadline, until then.
+	Persistent bool
 }
 
-func (o Options) withDefaults(f Format) Options {
-	o.CookieName = cmp.Or(o.CookieName, f.CookieName)
+func (o Options) withDefaults() Options {
 	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	if o.Logger == nil {

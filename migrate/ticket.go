@@ -13,10 +13,9 @@ import (
 	"github.com/chisession/session"
 )
 
-// grace is how long after an adoption requests with the old cookie, sent
-// before the browser had the new one, still get the new session, in the
-// process that adopted it. It is as long as the manager's own patience with a
-// token that was renewed.
+// grace is how long after the browser was sent its new cookie requests with
+// the old one, sent before, still get the new session. It is as long as the
+// manager's own patience with a token that was renewed.
 const grace = 10 * time.Second
 
 // A ticket lets requests into an adopted session.
@@ -34,7 +33,7 @@ func newTicket(header http.Header) (ticket, error) {
 	return ticket{cookies[0].Name + "=" + cookies[0].Value, cookies[0].Name, header["Set-Cookie"]}, nil
 }
 
-// addTo puts the cookie into the header of an answer that does not set it
+// addTo puts the cookie into the header of a response that does not set it
 // otherwise, and keeps caches from storing that.
 func (t ticket) addTo(h http.Header) {
 	if len(t.lines) == 0 || slices.ContainsFunc(h["Set-Cookie"], t.sets) {
@@ -59,51 +58,57 @@ func (t ticket) on(r *http.Request, current *session.Session) *http.Request {
 	return r
 }
 
-// flights are the adoptions that are under way or have just been made.
+// flights are the adoptions that are under way in this process: requests of
+// one browser wait for the first instead of asking the stores, too.
 type flights struct {
-	mu   sync.Mutex // guards the two below
+	mu   sync.Mutex // guards byID, and nothing runs under it
 	byID map[[sha256.Size]byte]*flight
-	made []landing // in the order in which they end
 }
 
 type flight struct {
 	done   chan struct{} // closed when the two below are set
-	ticket ticket
+	landed landed
 	err    error
 }
 
-type landing struct {
-	key   [sha256.Size]byte
-	until time.Time
-}
+var (
+	errAbandoned = errors.New("migrate: the adoption by another request of this browser panicked")
+	errSlow      = errors.New("migrate: the adoption by another request of this browser takes too long")
+)
 
-var errAbandoned = errors.New("migrate: the adoption by another request of this browser panicked")
-
-// do returns what adopt returned for id: called now, by another request that
-// is in it, or by one that succeeded a moment ago.
-func (f *flights) do(ctx context.Context, id string, adopt func() (ticket, error)) (ticket, error) {
+// do returns what adopt returned for id: called now, or by another request that
+// is in it, for which it waits as long as patience and ctx allow.
+func (f *flights) do(ctx context.Context, patience time.Duration, id string, adopt func() (landed, error)) (landed, error) {
 	key := sha256.Sum256([]byte(id))
-	one, first := f.join(key)
-	if first {
-		one.err = errAbandoned
-		defer f.land(key, one)
-		one.ticket, one.err = adopt()
-		return one.ticket, one.err
-	}
-	select {
-	case <-one.done:
-		return one.ticket, one.err
-	case <-ctx.Done():
-		return ticket{}, ctx.Err()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		one, first := f.join(key)
+		if first {
+			one.err = errAbandoned
+			defer f.land(key, one)
+			one.landed, one.err = adopt()
+			return one.landed, one.err
+		}
+		select {
+		case <-one.done:
+			if errors.Is(one.err, errGone) {
+				continue // its client has gone, not this one
+			}
+			got := one.landed
+			got.won = false // the other does what that asks for
+			return got, one.err
+		case <-timer.C:
+			return landed{}, errSlow
+		case <-ctx.Done():
+			return landed{}, errGone
+		}
 	}
 }
 
 func (f *flights) join(key [sha256.Size]byte) (one *flight, first bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for now := time.Now(); len(f.made) > 0 && !now.Before(f.made[0].until); f.made = f.made[1:] {
-		delete(f.byID, f.made[0].key)
-	}
 	if one, ok := f.byID[key]; ok {
 		return one, false
 	}
@@ -115,14 +120,10 @@ func (f *flights) join(key [sha256.Size]byte) (one *flight, first bool) {
 	return one, true
 }
 
-// land tells those who wait. Only a success is remembered.
+// land tells those who wait.
 func (f *flights) land(key [sha256.Size]byte, one *flight) {
 	f.mu.Lock()
-	if one.err == nil {
-		f.made = append(f.made, landing{key, time.Now().Add(grace)})
-	} else {
-		delete(f.byID, key)
-	}
+	delete(f.byID, key)
 	f.mu.Unlock()
 	close(one.done)
 }

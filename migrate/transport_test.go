@@ -69,7 +69,7 @@ func TestTransportTaken(t *testing.T) {
 func TestHeaderClientPasses(t *testing.T) {
 	old := holding(ann)
 	a := in(t, session.FirstOf(inHeader, inCookie), "new", old)
-	r := httptest.NewRequest("GET", "/set", nil)
+	r := httptest.NewRequest("GET", "https://shop.example/set", nil)
 	r.Header.Set("Cookie", oldCookie)
 	r.Header[session.TokenHeader] = []string{""}
 	w := httptest.NewRecorder()
@@ -96,9 +96,10 @@ func TestBehindProxy(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://127.0.0.1:8080/", nil)
 	r.Header.Set("Cookie", oldCookie)
 	r.Header.Set("X-Forwarded-For", "192.0.2.1")
+	r.Header.Set("X-Forwarded-Proto", "https")
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
-	if cookies := w.Result().Cookies(); len(cookies) != 1 || !cookies[0].Secure {
+	if cookies := newCookies(w.Result()); len(cookies) != 1 || !cookies[0].Secure {
 		t.Errorf("the answer sets %v, want one Secure cookie", cookies)
 	}
 }

@@ -80,13 +80,14 @@ func TestOneCookie(t *testing.T) {
 				defer server.Close()
 
 				r := send(t, server, "/", oldCookie)
-				if lines := r.Header["Set-Cookie"]; len(lines) != 1 {
-					t.Fatalf("%d, Set-Cookie: %q; want one line", r.StatusCode, lines)
+				cookies := newCookies(r)
+				if len(cookies) != 1 {
+					t.Fatalf("%d, Set-Cookie: %q; want one line", r.StatusCode, r.Header["Set-Cookie"])
 				}
 				if got := r.Header.Get("Cache-Control"); got != "no-store" {
 					t.Errorf("Cache-Control is %q beside a Set-Cookie, want no-store", got)
 				}
-				got := r.Cookies()[0]
+				got := cookies[0]
 				if removed := got.MaxAge < 0; removed != (what == "destroy") {
 					t.Errorf("the cookie is removed: %t", removed)
 				}

@@ -44,6 +44,7 @@ const idLen = 32
 var format = migrate.Format{
 	Name:       "beego",
 	CookieName: DefaultCookieName,
+	Form:       "32 hexadecimal digits",
 	Valid:      validID,
 	Decode:     migrate.DecodeMap,
 }
@@ -59,7 +60,7 @@ func Adopt(m *session.Manager, source migrate.Source, opts migrate.Options) func
 // Redis is the store of Beego's redis provider: one key a session, whose name
 // is the ID. pool must be of the same database. The account needs GETRANGE,
 // GET, DEL, EVAL and EVALSHA.
-func Redis(pool *redis.Pool) migrate.Source { return old.Redis{Pool: pool} }
+func Redis(pool *redis.Pool) migrate.Source { return old.Redis{Pool: pool, Valid: validID} }
 
 // MySQL is the store of Beego's mysql provider, in its table; default
 // "session". lifetime is sessiongcmaxlifetime; default an hour. A record that

@@ -1,15 +1,19 @@
 package beego
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/chisession/session/migrate"
+	"github.com/chisession/session/migrate/internal/old"
 )
 
 // Files is the store of Beego's file provider in the directory dir
@@ -28,12 +32,13 @@ func Files(dir string, lifetime time.Duration) (*FileSource, error) {
 	if lifetime == 0 {
 		lifetime = DefaultLifetime
 	}
-	return &FileSource{root: root, lifetime: lifetime}, nil
+	return &FileSource{root: root, dir: dir, lifetime: lifetime}, nil
 }
 
 // A FileSource is what [Files] returns.
 type FileSource struct {
 	root     *os.Root
+	dir      string
 	lifetime time.Duration
 }
 
@@ -51,7 +56,7 @@ func (f *FileSource) Load(_ context.Context, id string, max int) ([]byte, error)
 		return nil, fmt.Errorf("beego: %w", hide(err))
 	case !info.Mode().IsRegular(): // a FIFO would make Open wait
 		return nil, fmt.Errorf("%w: it is no regular file", migrate.ErrUnreadable)
-	case info.Size() == 0, info.ModTime().Add(f.lifetime).Before(time.Now()):
+	case info.Size() == 0, f.expired(info):
 		return nil, migrate.ErrNotFound
 	}
 	data, err := f.read(name, max)
@@ -96,7 +101,51 @@ func (f *FileSource) Remove(_ context.Context, id string, data []byte) error {
 	return nil
 }
 
-// path returns where the file of id is. id is 32 hexadecimal digits.
+// Survey implements migrate.Surveyor: it looks at up to 100,000 files.
+func (f *FileSource) Survey(ctx context.Context, prefix string) (migrate.Survey, error) {
+	found := migrate.Survey{Where: "files in " + f.dir}
+	if abs, err := filepath.Abs(f.dir); err == nil {
+		found.Where = "files in " + abs
+	}
+	seen := 0
+	err := fs.WalkDir(f.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if seen++; seen > old.MostCounted {
+			found.More = true
+			return fs.SkipAll
+		}
+		if cause := ctx.Err(); err != nil || cause != nil {
+			return cmp.Or(err, cause)
+		}
+		id, ok := strings.CutPrefix(d.Name(), prefix)
+		if d.IsDir() || !ok || !validID(id) || name != path(d.Name()) {
+			return nil
+		}
+		info, err := d.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case !info.Mode().IsRegular() || info.Size() == 0:
+		case f.expired(info):
+			found.Expired++
+		default:
+			found.Live++
+		}
+		return nil
+	})
+	if err != nil {
+		return found, fmt.Errorf("beego: %w", hide(err))
+	}
+	return found, nil
+}
+
+// expired reports whether a file was last used too long ago.
+func (f *FileSource) expired(info fs.FileInfo) bool {
+	return info.ModTime().Add(f.lifetime).Before(time.Now())
+}
+
+// path returns where the file of id is: an ID of the old form, with no dot and
+// no slash in its prefix.
 func path(id string) string { return id[:1] + "/" + id[1:2] + "/" + id }
 
 // hide takes the file's name, which is the ID, out of an error.

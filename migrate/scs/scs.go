@@ -6,9 +6,14 @@
 // What is promised, and what not, is on the page of package migrate.
 //
 // scs keeps a gob of its values, a map[string]interface{}, and of a deadline:
-// the default GobCodec. Built-in types come over as they are; others must be
-// registered with gob.Register, as they were in the old program. A value of a
-// type that is not registered is skipped, and logged with its key and type.
+// the default GobCodec. Built-in types come over as they are, and so do
+// time.Time, time.Duration and the maps and slices of them that Beego registers;
+// others must be registered with gob.Register, as they were in the old program.
+// A session with a value of a type that is not registered stays where it is,
+// and the log says which type that is.
+//
+// What was remembered by RememberMe(ctx, true) gets a cookie that the browser
+// keeps, and may be idle until the deadline.
 //
 // The deadline stays, cut at 100 years: the new session ends no later than the
 // old one would have (unless Options.Adopted calls SetAbsoluteTimeout).
@@ -19,6 +24,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"net/http"
 
 	"github.com/gomodule/redigo/redis"
@@ -43,10 +49,21 @@ const (
 var format = migrate.Format{
 	Name:       "scs",
 	CookieName: DefaultCookieName,
+	Form:       "43 letters, digits, - and _",
 	Valid:      validToken,
-	Decode: func(data []byte, max int) (migrate.Record, error) {
-		return migrate.DecodeStruct(data, max, "Values", "Deadline")
-	},
+	Decode:     decode,
+}
+
+// rememberMe is the key under which RememberMe of scs keeps its argument.
+const rememberMe = "__rememberMe"
+
+func decode(data []byte, max int) (migrate.Record, error) {
+	rec, err := migrate.DecodeStruct(data, max, "Values", "Deadline")
+	if on, ok := rec.Values[rememberMe].(bool); ok {
+		rec.Persistent = on
+		delete(rec.Values, rememberMe)
+	}
+	return rec, err
 }
 
 // Adopt returns the middleware that adopts the sessions in source into those
@@ -63,7 +80,7 @@ func Redis(pool *redis.Pool, prefix string) migrate.Source {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
-	return old.Redis{Pool: pool, Prefix: prefix}
+	return old.Redis{Pool: pool, Prefix: prefix, Valid: validToken}
 }
 
 // MySQL is the store of mysqlstore, in its table; default "sessions". A row
@@ -90,6 +107,14 @@ func (h hashed) Load(ctx context.Context, token string, max int) ([]byte, error)
 
 func (h hashed) Remove(ctx context.Context, token string, data []byte) error {
 	return h.Source.Remove(ctx, hash(token), data)
+}
+
+// Survey implements migrate.Surveyor: a hash looks as a token does.
+func (h hashed) Survey(ctx context.Context, prefix string) (migrate.Survey, error) {
+	if s, ok := h.Source.(migrate.Surveyor); ok {
+		return s.Survey(ctx, prefix)
+	}
+	return migrate.Survey{}, errors.New("scs: the hashed source cannot be counted")
 }
 
 func hash(token string) string {

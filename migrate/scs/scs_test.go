@@ -144,7 +144,7 @@ func process(m *session.Manager, source migrate.Source) http.Handler {
 }
 
 func get(h http.Handler, token string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest("GET", "https://shop.example/", nil)
 	r.Header.Set("Cookie", DefaultCookieName+"="+token)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -180,6 +180,9 @@ func TestStaysLoggedIn(t *testing.T) {
 			}
 			if late := infos[0].ExpiresAt.Sub(deadline); late > time.Second || late < -time.Minute {
 				t.Errorf("the new session ends %v after the old one", late)
+			}
+			if n, err := m.RevokeUser(background, "ann"); n != 1 || err != nil {
+				t.Errorf("RevokeUser: %d, %v", n, err)
 			}
 			if w := get(process(m, p.source), token("ann")); strings.Contains(w.Body.String(), "ann") {
 				t.Errorf("the old token still works: %q", w.Body)

@@ -16,6 +16,7 @@ import (
 type Redis struct {
 	Pool   *redis.Pool
 	Prefix string // of the keys
+	Valid  func(id string) bool
 }
 
 // removeIf deletes a key if its value is the one given.

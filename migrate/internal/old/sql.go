@@ -12,9 +12,10 @@ import (
 
 // SQL is a store of one row a session, in MySQL or MariaDB.
 type SQL struct {
-	db           *sql.DB
-	load, remove string
-	args         []any // of load, behind the ID
+	db                  *sql.DB
+	columns             Columns
+	load, remove, count string
+	args                []any // of load, behind the ID
 }
 
 // Columns name a table and its columns.
@@ -33,7 +34,10 @@ func NewSQL(db *sql.DB, c Columns, live string, args ...any) *SQL {
 	// one; the cast compares bytes, on the one row that the index finds.
 	where := fmt.Sprintf(" FROM `%s` WHERE `%s` = ? AND CAST(`%s` AS BINARY) = ?", c.Table, c.Key, c.Key)
 	return &SQL{
-		db:     db,
+		db:      db,
+		columns: c,
+		count: fmt.Sprintf("SELECT COALESCE(SUM(`alive`), 0), COUNT(*) FROM (SELECT (%s) AS `alive` FROM `%s` WHERE LENGTH(`%s`) > 0 AND LEFT(`%s`, ?) = ? LIMIT ?) AS `seen`",
+			live, c.Table, c.Data, c.Key),
 		load:   fmt.Sprintf("SELECT IF(LENGTH(`%s`) <= ?, `%s`, ''), COALESCE(LENGTH(`%s`), 0)", c.Data, c.Data, c.Data) + where + " AND " + live,
 		remove: fmt.Sprintf("DELETE%s AND `%s` = ?", where, c.Data),
 		args:   args,

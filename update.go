@@ -384,7 +384,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 // session that is missing from the index by user would outlive "log out
 // everywhere". It returns rec with the version that the store has.
 func (s *Session) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
-	for again := 0; rec.User != ""; again++ {
+	for uncertain := 0; rec.User != ""; {
 		err := s.m.store.Update(ctx, rec)
 		switch {
 		case err == nil:
@@ -392,15 +392,18 @@ func (s *Session) complete(ctx context.Context, rec backend.Record, tries *attem
 			return rec, nil
 		case errors.Is(err, backend.ErrNotFound):
 			return rec, nil // it was stored, and has ended since
-		case definite(err), again == maxUncertain, tries.hung(ctx):
+		case errors.Is(err, backend.ErrConflict) && !tries.late(ctx):
+		case definite(err), uncertain == maxUncertain, tries.hung(ctx):
 			return rec, err
+		default:
+			uncertain++
 		}
 		there, loadErr := s.m.store.Load(ctx, rec.ID)
 		if errors.Is(loadErr, backend.ErrNotFound) {
 			return rec, nil
 		}
 		if loadErr != nil {
-			return rec, err
+			return rec, loadErr
 		}
 		if h, headErr := parseHead(there.Data); headErr != nil || h.commit != tries.commit {
 			return rec, nil // others have written since, and all that a write is

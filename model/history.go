@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,11 +22,14 @@ type history struct {
 	mu    sync.Mutex // guards the rest
 	ops   []porcupine.Operation
 	wrong []string
-	shown map[string]int  // flash message → request
-	twice map[string]bool // those that a handler stored again after an error
+	shown map[string][]int // flash message → requests
+	twice map[string]bool  // those that a handler stored again after an error, or that two sessions had
+	users map[string]bool  // who have a session that is not looked at, see lostLogin
 }
 
-func newHistory() *history { return &history{shown: map[string]int{}, twice: map[string]bool{}} }
+func newHistory() *history {
+	return &history{shown: map[string][]int{}, twice: map[string]bool{}, users: map[string]bool{}}
+}
 
 // now is the next instant.
 func (h *history) now() int64 { return h.clock.Add(1) }
@@ -48,10 +52,7 @@ func (h *history) show(request int, texts []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, text := range texts {
-		if other, twice := h.shown[text]; twice && !h.twice[text] {
-			h.wrong = append(h.wrong, fmt.Sprintf("flash message %q was shown by request %d and by request %d", text, other, request))
-		}
-		h.shown[text] = request
+		h.shown[text] = append(h.shown[text], request)
 	}
 }
 
@@ -66,6 +67,13 @@ func (h *history) mayRepeat(change Change) {
 	}
 }
 
+// elsewhere notes that a user has a session that is not looked at.
+func (h *history) elsewhere(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.users[user] = true
+}
+
 // checkTime is how long the checker may think about one session's history.
 const checkTime = 20 * time.Second
 
@@ -74,11 +82,22 @@ func (h *history) check() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
+	for _, text := range slices.Sorted(maps.Keys(h.shown)) {
+		if by := h.shown[text]; len(by) > 1 && !h.twice[text] {
+			h.wrong = append(h.wrong, fmt.Sprintf("flash message %q was shown by the requests %v", text, by))
+		}
+	}
 	for _, wrong := range h.wrong {
 		errs = append(errs, errors.New(wrong))
 	}
 	if len(h.wrong) > 0 {
 		errs = append(errs, fmt.Errorf("in this history:\n%s", listing(h.ops)))
+	}
+	for i := range h.ops {
+		if op := h.ops[i].Input.(Op); op.Kind == Revoke && h.users[op.User] {
+			op.Outcome = Open // which of the user's sessions it ended is not known
+			h.ops[i].Input = op
+		}
 	}
 	m := sequential()
 	for _, part := range m.Partition(h.ops) {

@@ -74,6 +74,10 @@ const (
 	Revoke Kind = "revoke"
 	Expire Kind = "expire"
 
+	// Deadline is the absolute timeout that the session got when it was new.
+	// Another user is not bound by it.
+	Deadline Kind = "deadline"
+
 	// Shorten comes with an Expire that a test brought about: while it runs,
 	// an earlier expiry may be seen.
 	Shorten Kind = "shorten"
@@ -120,6 +124,7 @@ type Op struct {
 	After   Values // Commit: what the request saw afterwards
 	Renewed int    // Commit, Create: the token that opens the session from then on
 	Login   bool   // Commit: Renewed by SetUser
+	Wipe    bool   // Commit: the session was another user's, so nothing is kept
 	Destroy bool
 	Again   bool // Commit: Destroy was tried before in this request, and failed
 	Outcome Outcome
@@ -134,17 +139,23 @@ func (op Op) String() string {
 	switch op.Kind {
 	case Load:
 		if !op.Found {
+			if op.Took {
+				return s + " → nothing, and got a session of its own"
+			}
 			return s + " → nothing"
 		}
 		return fmt.Sprintf("%s → %v expires %d", s, op.Seen, op.Expires)
 	case Revoke:
 		return fmt.Sprintf("request %d: revoke %s → %d %s", op.Request, op.User, op.Count, op.Outcome)
-	case Expire:
-		return "expire"
+	case Expire, Deadline:
+		return string(op.Kind)
 	}
 	s += fmt.Sprintf(" %v", op.Change)
 	if op.Seen != nil {
 		s += fmt.Sprintf(" on %v", op.Seen)
+	}
+	if op.Wipe {
+		s += " for another user"
 	}
 	if op.Take {
 		s += fmt.Sprintf(" take %q", op.Taken)
@@ -171,6 +182,7 @@ type state struct {
 	token   int
 	values  Values
 	expires int64 // it does not expire before that
+	passed  bool  // on to another user
 }
 
 func (s state) String() string {
@@ -194,6 +206,11 @@ func (s state) step(op Op) []state {
 		}
 		s.expires = max(s.expires, op.Expires)
 		return []state{s}
+	case Deadline:
+		if s.passed {
+			return []state{s}
+		}
+		return []state{{}}
 	case Revoke, Expire:
 		return s.revoke(op)
 	case Shorten:
@@ -273,7 +290,7 @@ func (s state) commit(op Op) []state {
 // explains reports whether the caller saw what it must have seen if op was
 // done in s.
 func (s state) explains(op Op) bool {
-	under := op.Before.over(s.values)
+	under := op.Before.over(op.keeps(s.values))
 	switch {
 	case op.Seen != nil && !maps.Equal(withoutUser(under), op.Seen):
 		return false
@@ -296,8 +313,8 @@ func (s state) leaves(op Op) bool {
 	switch {
 	case len(op.Taken) > 0:
 		return false
-	case op.Login && s.values[userKey] != *op.Change[userKey]:
-		return false // a login that is lost must be told
+	case op.Login:
+		return false // a login is never lost: it is another session's, see settle
 	case op.Again && !s.alive && op.Cookie == Removed:
 		return true // its first try may have done it
 	}
@@ -308,7 +325,7 @@ func (s state) apply(op Op) state {
 	if op.Destroy {
 		return state{}
 	}
-	s.values = op.Change.over(s.values)
+	s.values = op.Change.over(op.keeps(s.values))
 	if op.Take {
 		s.values = maps.Clone(s.values)
 		maps.DeleteFunc(s.values, func(key, _ string) bool { return isFlash(key) })
@@ -317,7 +334,18 @@ func (s state) apply(op Op) state {
 		s.token = op.Renewed
 	}
 	s.expires = max(s.expires, op.Expires)
+	if op.Wipe { // the former user's timeouts went, too
+		s.passed, s.expires = true, op.Expires
+	}
 	return s
+}
+
+// keeps returns what op leaves of v for its change to be laid over.
+func (op Op) keeps(v Values) Values {
+	if op.Wipe {
+		return Values{}
+	}
+	return v
 }
 
 // withoutUser is what the function of an Update sees.
@@ -361,7 +389,7 @@ func sequential() porcupine.Model {
 		},
 		Equal: func(a, b any) bool {
 			x, y := a.(state), b.(state)
-			return x.alive == y.alive && x.token == y.token && x.expires == y.expires && maps.Equal(x.values, y.values)
+			return x.alive == y.alive && x.token == y.token && x.expires == y.expires && x.passed == y.passed && maps.Equal(x.values, y.values)
 		},
 		DescribeOperation: func(op, _ any) string { return op.(Op).String() },
 		DescribeState:     func(s any) string { return s.(state).String() },

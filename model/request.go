@@ -42,7 +42,8 @@ type request struct {
 	login   bool
 	destroy bool
 	again   bool // Destroy failed once
-	retold  bool // the answer may say, again, that the login was lost
+	wiped   bool // SetUser took the session from another user
+	moved   bool // the login lost its session, and is in a new one
 	over    bool // an error came: it does no more
 	absolut time.Duration
 
@@ -224,12 +225,16 @@ func (q *request) start() {
 
 func (q *request) destroyIt() {
 	q.s.Destroy()
-	q.destroy, q.pending, q.renewed, q.login = true, Change{}, false, false
+	q.destroy, q.pending, q.renewed, q.login, q.wiped = true, Change{}, false, false, false
 }
 
 func (q *request) log() {
 	name := userName(q.p.rng, q.id)
+	was := q.s.User()
 	q.s.SetUser(name)
+	if was != "" && was != name {
+		q.pending, q.base, q.wiped = Change{}, Values{}, true
+	}
 	q.pending[userKey] = &name
 	q.renewed, q.login = true, true
 }
@@ -329,7 +334,7 @@ func (q *request) commit() *timed {
 	t := &timed{from: q.r.h.now(), op: Op{
 		Session: q.id, Kind: Commit, Token: q.token, Request: q.p.number,
 		Before: maps.Clone(q.pending), Change: maps.Clone(q.pending),
-		Login: q.login, Destroy: q.destroy, Again: q.again, Cookie: Unknown,
+		Login: q.login, Wipe: q.wiped, Destroy: q.destroy, Again: q.again, Cookie: Unknown,
 	}}
 	if q.renewed {
 		t.op.Renewed = -q.p.number // until it is known
@@ -342,26 +347,29 @@ func (q *request) commit() *timed {
 func (q *request) ended(t *timed, err error) {
 	t.to, t.ambiguous = q.r.h.now(), q.p.failed
 	switch {
+	case err == nil && q.login && q.s.ID() != q.id:
+		q.lostLogin(t)
+		return
 	case err == nil:
 		t.op.Outcome = Done
 	case errors.Is(err, session.ErrOutcomeUnknown), errors.Is(err, errInjected):
 		t.op.Outcome, q.over = Open, true
+		q.perhapsElsewhere(t)
 		q.r.h.mayRepeat(t.op.Before) // the commit at the end tries once more
 		return
 	case errors.Is(err, session.ErrDestroyed), errors.Is(err, session.ErrSuperseded):
 		t.op.Outcome, q.over = Dropped, true
-		q.pending, q.renewed = Change{}, false
+		q.pending, q.renewed, q.login, q.wiped = Change{}, false, false, false
 		if t.ambiguous {
-			t.op.Outcome, q.retold = Open, q.login
+			t.op.Outcome = Open
 		}
-		q.login = false
 		return
 	default:
 		q.r.h.violation("request %d: %v", q.p.number, err)
 		q.over = true
 		return
 	}
-	q.pending, q.login = Change{}, false
+	q.pending, q.login, q.wiped = Change{}, false, false
 	if q.renewed {
 		q.token, q.renewed = t.op.Renewed, false
 	}
@@ -373,6 +381,32 @@ func (q *request) ended(t *timed, err error) {
 	}
 	// It was read back: others may have come in between.
 	q.ops = append(q.ops, &timed{op: Op{Session: q.id, Kind: Touch, Request: q.p.number, Expires: expires}, from: t.from, to: t.to})
+}
+
+// perhapsElsewhere notes that a login that failed may have been stored as a new
+// session all the same, under a token that nobody got.
+func (q *request) perhapsElsewhere(t *timed) {
+	if q.login {
+		q.r.h.elsewhere(*t.op.Change[userKey])
+		t.op.Seen = nil // it may be of that one
+	}
+}
+
+// lostLogin notes that a login was stored as a new session, as its own had
+// ended or was renewed.
+func (q *request) lostLogin(t *timed) {
+	t.op.Outcome, q.moved, q.over = Dropped, true, true
+	if t.ambiguous {
+		t.op.Outcome = Open
+	}
+	q.r.h.elsewhere(*t.op.Change[userKey])
+	for key, text := range q.base { // both sessions have them now
+		if isFlash(key) {
+			q.r.h.mayRepeat(Change{key: &text})
+		}
+	}
+	q.pending, q.renewed, q.login, q.wiped = Change{}, false, false, false
+	t.op.Renewed = -q.p.number // of no token that is known
 }
 
 func (q *request) save() {
@@ -389,11 +423,18 @@ func (q *request) save() {
 	q.ended(t, err)
 }
 
-// destroyed is ended after a Destroy: an old token's has no effect, and that
-// is no error.
+// destroyed is ended after a Destroy: an old token's has no effect, and is told
+// so.
 func (q *request) destroyed(t *timed, err error) {
 	t.to, t.ambiguous = q.r.h.now(), q.p.failed
 	t.op.Outcome, q.over = Untold, true
+	if errors.Is(err, session.ErrSuperseded) {
+		if t.op.Outcome = Dropped; t.ambiguous || t.op.Again {
+			t.op.Outcome = Open
+		}
+		q.destroy = false
+		return
+	}
 	if err != nil {
 		q.r.expected("destroy", err)
 		t.op.Outcome, q.again = Open, true
@@ -515,7 +556,7 @@ func (q *request) finish(res *http.Response, end int64) {
 	}
 	if q.destroy || q.renewed || len(q.pending) > 0 {
 		q.implicit(res, end, now)
-	} else if res.StatusCode != http.StatusOK && !(q.retold && res.StatusCode == http.StatusConflict) {
+	} else if res.StatusCode != http.StatusOK {
 		r.h.violation("request %d was answered %d, and had nothing to store", q.p.number, res.StatusCode)
 	}
 	q.settle(got, value)
@@ -545,14 +586,17 @@ func (q *request) implicit(res *http.Response, end, now int64) {
 	switch res.StatusCode {
 	case http.StatusOK:
 		t.op.Outcome = Untold
-	case http.StatusConflict:
-		t.op.Outcome = Dropped
-		if q.p.failed {
-			t.op.Outcome = Open
+		if q.login && q.s.ID() != q.id {
+			q.lostLogin(t)
 		}
 	case http.StatusServiceUnavailable:
 		t.op.Outcome = Open
-		if !q.p.failed {
+		q.perhapsElsewhere(t)
+		switch {
+		case q.p.failed:
+		case q.destroy: // which came too late
+			t.op.Outcome = Dropped
+		default:
 			q.r.h.violation("request %d was answered 503, and nothing had failed", q.p.number)
 		}
 	default:
@@ -574,8 +618,12 @@ func (q *request) settle(got Cookie, value string) {
 	} else if q.last == nil && got != Alone {
 		r.h.violation("request %d: changed nothing, and its answer has a cookie (%s)", q.p.number, got)
 	}
-	switch got {
-	case Set:
+	switch {
+	case q.moved: // nobody uses the new session: it is not what is looked at
+		if got != Set {
+			r.h.violation("request %d: its login is a new session, and its answer has no cookie (%s)", q.p.number, got)
+		}
+	case got == Set:
 		for _, t := range q.ops {
 			if t.op.Renewed != 0 {
 				t.op.Renewed = r.number(value)
@@ -587,7 +635,7 @@ func (q *request) settle(got Cookie, value string) {
 		r.owner[value] = q.id
 		r.order = append(r.order, value)
 		r.current = value
-	case Removed:
+	case got == Removed:
 		r.current = ""
 	}
 }

@@ -328,7 +328,7 @@ type deadline struct {
 
 // expireAt expects the session to end at an instant.
 func (r *run) expireAt(id string, at time.Time) {
-	d := &deadline{op: Op{Session: id, Kind: Expire}, at: at}
+	d := &deadline{op: Op{Session: id, Kind: Deadline}, at: at}
 	r.mu.Lock()
 	r.timers = append(r.timers, d)
 	r.mu.Unlock()

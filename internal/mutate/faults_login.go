@@ -57,8 +57,8 @@ var loginFaults = []fault{
 	{
 		bar: "P3", what: `a write is taken for done because its record is there`,
 		file: "update.go",
-		old:  `for again := 0; rec.User != ""; again++ {`,
-		new:  `for again := 0; rec.User == "\x00"; again++ {`,
+		old:  `for uncertain := 0; rec.User != ""; {`,
+		new:  `for uncertain := 0; rec.User == "\x00"; {`,
 		pkg:  ".", test: `TestHalfDoneWrites/memory`,
 	},
 	{

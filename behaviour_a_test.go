@@ -86,7 +86,7 @@ func setWithoutCookie(t *testing.T, k kind) {
 	b := a.browser(t)
 	got := b.get("/")
 	got.want(t, 200, "ok")
-	if want := cookie.DefaultName + "=" + b.token() + "; Path=/; HttpOnly; SameSite=Lax"; len(got.setCookie) != 1 || got.session != want {
+	if want := cookie.DefaultName + "=" + b.token() + "; Path=/; HttpOnly; Secure; SameSite=Lax"; len(got.setCookie) != 1 || got.session != want {
 		t.Errorf("Set-Cookie is not exactly the one line of the session with a token of %d characters", len(b.token()))
 	}
 	if len(b.token()) != 64 {

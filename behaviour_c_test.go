@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -93,60 +92,62 @@ func attributes(t *testing.T) {
 	}
 }
 
+// secure: the attribute depends on the options alone, whatever the request
+// looks like, through the middleware and through Start.
 func secure(t *testing.T) {
-	header := func(name, value string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set(name, value) }
+	header := func(pairs ...string) func(*http.Request) {
+		return func(r *http.Request) {
+			for i := 0; i < len(pairs); i += 2 {
+				r.Header.Set(pairs[i], pairs[i+1])
+			}
+		}
 	}
 	tests := []struct {
 		what    string
 		url     string
 		prepare func(*http.Request)
-		want    bool
 	}{
-		{"TLS", "https://app.example/", nil, true},
-		{"plain", "http://app.example/", nil, true},
-		{"plain, an address", "http://192.168.1.10:8080/", nil, true},
-		{"all addresses", "http://0.0.0.0:8080/", nil, true},
-		{"all addresses, v6", "http://[::]:8080/", nil, true},
-		{"localhost", "http://localhost/", nil, false},
-		{"localhost with a port", "http://localhost:8080/", nil, false},
-		{"LOCALHOST", "http://LocalHost:8080/", nil, false},
-		{"below localhost", "http://app.localhost:3000/", nil, false},
-		{"127.0.0.1", "http://127.0.0.1/", nil, false},
-		{"127.0.0.1 with a port", "http://127.0.0.1:8080/", nil, false},
-		{"127.0.0.0/8", "http://127.9.8.7:1/", nil, false},
-		{"::1", "http://[::1]/", nil, false},
-		{"::1 with a port", "http://[::1]:8080/", nil, false},
-		{"TLS on localhost", "https://localhost:8443/", nil, true},
-		{"begins like localhost", "http://localhost.example.com/", nil, true},
-		{"ends like localhost", "http://notlocalhost/", nil, true},
-		{"begins like 127.", "http://127.0.0.1.example.com/", nil, true},
-		{"128.0.0.1", "http://128.0.0.1/", nil, true},
-		{"a proxy with TLS on this machine", "http://127.0.0.1:8080/", header("X-Forwarded-Proto", "https"), true},
-		{"a proxy without TLS on this machine", "http://127.0.0.1:8080/", header("X-Forwarded-Proto", "http"), false},
-		{"a proxy that does not say", "http://127.0.0.1:8080/", header("X-Forwarded-For", "203.0.113.7"), true},
-		{"a proxy that says http for another host", "http://app.example/", header("X-Forwarded-Proto", "http"), true},
-		{"a Host that is not one", "http://app.example/", func(r *http.Request) { r.Host = "localhost:80:80" }, true},
-		{"no Host", "http://app.example/", func(r *http.Request) { r.Host = "" }, true},
-		{"HTTP/1.0, which proxies speak and browsers do not", "http://localhost/", func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 1, 0 }, true},
-		{"a connection with TLS, whatever the URL", "http://localhost/", func(r *http.Request) { r.TLS = &tls.ConnectionState{} }, true},
+		{"TLS", "https://app.example/", nil},
+		{"plain", "http://app.example/", nil},
+		{"plain, an address", "http://192.168.1.10:8080/", nil},
+		{"localhost", "http://localhost/", nil},
+		{"localhost with a port", "http://localhost:8080/", nil},
+		{"below localhost", "http://app.localhost:3000/", nil},
+		{"nginx with its default Host and HTTP/1.1", "http://127.0.0.1:8080/", nil},
+		{"nginx with its default Host and HTTP/1.0", "http://127.0.0.1:8080/", func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }},
+		{"cleartext HTTP/2", "http://127.0.0.1:8080/", func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0 }},
+		{"::1", "http://[::1]:8080/", nil},
+		{"TLS on localhost", "https://localhost:8443/", nil},
+		{"a proxy with TLS on this machine", "http://127.0.0.1:8080/", header("X-Forwarded-Proto", "https")},
+		{"a second proxy behind it", "http://127.0.0.1:8080/", header("X-Forwarded-Proto", "http")},
+		{"a second proxy that knows the host", "http://127.0.0.1:8080/", header("X-Forwarded-Proto", "http", "X-Forwarded-Host", "shop.example")},
+		{"a proxy that does not say", "http://127.0.0.1:8080/", header("X-Forwarded-For", "203.0.113.7")},
+		{"a Host that is not one", "http://app.example/", func(r *http.Request) { r.Host = "localhost:80:80" }},
+		{"no Host", "http://app.example/", func(r *http.Request) { r.Host = "" }},
 	}
-	for _, insecure := range []bool{false, true} {
-		a := newApp(t, session.Config{Cookie: cookie.Options{Insecure: insecure}})
+	for _, o := range []cookie.Options{{}, {Insecure: true}, {Name: "__Host-id"}, {Name: "__Secure-id"}, {SameSite: http.SameSiteNoneMode}, {Partitioned: true}} {
+		a := newApp(t, session.Config{Cookie: o})
 		a.handle("/", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Set("a", 1) })
 		for _, tt := range tests {
 			got := a.exchange(t, tt.url, tt.prepare)
-			if has := strings.Contains(got.session, "; Secure;"); got.session == "" || has != (tt.want && !insecure) {
-				t.Errorf("%s, Insecure %v: Secure is %v, want %v", tt.what, insecure, has, tt.want && !insecure)
+			if has := strings.Contains(got.session, "; Secure;"); got.session == "" || has == o.Insecure {
+				t.Errorf("%s, %+v: the cookie is %q", tt.what, o, attributesOf(got.session))
 			}
-		}
-	}
-	// What a browser never takes without Secure has it on this machine, too.
-	for _, o := range []cookie.Options{{Name: "__Host-id"}, {Name: "__Secure-id"}, {SameSite: http.SameSiteNoneMode}, {Partitioned: true}} {
-		a := newApp(t, session.Config{Cookie: o})
-		a.handle("/", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Set("a", 1) })
-		if got := a.exchange(t, "http://localhost:8080/", nil); !strings.Contains(got.session, "; Secure;") {
-			t.Errorf("%+v on localhost: no Secure", o)
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", tt.url, nil)
+			if tt.prepare != nil {
+				tt.prepare(r)
+			}
+			s, err := a.Start(w, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Set("a", 1)
+			if err := s.Release(); err != nil {
+				t.Fatal(err)
+			}
+			if line := w.Header().Get("Set-Cookie"); line == "" || strings.Contains(line, "; Secure;") == o.Insecure {
+				t.Errorf("Start, %s, %+v: the cookie is %q", tt.what, o, attributesOf(line))
+			}
 		}
 	}
 }
@@ -162,6 +163,9 @@ func plainHTTPWarning(t *testing.T) {
 		{"http://localhost:8080/set?k=a&v=b", cookie.Options{}, nil},
 		{"http://app.example/set?k=a&v=b", cookie.Options{Insecure: true}, nil},
 		{"http://app.example/set?k=a&v=b", cookie.Options{}, func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") }},
+		{"http://app.example/set?k=a&v=b", cookie.Options{}, func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https, http") }},
+		{"http://app.example/set?k=a&v=b", cookie.Options{}, func(r *http.Request) { r.Header.Set("Forwarded", `for="[::1]";proto="https"`) }},
+		{"http://app.example/set?k=a&v=b", cookie.Options{}, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "none") }},
 		{"http://app.example/get?k=a", cookie.Options{}, nil},
 	}
 	for _, tt := range silent {

@@ -13,7 +13,6 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -28,6 +27,7 @@ import (
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/sessiontest"
 )
 
 // The behaviours of BEHAVIOURS.md are in behaviour_a_test.go and on, one file
@@ -256,15 +256,11 @@ func (a *app) direct(t testing.TB) *browser {
 
 func (a *app) newBrowser(t testing.TB, base string, transport http.RoundTripper) *browser {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	u, err := url.Parse(base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{t, a, u, &http.Client{Jar: jar, Transport: transport,
+	return &browser{t, a, u, &http.Client{Jar: sessiontest.NewJar(), Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 

@@ -148,8 +148,8 @@ func (x *exchange) cookieLine() string {
 	s := x.session.Load()
 	m := s.m
 	if s.cookie == cookieRemove {
-		return m.cookie.Remove(x.request)
+		return m.cookie.Remove()
 	}
 	m.warnPlainHTTP(x.request)
-	return m.cookie.Set(x.request, s.cred.token(), s.maxAge())
+	return m.cookie.Set(s.cred.token(), s.maxAge())
 }

@@ -223,7 +223,7 @@ func (x *exchange) release() {
 
 // warnPlainHTTP says once why logins will not stick.
 func (m *Manager) warnPlainHTTP(r *http.Request) {
-	if !m.cookie.Secure(r) || !cookie.PlainHTTP(r) || m.warned.Load() || m.warned.Swap(true) {
+	if m.warned.Load() || !m.cookie.Secure() || !cookie.PlainHTTP(r) || m.warned.Swap(true) {
 		return
 	}
 	m.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+

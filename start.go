@@ -91,12 +91,12 @@ func (s *Session) announce() {
 	old := x.cookie[0]
 	switch {
 	case s.exists && s.changed&changedSecret != 0 && !s.broken:
-		x.cookie[0] = s.m.cookie.Set(x.request, s.next.token(), s.maxAge())
+		x.cookie[0] = s.m.cookie.Set(s.next.token(), s.maxAge())
 	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
 		s.ensureID()
-		x.cookie[0] = s.m.cookie.Set(x.request, s.cred.token(), s.maxAge())
+		x.cookie[0] = s.m.cookie.Set(s.cred.token(), s.maxAge())
 	case s.doomed != nil:
-		x.cookie[0] = s.m.cookie.Remove(x.request)
+		x.cookie[0] = s.m.cookie.Remove()
 	case s.cookie == cookieAlone:
 		x.cookie[0] = ""
 	default:

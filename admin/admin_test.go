@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/chisession/session/admin"
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/sessiontest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -104,13 +104,9 @@ type browser struct {
 }
 
 func (s shop) browser(t *testing.T) *browser {
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &browser{t, s, &http.Client{Jar: jar, Transport: transport}}
+	return &browser{t, s, &http.Client{Jar: sessiontest.NewJar(), Transport: transport}}
 }
 
 // login returns a browser that has logged in.

@@ -136,7 +136,7 @@ var keys = []Key{{
 	set:     boolean(func(c *session.Config, on bool) { c.Cookie.ScriptReadable = on }),
 }, {
 	Name: "sessioncookieinsecure", Field: "Cookie.Insecure", Values: wantBool, Default: "false",
-	Meaning: "Leaves Secure out of the cookie, for plain HTTP to other hosts than localhost: anyone on the way can take the session.",
+	Meaning: "Leaves Secure out of the cookie, for plain HTTP: anyone on the way can take the session.",
 	set:     boolean(func(c *session.Config, on bool) { c.Cookie.Insecure = on }),
 }, {
 	Name: "sessioncookiepartitioned", Field: "Cookie.Partitioned", Values: wantBool, Default: "false",

@@ -2,7 +2,6 @@ package cookie_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -28,7 +27,7 @@ func TestBar_CK6_Sizes(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if got, err := http.ParseSetCookie(c.Set(httptest.NewRequest("GET", "https://example.com/", nil), strings.Repeat("v", token), 0)); err != nil || len(got.Name)+len(got.Value) > 4096 {
+		if got, err := http.ParseSetCookie(c.Set(strings.Repeat("v", token), 0)); err != nil || len(got.Name)+len(got.Value) > 4096 {
 			t.Errorf("the line of what was accepted: %v", err)
 		}
 	}
@@ -38,7 +37,6 @@ func TestBar_CK6_Sizes(t *testing.T) {
 // error, or the lines that set and remove the cookie say exactly what was
 // asked for; never another header, never no cookie (CK-12).
 func TestBar_CK12_EveryByte(t *testing.T) {
-	r := httptest.NewRequest("GET", "https://example.com/", nil)
 	accepted := 0
 	try := func(o cookie.Options) {
 		c, err := cookie.New(o)
@@ -46,7 +44,7 @@ func TestBar_CK12_EveryByte(t *testing.T) {
 			return
 		}
 		accepted++
-		for _, line := range []string{c.Set(r, "v", 0), c.Set(r, "v", 1e9), c.Remove(r)} {
+		for _, line := range []string{c.Set("v", 0), c.Set("v", 1e9), c.Remove()} {
 			if strings.ContainsAny(line, "\r\n\x00") {
 				t.Errorf("%+v: the line is %q", o, line)
 			}

@@ -24,8 +24,8 @@ const (
 )
 
 // Options are the cookie's name and attributes. The zero value is the safe
-// one: HttpOnly, SameSite=Lax, Path=/, host-only, Secure but for plain HTTP
-// to a loopback host, and gone when the browser is closed.
+// one: HttpOnly, Secure, SameSite=Lax, Path=/, host-only, and gone when the
+// browser is closed.
 type Options struct {
 	// Name is the cookie's name; default "beegosessionID". A name that
 	// starts with "__Host-" or "__Secure-" puts the browser's own checks on
@@ -47,9 +47,13 @@ type Options struct {
 	// Secure; so it cannot go with Insecure.
 	Partitioned bool
 
-	// Insecure leaves Secure out for all requests: the token then crosses
-	// the network in the clear and anyone on the way can take the session.
-	// Plain HTTP to localhost works without it.
+	// Insecure leaves Secure out: the token then crosses the network in the
+	// clear and anyone on the way can take the session. By default the cookie
+	// is Secure (OWASP ASVS 5 V3.3.1), whatever the request looks like: neither
+	// its Host nor its connection tells what the browser sees, behind a proxy.
+	// Chromium and Firefox keep a Secure cookie of http://localhost and
+	// http://127.0.0.1; Safari and net/http/cookiejar do not. So a program that
+	// knows that it serves plain HTTP to nobody but this machine may set Insecure.
 	Insecure bool
 
 	// ScriptReadable leaves HttpOnly out: any script on the page, an
@@ -72,9 +76,8 @@ type Options struct {
 type Cookie struct {
 	opts       Options
 	nameEq     string // "name="
-	prefixed   bool   // __Host- or __Secure-: never without Secure
 	attributes string // "; Path=/; Domain=…"
-	flags      [2]string
+	flags      string // "; HttpOnly; Secure; …"
 }
 
 // New checks o and fills in the defaults. The error names the field, its
@@ -95,21 +98,20 @@ func New(o Options) (*Cookie, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Cookie{opts: o, nameEq: o.Name + "=", prefixed: prefixed(o.Name)}
+	c := &Cookie{opts: o, nameEq: o.Name + "=", flags: o.flags()}
 	c.attributes = "; Path=" + o.Path
 	if o.Domain != "" {
 		c.attributes += "; Domain=" + strings.TrimPrefix(o.Domain, ".")
 	}
-	c.flags = [2]string{o.flags(false), o.flags(true)}
 	return c, nil
 }
 
-func (o Options) flags(secure bool) string {
+func (o Options) flags() string {
 	var b strings.Builder
 	if !o.ScriptReadable {
 		b.WriteString("; HttpOnly")
 	}
-	if secure {
+	if !o.Insecure {
 		b.WriteString("; Secure")
 	}
 	switch o.SameSite {
@@ -134,9 +136,10 @@ func (c *Cookie) Name() string { return c.opts.Name }
 
 // Values calls yield with the value of every cookie of this name in the
 // request's header, in the order of the header, until yield returns false.
-// Names are compared byte by byte and values handed over as they are: no
-// unquoting, no percent-decoding, no Unicode trimming, no $Version (see
-// "cookie chaos", CVE-2020-8184). The work is linear in the header's size and
+// Names are compared byte by byte and values handed over as they are, but for
+// blanks and tabs around a pair (RFC 6265bis §5.6): no unquoting, no
+// percent-decoding, no Unicode trimming, no $Version (see "cookie chaos",
+// CVE-2020-8184). The work is linear in the header's size and
 // allocates nothing.
 func (c *Cookie) Values(h http.Header, yield func(value string) bool) {
 	for _, line := range h["Cookie"] {
@@ -147,58 +150,30 @@ func (c *Cookie) Values(h http.Header, yield func(value string) bool) {
 				pair = pair[1:]
 			}
 			value, ok := strings.CutPrefix(pair, c.nameEq)
-			if ok && !yield(value) {
+			if ok && !yield(strings.TrimRight(value, " \t")) {
 				return
 			}
 		}
 	}
 }
 
-// Set returns the Set-Cookie line that hands value to the browser in the
-// answer to r. maxAge is how long a persistent cookie is kept, rounded up to
-// seconds and cut at [MaxAge]; 0 means until the browser is closed.
-func (c *Cookie) Set(r *http.Request, value string, maxAge time.Duration) string {
+// Set returns the Set-Cookie line that hands value to the browser. maxAge is
+// how long a persistent cookie is kept, rounded up to seconds and cut at
+// [MaxAge]; 0 means until the browser is closed.
+func (c *Cookie) Set(value string, maxAge time.Duration) string {
 	if maxAge <= 0 {
-		return c.nameEq + value + c.attributes + c.flagsFor(r)
+		return c.nameEq + value + c.attributes + c.flags
 	}
 	seconds := int64((min(maxAge, MaxAge) + time.Second - 1) / time.Second)
-	return c.nameEq + value + c.attributes + "; Max-Age=" + strconv.FormatInt(seconds, 10) + c.flagsFor(r)
+	return c.nameEq + value + c.attributes + "; Max-Age=" + strconv.FormatInt(seconds, 10) + c.flags
 }
 
 // Remove returns the Set-Cookie line that removes the cookie: the same name
 // and attributes as those it was set with (RFC 6265bis §5.7), and Max-Age=0.
-func (c *Cookie) Remove(r *http.Request) string {
-	return c.nameEq + c.attributes + "; Max-Age=0" + c.flagsFor(r)
+func (c *Cookie) Remove() string {
+	return c.nameEq + c.attributes + "; Max-Age=0" + c.flags
 }
 
-// Secure reports whether the cookie goes out with the Secure attribute in the
-// answer to r: always, unless Options.Insecure is set, or r came over plain
-// HTTP to a loopback host (localhost, 127.0.0.0/8 or [::1], any port), where
-// not all browsers would take it. Whether the connection that we see has TLS
-// does not matter, so the answer is right behind any proxy; a request that a
-// proxy passed on is not taken for one to a loopback host.
-func (c *Cookie) Secure(r *http.Request) bool {
-	if c.opts.Insecure {
-		return false
-	}
-	if c.prefixed || c.opts.SameSite == http.SameSiteNoneMode || c.opts.Partitioned {
-		return true // a browser would not take it without, anywhere
-	}
-	return r.TLS != nil || proxied(r) || !loopback(r.Host)
-}
-
-func (c *Cookie) flagsFor(r *http.Request) string {
-	if c.Secure(r) {
-		return c.flags[1]
-	}
-	return c.flags[0]
-}
-
-// PlainHTTP reports whether r seems to have left the browser over plain HTTP:
-// no TLS here, and no proxy that says there was. A browser drops a Secure
-// cookie that comes in the answer.
-func PlainHTTP(r *http.Request) bool {
-	return r.TLS == nil &&
-		!strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") &&
-		!strings.Contains(strings.ToLower(r.Header.Get("Forwarded")), "proto=https")
-}
+// Secure reports whether the cookie has the Secure attribute: it does unless
+// Options.Insecure is set. Nothing in a request changes that.
+func (c *Cookie) Secure() bool { return !c.opts.Insecure }

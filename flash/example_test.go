@@ -30,10 +30,11 @@ func Example() {
 		page.Execute(w, flash.Take(r))
 	})
 
-	server := httptest.NewServer(r)
+	server := httptest.NewTLSServer(r) // a Secure cookie goes back over HTTPS only
 	defer server.Close()
 	jar, _ := cookiejar.New(nil)
-	browser := &http.Client{Jar: jar}
+	browser := server.Client()
+	browser.Jar = jar
 	show := func(answer *http.Response, err error) {
 		if err != nil {
 			fmt.Println(err)

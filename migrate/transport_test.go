@@ -89,8 +89,7 @@ func TestDisabled(t *testing.T) {
 	expect(t, a.get("/", oldCookie), 204, "", 0)
 }
 
-// The new cookie is as Secure as any other: a request that a proxy passed on
-// to localhost is none of localhost.
+// The new cookie is as Secure as any other.
 func TestBehindProxy(t *testing.T) {
 	a := in(t, inCookie, "new", holding(ann))
 	r := httptest.NewRequest("GET", "http://127.0.0.1:8080/", nil)

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"time"
 
@@ -28,13 +29,24 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
 	flag.Parse()
 
+	cfg := session.Config{Provider: *provider, SavePath: *savePath}
+	// This program has no TLS. On this machine alone that is all right, but
+	// Safari takes no Secure cookie over plain HTTP; Chromium and Firefox do.
+	cfg.Cookie.Insecure = loopback(*addr)
+
 	server := &http.Server{
 		Addr:              *addr,
-		Handler:           routes(session.Middleware(session.Config{Provider: *provider, SavePath: *savePath})),
+		Handler:           routes(session.Middleware(cfg)),
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 	log.Printf("open http://%s and reload", *addr)
 	log.Fatal(server.ListenAndServe())
+}
+
+// loopback reports whether addr can be reached from this machine only.
+func loopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 func routes(sessions func(http.Handler) http.Handler) http.Handler {

@@ -120,6 +120,11 @@ func (o options) sessions() (session.Config, error) {
 	if o.idle != 0 {
 		cfg.IdleTimeout = o.idle
 	}
+	if o.config == "" && o.cert == "" && loopback(o.addr) {
+		// Plain HTTP on this machine, which Safari takes no Secure cookie over.
+		// Chromium and Firefox do.
+		cfg.Cookie.Insecure = true
+	}
 	if o.cert != "" && cfg.Cookie.Name == "" {
 		// The browser itself now sees to it that no other host and no plain
 		// HTTP page has set this cookie (RFC 6265bis §4.1.3).

@@ -4,7 +4,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/sessiontest"
 )
 
 func TestMain(m *testing.M) {
@@ -62,13 +62,9 @@ type visitor struct {
 
 func (s *site) visitor(t *testing.T) *visitor {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	transport := s.Server.Client().Transport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
-	return &visitor{t, s.URL, &http.Client{Jar: jar, Transport: transport},
+	return &visitor{t, s.URL, &http.Client{Jar: sessiontest.NewJar(), Transport: transport},
 		"Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"}
 }
 
@@ -143,7 +139,7 @@ func (v *visitor) token() string {
 
 // with returns a visitor who has only this token.
 func (v *visitor) with(token string) *visitor {
-	jar, _ := cookiejar.New(nil)
+	jar := sessiontest.NewJar()
 	u, _ := url.Parse(v.base)
 	jar.SetCookies(u, []*http.Cookie{{Name: cookie.DefaultName, Value: token, Path: "/"}})
 	return &visitor{v.t, v.base, &http.Client{Jar: jar, Transport: v.client.Transport}, v.agent}

@@ -161,18 +161,47 @@ var answerFaults = []fault{
 		pkg:  ".", test: `TestBehaviourC/22_attributes`,
 	},
 	{
-		bar: "CK-2", what: `Secure is dropped where there is no TLS`,
+		bar: "CK-2", what: `Secure is dropped`,
 		file: "cookie/cookie.go",
-		old:  `return r.TLS != nil || proxied(r) || !loopback(r.Host)`,
-		new:  `return r.TLS != nil`,
+		old:  `	if !o.Insecure {`,
+		new:  `	if o.Insecure {`,
 		pkg:  "./cookie", test: `TestSecure`,
 	},
 	{
-		bar: "CK-2", what: `a proxy's 127.0.0.1 is taken for the browser's`,
-		file: "cookie/cookie.go",
-		old:  `return r.TLS != nil || proxied(r) || !loopback(r.Host)`,
-		new:  `return r.TLS != nil || !loopback(r.Host)`,
-		pkg:  "./cookie", test: `TestSecure`,
+		bar: "CK-2", what: `Secure is guessed from the connection`,
+		file: "header.go",
+		old:  `	return m.cookie.Set(s.cred.token(), s.maxAge())`,
+		new: `	line := m.cookie.Set(s.cred.token(), s.maxAge())
+	if x.request.TLS == nil {
+		line = strings.Replace(line, "; Secure", "", 1)
+	}
+	return line`,
+		pkg: ".", test: `TestBehaviourC/22_secure`,
+	},
+	{
+		bar: "CK-2", what: `a proxy's 127.0.0.1 is taken for the browser's, without a warning`,
+		file: "cookie/plainhttp.go",
+		old: `	case loopback(r.Host):
+		return proxied(r)
+`,
+		new: `	case loopback(r.Host):
+		return false
+`,
+		pkg: "./cookie", test: `TestPlainHTTP`,
+	},
+	{
+		bar: "CK-2", what: `the warning comes behind a second proxy`,
+		file: "cookie/plainhttp.go",
+		old:  `		scheme, _, _ := strings.Cut(h.Get(name), ",")`,
+		new:  `		scheme := h.Get(name)`,
+		pkg:  "./cookie", test: `TestPlainHTTP`,
+	},
+	{
+		bar: "CK-2", what: `a quoted proto of Forwarded is not read`,
+		file: "cookie/plainhttp.go",
+		old:  "	if !strings.HasPrefix(s, `\"`) {",
+		new:  `	if true {`,
+		pkg:  "./cookie", test: `TestPlainHTTP`,
 	},
 	{
 		bar: "CK-3", what: `SameSite=None with Insecure is taken`,
@@ -205,8 +234,8 @@ var answerFaults = []fault{
 	{
 		bar: "LO-4", what: `the removal cookie has no path and domain`,
 		file: "cookie/cookie.go",
-		old:  `return c.nameEq + c.attributes + "; Max-Age=0" + c.flagsFor(r)`,
-		new:  `return c.nameEq + "; Max-Age=0" + c.flagsFor(r)`,
+		old:  `return c.nameEq + c.attributes + "; Max-Age=0" + c.flags`,
+		new:  `return c.nameEq + "; Max-Age=0" + c.flags`,
 		pkg:  ".", test: `TestBehaviourC/24_removal`,
 	},
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -28,6 +27,7 @@ import (
 	_ "github.com/chisession/session/backend/redis"
 	"github.com/chisession/session/conf"
 	"github.com/chisession/session/migrate"
+	"github.com/chisession/session/sessiontest"
 )
 
 var background = context.Background()
@@ -199,10 +199,7 @@ func serve(t *testing.T, m *session.Manager, source migrate.Source) *httptest.Se
 // browser is one that has Beego's cookie.
 func browser(t *testing.T, server *httptest.Server, id string) (*http.Client, *url.URL) {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	jar := sessiontest.NewJar()
 	at, err := url.Parse(server.URL + "/")
 	if err != nil {
 		t.Fatal(err)

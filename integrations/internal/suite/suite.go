@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/sessiontest"
 )
 
 // An App is an application in a framework's own style, behind m in the way
@@ -81,12 +81,8 @@ func open(t *testing.T, app App) *browser {
 	t.Cleanup(func() { m.Close() })
 	server := httptest.NewServer(app(m, b.step))
 	t.Cleanup(server.Close)
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.url, b.client = server.URL, server.Client()
-	b.client.Jar = jar
+	b.client.Jar = sessiontest.NewJar()
 	b.client.Timeout = 30 * time.Second
 	return b
 }

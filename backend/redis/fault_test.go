@@ -58,14 +58,23 @@ func TestBackendOnCluster(t *testing.T) {
 	eventually(t, "the cluster to be up", func() error { _, err := r.Do("SET", "probe", "1", "PX", 1); return err })
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		must(t, "FlushAll", r.FlushAll())
-		return openAt(t, r.Addr())
+		return onPool(t, r)
 	})
+}
+
+// onPool returns a store on a caller's pool, which asks the server nothing.
+func onPool(t *testing.T, r *testserver.Redis) *Store {
+	pool := &redis.Pool{MaxIdle: 50, Dial: r.Dial}
+	t.Cleanup(func() { _ = pool.Close() })
+	s, err := New(pool, Options{})
+	must(t, "New", err)
+	return s
 }
 
 // TestMoved has a cluster whose slots are elsewhere.
 func TestMoved(t *testing.T) {
 	r := private(t, testserver.RedisOptions{Args: []string{"--cluster-enabled", "yes"}})
-	s := openAt(t, r.Addr())
+	s := onPool(t, r)
 	if _, err := s.Load(ctx, uuid.Must(uuid.NewV7())); err == nil || errors.Is(err, backend.ErrNotFound) || !strings.Contains(err.Error(), "CLUSTERDOWN") {
 		t.Errorf("Load: got %v, want CLUSTERDOWN", err)
 	}
@@ -168,7 +177,7 @@ func TestPassword(t *testing.T) {
 // Of SECURITY-BAR: DR-6.
 func TestErrorsQuoteNothing(t *testing.T) {
 	r := private(t, testserver.RedisOptions{Args: []string{"--rename-command", "EVALSHA", ""}})
-	s := openAt(t, r.URL())
+	s := onPool(t, r)
 	rec := create(t, s, "", "canary")
 	err := s.Update(ctx, rec)
 	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "unknown command") {
@@ -194,21 +203,13 @@ func TestFrozen(t *testing.T) {
 			limited = ctx
 		}
 		large := newRecord("", strings.Repeat("x", 8<<20)) // more than the kernel buffers
-		calls := map[string]func() error{
-			"Load":          func() error { _, err := s.Load(limited, rec.ID); return err },
-			"Create":        func() error { return s.Create(limited, newRecord("", "x")) },
-			"Create large":  func() error { return s.Create(limited, large) },
-			"Update":        func() error { return s.Update(limited, rec) },
-			"Touch":         func() error { return s.Touch(limited, rec.ID, rec.Expires.Add(time.Hour)) },
-			"Delete":        func() error { return s.Delete(limited, rec.ID) },
-			"DeleteVersion": func() error { return s.DeleteVersion(limited, rec.ID, 1) },
-			"ByUser":        func() error { _, err := s.ByUser(limited, "alice"); return err },
-		}
+		calls := callsOf(s, rec)
+		calls["Create large"] = func(ctx context.Context) error { return s.Create(ctx, large) }
 		var wg sync.WaitGroup
 		for name, fn := range calls {
 			wg.Go(func() {
 				start := time.Now()
-				err := fn()
+				err := fn(limited)
 				if took := time.Since(start); err == nil || errors.Is(err, backend.ErrNotFound) || took > 3*time.Second {
 					t.Errorf("%s: got %v after %v, want an error within 3 s", name, err, took)
 				}
@@ -224,6 +225,19 @@ func TestFrozen(t *testing.T) {
 			must(t, "Load after Thaw", err)
 		}
 	})
+}
+
+// callsOf are calls of all methods.
+func callsOf(s *Store, rec backend.Record) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"Load":          func(ctx context.Context) error { _, err := s.Load(ctx, rec.ID); return err },
+		"Create":        func(ctx context.Context) error { return s.Create(ctx, newRecord("", "x")) },
+		"Update":        func(ctx context.Context) error { return s.Update(ctx, rec) },
+		"Touch":         func(ctx context.Context) error { return s.Touch(ctx, rec.ID, rec.Expires.Add(time.Hour)) },
+		"Delete":        func(ctx context.Context) error { return s.Delete(ctx, rec.ID) },
+		"DeleteVersion": func(ctx context.Context) error { return s.DeleteVersion(ctx, rec.ID, 1) },
+		"ByUser":        func(ctx context.Context) error { _, err := s.ByUser(ctx, "alice"); return err },
+	}
 }
 
 func TestCancel(t *testing.T) {

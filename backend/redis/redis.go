@@ -8,7 +8,8 @@
 // user, prefix + "@" + user. No KEYS, no SCAN, no keyspace notifications.
 //
 // In the plain case every call is one round trip: Load one GET, Update one
-// compare-and-swap script. See the methods for the others.
+// compare-and-swap script, which enters the session in its user's index first
+// where that is due. See the methods for the others.
 //
 // # What to provision
 //
@@ -20,14 +21,16 @@
 //
 // An ACL needs: GET, SET, DEL, PING, TIME, GETRANGE, SETRANGE, PEXPIREAT,
 // PEXPIRETIME, ZADD, ZSCORE, ZRANGE, ZREM, ZREMRANGEBYSCORE, EVAL, EVALSHA on
-// the keys prefix*.
+// the keys prefix*; [Open] and [Store.Check] say which is missing. With HELLO as
+// well, a login is one round trip and not two.
 //
 // # Cluster
 //
-// Each command and each script call touches exactly one key, so all of it may
-// pass a proxy for Redis Cluster; redigo itself follows no MOVED. A prefix
-// with a hash tag, such as "{session}:", keeps everything in one slot and
-// with it the order of index and record that a single server guarantees.
+// redigo follows no MOVED: for a Redis Cluster there are backend/goredis and
+// backend/rueidis. Where the server does not say (to HELLO) that it is one
+// server, each command and each script call touches exactly one key, and the
+// index of a user is written before the record, which is written only if that
+// succeeded, so all of it may pass a proxy.
 //
 // # No Counter
 //
@@ -115,11 +118,14 @@ type Store struct {
 	own     *dialer // nil if the pool is the caller's
 	closed  atomic.Bool
 	corrupt atomic.Uint64
+	mode    atomic.Int32 // see together
+	cluster atomic.Bool  // the server said that it is a node of one
 	seen    seen
 }
 
 // New returns a Store on the caller's pool, which stays the caller's: its
-// settings are untouched, and Close does not close it. No connection is made.
+// settings are untouched, and Close does not close it. No connection is made:
+// [Store.Check] proves that the server and the account will do.
 //
 // Calls end with their context. Without a deadline they are bounded only by
 // the pool's time-outs, so give it dial, read and write time-outs. Set
@@ -149,9 +155,27 @@ func New(pool *redis.Pool, opts Options) (*Store, error) {
 // minutes idle or an hour. Every call ends within 3 seconds, waiting for a
 // free connection included.
 //
-// A server that cannot be reached, or refuses the password or the database,
-// is an error now; none repeats a password.
+// A server that cannot be reached, refuses the password or the database, lacks
+// a command or forbids it (see [Store.Check]), is a replica or a node of a Redis
+// Cluster is an error now; none repeats a password.
 func Open(savePath string) (*Store, error) {
+	s, err := Connect(savePath)
+	if err != nil {
+		return nil, err
+	}
+	err = s.prove(context.Background())
+	if err == nil && s.cluster.Load() {
+		err = errCluster
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("redis: open %s: %w", s.own.target, err), s.Close())
+	}
+	return s, nil
+}
+
+// Connect is Open for tools that look into what is wrong with a server: it asks
+// for no more than PING.
+func Connect(savePath string) (*Store, error) {
 	target, err := parse(savePath)
 	if err != nil {
 		return nil, fmt.Errorf("redis: open: %w", err)

@@ -195,18 +195,10 @@ func dead(err error) bool {
 
 // deposed reports whether the server at the other end is no longer the one to
 // talk to: after a failover the address leads to another one.
-func deposed(err error) bool {
-	refusal, ok := errors.AsType[redis.Error](err)
-	return ok && (strings.HasPrefix(string(refusal), "READONLY") ||
-		strings.HasPrefix(string(refusal), "MASTERDOWN") ||
-		strings.HasPrefix(string(refusal), "NOAUTH"))
-}
+func deposed(err error) bool { return refused(err, "READONLY", "MASTERDOWN", "NOAUTH") }
 
 // wrongType reports whether the key holds something else than it should.
-func wrongType(err error) bool {
-	refusal, ok := errors.AsType[redis.Error](err)
-	return ok && strings.HasPrefix(string(refusal), "WRONGTYPE")
-}
+func wrongType(err error) bool { return refused(err, "WRONGTYPE") }
 
 // clean cuts from a server's error what it quotes of a command it does not
 // know: that may be a value.

@@ -46,6 +46,14 @@ func (s *seen) covers(rec backend.Record) bool {
 	return was != nil && was.id == rec.ID && was.user == rec.User && hour(rec.Expires) <= hour(was.expires)
 }
 
+// user returns whose session it was when it was seen, or "".
+func (s *seen) user(id uuid.UUID) string {
+	if was := s.slot(id).Load(); was != nil && was.id == id {
+		return was.user
+	}
+	return ""
+}
+
 // due returns the user whose index entry probably must be renewed when the
 // session expires at rec.Expires.
 func (s *seen) due(rec backend.Record) string {

@@ -1,60 +1,87 @@
 -- All that must be atomic, in one script: a server has either all of it
--- cached or nothing. Each call touches one key, KEYS[1]; ARGV[1] says what to
--- do. Records and their head are described in record.go, the index in index.go.
--- Arguments that are always the same are strings: the server prints a number
--- anew for each call, which made an update a tenth slower.
+-- cached or nothing. Each call touches one key, KEYS[1], or where a record and
+-- its user's index are on one server, both: KEYS[2] is the index then, and the
+-- last of ARGV the record's ID. ARGV[1] says what to do. Records and their head
+-- are described in record.go, the index in index.go. Arguments that are always
+-- the same are strings: the server prints a number anew for each call, which
+-- made an update a tenth slower.
 
 local op, key = ARGV[1], KEYS[1]
 local HOUR, GRACE = 3600000, 60000
-
--- update (keeps a later expiry) and replace (does not): format and version,
--- record, and if the index was not entered, the last byte of the record's user
--- → 1, or the later expiry for which to try again, or -3: enter the index.
-if op == 'update' or op == 'replace' then
-  local head = redis.call('GETRANGE', key, '0', ARGV[4] or '21')
-  if string.sub(head, 1, 9) == ARGV[2] then
-    local stored, expires = string.sub(head, 10, 22), string.sub(ARGV[3], 10, 22)
-    if stored > expires and op == 'update' then return tonumber(stored) or -2 end
-    if ARGV[4] and (string.sub(head, 23) ~= string.sub(ARGV[3], 23, ARGV[4] + 1)
-        or math.floor(expires / HOUR) > math.floor(stored / HOUR)) then
-      return -3
-    end
-    redis.call('SET', key, ARGV[3], 'PXAT', expires)
-    return 1
-  end
-end
-
--- delete: format and version → 1. What does not fit is looked at below.
-if op == 'delete' then
-  local head = redis.call('GETRANGE', key, '0', '22')
-  if #head == 23 and string.sub(head, 1, 9) == ARGV[2] then
-    redis.call('DEL', key)
-    return 1
-  end
-end
 
 local function now() -- in milliseconds
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-if op == 'create' then -- record → OK or nil
-  return redis.call('SET', key, ARGV[2], 'NX', 'PXAT', string.sub(ARGV[2], 10, 22))
-end
-
-if op == 'index' then -- id, expires: the entry stands at least until then
-  local id, hour = ARGV[2], math.floor(ARGV[3] / HOUR) + 1
-  local t, score = now(), redis.call('ZSCORE', key, id)
-  local had = score and math.floor(score / HOUR) or 0
-  redis.call('ZADD', key, math.max(hour, had) * HOUR + t % HOUR, id)
+-- enter makes or renews the entry of id in an index: it stands at least until
+-- expires. It returns an error if the key holds something else.
+local function enter(index, id, expires)
+  local hour, score = math.floor(expires / HOUR) + 1, redis.pcall('ZSCORE', index, id)
+  if type(score) == 'table' then
+    if string.find(score.err, 'WRONGTYPE', 1, true) then
+      return redis.error_reply('INDEXTYPE the key of the index holds something else')
+    end
+    error(score)
+  end
+  local t, had = now(), score and math.floor(score / HOUR) or 0
+  redis.call('ZADD', index, math.max(hour, had) * HOUR + t % HOUR, id)
   if hour > had then
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('(%.0f', (math.floor(t / HOUR) + 1) * HOUR))
-    if redis.call('PEXPIRETIME', key) < hour * HOUR then
-      redis.call('PEXPIREAT', key, string.format('%.0f', hour * HOUR))
+    redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('(%.0f', (math.floor(t / HOUR) + 1) * HOUR))
+    if redis.call('PEXPIRETIME', index) < hour * HOUR then
+      redis.call('PEXPIREAT', index, string.format('%.0f', hour * HOUR))
     end
   end
-  return 1
 end
+
+-- update (keeps a later expiry) and replace (does not): format and version,
+-- record, and if the index need not be entered, the last byte of the record's
+-- user → 1, or the later expiry for which to try again, or -3: enter the index.
+if op == 'update' or op == 'replace' then
+  local index = KEYS[2]
+  local last = not index and ARGV[4]
+  local head = redis.call('GETRANGE', key, '0', last or '21')
+  if string.sub(head, 1, 9) == ARGV[2] then
+    local stored, expires = string.sub(head, 10, 22), string.sub(ARGV[3], 10, 22)
+    if stored > expires and op == 'update' then return tonumber(stored) or -2 end
+    if last and (string.sub(head, 23) ~= string.sub(ARGV[3], 23, last + 1)
+        or math.floor(expires / HOUR) > math.floor(stored / HOUR)) then
+      return -3
+    end
+    local wrong = index and enter(index, ARGV[4], expires)
+    if wrong then return wrong end
+    redis.call('SET', key, ARGV[3], 'PXAT', expires)
+    return 1
+  end
+end
+
+-- delete: format and version, and with an index also the user whose it is → 1,
+-- or the user whose index has still to be told. What does not fit is looked at
+-- below. remove deletes whatever is there.
+if op == 'delete' or op == 'remove' then
+  local head = redis.pcall('GETRANGE', key, '0', '277')
+  if type(head) == 'table' then -- it holds something else
+    if op == 'delete' then return head end
+    head = ''
+  end
+  if op == 'remove' or #head > 22 and string.sub(head, 1, 9) == ARGV[2] then
+    local user = #head > 22 and string.sub(head, 24, 23 + string.byte(head, 23)) or ''
+    redis.call('DEL', key)
+    if user == '' then return 1 end
+    if user ~= ARGV[3] then return user end
+    redis.pcall('ZREM', KEYS[2], ARGV[4]) -- if it fails, ByUser will find the entry stale
+    return 1
+  end
+end
+
+if op == 'create' then -- record → OK or nil
+  local expires = string.sub(ARGV[2], 10, 22)
+  local wrong = KEYS[2] and enter(KEYS[2], ARGV[3], expires)
+  if wrong then return wrong end
+  return redis.call('SET', key, ARGV[2], 'NX', 'PXAT', expires)
+end
+
+if op == 'index' then return enter(key, ARGV[2], ARGV[3]) or 1 end -- id, expires
 
 if op == 'unindex' then -- id…: those that were not entered just now
   local t = now()
@@ -75,16 +102,19 @@ if #head < 23 or string.byte(head) ~= 1 then return -2 end
 local stored = tonumber(string.sub(head, 10, 22))
 if not stored then return -2 end
 
-if op == 'touch' then -- expires, user → 1, or the user if it is another one
+-- touch: expires, user → 1, or the user if it is another one. An index that is
+-- none does not keep the session from living on.
+if op == 'touch' then
   if tonumber(ARGV[2]) <= stored then return 1 end
-  local n = string.byte(head, 23)
+  local n, wrong = string.byte(head, 23), nil
   if n > 0 and math.floor(ARGV[2] / HOUR) > math.floor(stored / HOUR) then
     local user = redis.call('GETRANGE', key, 23, 22 + n)
     if user ~= ARGV[3] then return user end
+    wrong = KEYS[2] and enter(KEYS[2], ARGV[4], ARGV[2])
   end
   redis.call('SETRANGE', key, '9', ARGV[2])
   redis.call('PEXPIREAT', key, ARGV[2])
-  return 1
+  return wrong or 1
 end
 
 return 0

@@ -47,21 +47,24 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 	return rec, nil
 }
 
-// Create stores a new record with one SET NX PXAT. With a user it is two
-// script calls in one round trip: the index first, so that it is never
-// without a record that exists. A key that holds anything at all is
-// ErrExists.
+// Create stores a new record, in one round trip: without a user a SET NX
+// PXAT, with one a script that enters it in the index first, so that the index
+// is never without a record that exists. If the index cannot be written, nor is
+// the record. A key that holds anything at all is ErrExists.
 func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
 	}
 	key, value := s.key(rec.ID), encode(rec, 1)
-	reply, err := s.run(ctx, once, func(l lease) (any, error) {
-		if rec.User == "" {
+	var reply any
+	var err error
+	if rec.User == "" {
+		reply, err = s.run(ctx, once, func(l lease) (any, error) {
 			return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))
-		}
-		return l.scripts(s.enter(rec), call{key, []any{"create", value}})
-	})
+		})
+	} else {
+		reply, err = s.indexed(ctx, once, rec, call{key: key, args: []any{"create", value}})
+	}
 	if err != nil {
 		return s.failed("create", rec.ID, err)
 	}
@@ -86,16 +89,7 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	}
 	key := s.key(rec.ID)
 	for range maxRounds {
-		args := []any{op, stamp(rec.Version), encode(rec, rec.Version+1)}
-		code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) {
-			switch {
-			case rec.User == "":
-				return l.script(call{key, args})
-			case s.seen.covers(rec):
-				return l.script(call{key, append(args, atUser+len(rec.User)-1)})
-			}
-			return l.scripts(s.enter(rec), call{key, args})
-		}))
+		code, err := redis.Int64(s.write(ctx, rec, call{key: key, args: []any{op, stamp(rec.Version), encode(rec, rec.Version+1)}}))
 		switch {
 		case err != nil:
 			return s.failed("update", rec.ID, err)
@@ -113,6 +107,18 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	return fmt.Errorf("redis: update session %v: others change it all the time", rec.ID)
 }
 
+// write makes the call of an Update, with the index where that is due.
+func (s *Store) write(ctx context.Context, rec backend.Record, c call) (any, error) {
+	switch {
+	case rec.User == "":
+	case s.seen.covers(rec):
+		c.args = append(c.args, atUser+len(rec.User)-1)
+	default:
+		return s.indexed(ctx, once, rec, c)
+	}
+	return s.run(ctx, once, func(l lease) (any, error) { return l.script(c) })
+}
+
 // Touch moves the expiry with one script call. For a session with a user it
 // also renews the entry in the index, about once an hour: in the same round
 // trip if this Store has seen the session lately, or else in a second one. If
@@ -122,13 +128,14 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 	rec.User = s.seen.due(rec)
 	key := s.key(id)
 	for range maxRounds {
-		touch := call{key, []any{"touch", milli(expires), rec.User}}
-		reply, err := s.run(ctx, again, func(l lease) (any, error) {
-			if rec.User == "" {
-				return l.script(touch)
-			}
-			return l.scripts(s.enter(rec), touch)
-		})
+		touch := call{key: key, args: []any{"touch", milli(expires), rec.User}}
+		var reply any
+		var err error
+		if rec.User == "" {
+			reply, err = s.run(ctx, again, func(l lease) (any, error) { return l.script(touch) })
+		} else {
+			reply, err = s.indexed(ctx, again, rec, touch)
+		}
 		if err != nil {
 			return s.failed("touch", id, err)
 		}
@@ -144,27 +151,51 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 	return fmt.Errorf("redis: touch session %v: its user changes all the time", id)
 }
 
-// Delete removes the record with one DEL. Its entry in the user index stays
-// until it is read and found stale, or expires. If the pooled connection
-// turns out to be dead, it tries again on a fresh one.
+// Delete removes the record, whatever version it has, and its entry in the
+// user's index: one script call, or two round trips if this Store has not seen
+// the session lately. If the pooled connection turns out to be dead, it tries
+// again on a fresh one.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
-	key := s.key(id)
-	_, err := s.run(ctx, again, func(l lease) (any, error) { return l.do("DEL", key) })
+	reply, err := s.remove(ctx, again, id, "remove", "")
 	if err != nil {
 		return fmt.Errorf("redis: delete session %v: %w", id, err)
 	}
+	s.forget(ctx, id, reply)
 	return nil
 }
 
-// DeleteVersion removes the record if it has that version, with one script
-// call.
+// DeleteVersion removes the record if it has that version, as Delete does.
 func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	del := call{s.key(id), []any{"delete", stamp(version)}}
-	code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) { return l.script(del) }))
+	reply, err := s.remove(ctx, once, id, "delete", stamp(version))
 	if err != nil {
 		return s.failed("delete", id, err)
 	}
-	return s.verdict(code)
+	if code, ok := reply.(int64); ok {
+		return s.verdict(code)
+	}
+	s.forget(ctx, id, reply)
+	return nil
+}
+
+// remove makes the call of a Delete. What it returns of a record whose index
+// has still to be told is the user.
+func (s *Store) remove(ctx context.Context, r repeat, id uuid.UUID, op string, stamp any) (any, error) {
+	c := call{key: s.key(id), args: []any{op, stamp}}
+	if user := s.seen.user(id); user != "" && s.together(ctx) {
+		c.args = append(c.args, user)
+		c = c.with(s.index(user), id[:])
+	}
+	return s.run(ctx, r, func(l lease) (any, error) { return l.script(c) })
+}
+
+// forget removes the entry of a record that has just been removed from the
+// index of its user, if reply names one. If that fails, the record is gone all
+// the same: ByUser will find the entry stale. Nobody enters it again meanwhile:
+// whoever creates a record takes a new ID.
+func (s *Store) forget(ctx context.Context, id uuid.UUID, reply any) {
+	if user, ok := reply.([]byte); ok {
+		_, _ = s.run(ctx, again, func(l lease) (any, error) { return l.do("ZREM", s.index(string(user)), id[:]) })
+	}
 }
 
 // key returns the name of a session's key: the prefix and the UUID as text.
@@ -214,5 +245,5 @@ func (s *Store) failed(verb string, id uuid.UUID, err error) error {
 		s.corrupt.Add(1)
 		return backend.ErrCorrupt
 	}
-	return fmt.Errorf("redis: %s session %v: %w", verb, id, err)
+	return fmt.Errorf("redis: %s session %v: %w", verb, id, s.explain(err))
 }

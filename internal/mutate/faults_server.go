@@ -23,8 +23,8 @@ var serverFaults = []fault{
 	{
 		bar: "FX-5", what: `redis: DeleteVersion deletes any version`,
 		file: "backend/redis/session.lua",
-		old:  `if #head == 23 and string.sub(head, 1, 9) == ARGV[2] then`,
-		new:  `if #head == 23 then`,
+		old:  `if op == 'remove' or #head > 22 and string.sub(head, 1, 9) == ARGV[2] then`,
+		new:  `if op == 'remove' or #head > 22 then`,
 		pkg:  "./backend/redis", test: `TestBackend/DeleteVersion`,
 	},
 	{
@@ -66,17 +66,19 @@ var serverFaults = []fault{
 	{
 		bar: "RD-15", what: `redis: an update is sent again after a lost reply`,
 		file: "backend/redis/store.go",
-		old: `code, err := redis.Int64(s.run(ctx, once, func(l lease) (any, error) {
-			switch`,
-		new: `code, err := redis.Int64(s.run(ctx, again, func(l lease) (any, error) {
-			switch`,
+		old: `		return s.indexed(ctx, once, rec, c)
+	}
+	return s.run(ctx, once,`,
+		new: `		return s.indexed(ctx, once, rec, c)
+	}
+	return s.run(ctx, again,`,
 		pkg: "./backend/redis", test: `TestLostReply`,
 	},
 	{
 		bar: "RD-13", what: `redis: NOSCRIPT is an error`,
 		file: "backend/redis/script.go",
-		old:  `		if !noScript(reply) {`,
-		new:  `		if noScript(reply) || true {`,
+		old:  `	if refused(err, "NOSCRIPT") {`,
+		new:  `	if refused(err, "NO SCRIPT") {`,
 		pkg:  "./backend/redis", test: `TestNoScript`,
 	},
 	{

@@ -73,7 +73,7 @@ func Connect(ctx context.Context, t Target) (*Place, error) {
 	case file.Name:
 		p.Dir, err = directory(t.SavePath)
 	case redis.Name:
-		if p.redis, err = redis.Open(t.SavePath); err == nil {
+		if p.redis, err = redis.Connect(t.SavePath); err == nil {
 			p.Redis = p.redis.Pool()
 		}
 	case mysql.Name:

@@ -1,0 +1,183 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+const (
+	probeTime = 3 * time.Second  // for all of a Check
+	probeLife = 10 * time.Second // of its record, should it not come to removing it
+)
+
+// Check proves that this Store may do all that it will have to: it tries every
+// command, and stores, finds and removes a record of its own, with a name that
+// nobody else has, for seconds at most. An error says which command or right is
+// missing, and the cure. That the server is full, or misses a replica it wants,
+// is no error: sessions can be read meanwhile.
+//
+// Open does it. Do it at start on a pool of your own: without the right to one
+// command of the index, say, everybody could log in, and nobody be logged out.
+// It costs about ten round trips.
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.prove(ctx); err != nil {
+		return fmt.Errorf("redis: check: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) prove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	rec := backend.Record{ID: uuid.New(), Data: []byte("probe"), Version: 1, Expires: time.Now().Add(probeLife)}
+	rec.User = "probe " + rec.ID.String()
+	if err := s.tryCommands(ctx, rec); err != nil {
+		return err
+	}
+	err := s.tryRecord(ctx, rec)
+	if refused(err, "OOM", "MISCONF", "NOREPLICAS") {
+		return nil
+	}
+	if refused(err, "READONLY") {
+		return fmt.Errorf("this server is a replica, which refuses every write: give the address of the primary (or the Sentinels, redis+sentinel://…): %w", err)
+	}
+	return err
+}
+
+// probeCommands are what a Store sends or its script calls, in a form that does
+// nothing to a key that is not there. PING, TIME and HELLO go with no key.
+var probeCommands = []struct {
+	name  string
+	index bool // its key is a user's index
+	args  []any
+}{
+	{"GET", false, nil},
+	{"SET", false, []any{"", "XX", "PX", 1}},
+	{"DEL", false, nil},
+	{"GETRANGE", false, []any{0, 0}},
+	{"SETRANGE", false, []any{0, ""}},
+	{"PEXPIREAT", false, []any{1}},
+	{"PEXPIREAT", true, []any{1}},
+	{"PEXPIRETIME", true, nil},
+	{"ZADD", true, []any{"XX", 0, ""}},
+	{"ZSCORE", true, []any{""}},
+	{"ZRANGE", true, []any{0, 0}},
+	{"ZREM", true, []any{""}},
+	{"ZREMRANGEBYSCORE", true, []any{0, 0}},
+}
+
+// tryCommands finds out which commands the server lacks or forbids, and in
+// which mode it runs.
+func (s *Store) tryCommands(ctx context.Context, rec backend.Record) error {
+	keys := map[bool]string{false: s.key(rec.ID), true: s.index(rec.User)}
+	names := []string{"HELLO", "PING", "TIME", "EVAL", "EVALSHA"}
+	reply, err := s.run(ctx, again, func(l lease) (any, error) {
+		errs := []error{
+			l.c.Send("HELLO"), l.c.Send("PING"), l.c.Send("TIME"),
+			l.c.Send("EVAL", "return 1", 1, keys[false]), l.c.Send("EVALSHA", strings.Repeat("0", 40), 1, keys[true]),
+		}
+		for _, c := range probeCommands {
+			errs = append(errs, l.c.Send(c.name, slices.Concat([]any{keys[c.index]}, c.args)...))
+		}
+		if err := errors.Join(errs...); err != nil {
+			return nil, err
+		}
+		return l.do("")
+	})
+	if err != nil {
+		return err
+	}
+	for _, c := range probeCommands {
+		names = append(names, c.name)
+	}
+	replies, _ := reply.([]any)
+	if len(replies) != len(names) {
+		return fmt.Errorf("%d replies to %d commands", len(replies), len(names))
+	}
+	hello, _ := replies[0].(redis.Error)
+	if hello == "" {
+		s.learn(replies[0], nil)
+	} else {
+		s.learn(nil, hello)
+	}
+	return s.judge(names[1:], replies[1:])
+}
+
+// judge makes one error of what the server refused.
+func (s *Store) judge(names []string, replies []any) error {
+	var lacks, forbidden, keys []string
+	for i, reply := range replies {
+		refusal, ok := reply.(redis.Error)
+		switch text := string(refusal); {
+		case !ok || refused(refusal, "NOSCRIPT", "OOM", "MISCONF", "NOREPLICAS", "READONLY"):
+		case refused(refusal, "MOVED", "CLUSTERDOWN", "ASK"):
+			return errCluster
+		case strings.HasPrefix(text, "ERR unknown command"):
+			lacks = append(lacks, names[i])
+		case refused(refusal, "NOPERM") && strings.Contains(text, "key"):
+			keys = append(keys, names[i])
+		case refused(refusal, "NOPERM"):
+			forbidden = append(forbidden, names[i])
+		default:
+			return fmt.Errorf("%s: %w", names[i], clean(refusal))
+		}
+	}
+	var errs []error
+	if len(lacks) > 0 {
+		errs = append(errs, fmt.Errorf("the server has no command %s: it must be Redis 7.0 or newer, or Valkey, and not have renamed it", list(lacks)))
+	}
+	if len(forbidden) > 0 {
+		errs = append(errs, fmt.Errorf("the account may not run %s: ACL SETUSER <user> +%s", list(forbidden),
+			strings.ToLower(strings.Join(slices.Compact(slices.Sorted(slices.Values(forbidden))), " +"))))
+	}
+	if len(keys) > 0 {
+		errs = append(errs, fmt.Errorf("the account may not use keys that begin with %q (%s): ACL SETUSER <user> ~%s*", s.opts.Prefix, list(keys), s.opts.Prefix))
+	}
+	return errors.Join(errs...)
+}
+
+// list prints names, each once.
+func list(names []string) string {
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(names))), ", ")
+}
+
+// tryRecord takes a record through its life.
+func (s *Store) tryRecord(ctx context.Context, rec backend.Record) error {
+	defer func() { // most often there is nothing left
+		_, _ = s.run(context.WithoutCancel(ctx), again, func(l lease) (any, error) { return l.do("DEL", s.key(rec.ID)) })
+		_, _ = s.run(context.WithoutCancel(ctx), again, func(l lease) (any, error) { return l.do("DEL", s.index(rec.User)) })
+	}()
+	if err := s.Create(ctx, rec); err != nil {
+		return err
+	}
+	_, err := s.Load(ctx, rec.ID)
+	if err == nil {
+		err = s.Touch(ctx, rec.ID, rec.Expires.Add(time.Second))
+	}
+	if err == nil {
+		err = s.Update(ctx, rec)
+	}
+	if err != nil {
+		return err
+	}
+	found, err := s.ByUser(ctx, rec.User)
+	if err == nil && len(found) != 1 {
+		err = fmt.Errorf("a record that was just stored is in its user's index %d times: a proxy before several servers must keep one key on one server", len(found))
+	}
+	if err == nil {
+		err = s.Delete(ctx, rec.ID)
+	}
+	return err
+}
+
+var errCluster = errors.New("this server is a node of a Redis Cluster, whose redirections redigo does not follow: " +
+	"use backend/goredis or backend/rueidis with redis+cluster://host1,host2,host3")

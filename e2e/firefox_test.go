@@ -37,6 +37,24 @@ type bidiReply struct {
 	Message string          `json:"message"`
 }
 
+// quietPrefs keep the browser on this machine: no updates, no telemetry, no
+// first-run pages, no lists from its maker.
+const quietPrefs = `
+user_pref("app.normandy.enabled", false);
+user_pref("app.update.disabledForTesting", true);
+user_pref("browser.newtabpage.enabled", false);
+user_pref("browser.safebrowsing.malware.enabled", false);
+user_pref("browser.safebrowsing.phishing.enabled", false);
+user_pref("browser.startup.homepage_override.mstone", "ignore");
+user_pref("browser.startup.page", 0);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("extensions.update.enabled", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("services.settings.server", "data:,");
+user_pref("toolkit.telemetry.server", "data:,");
+`
+
 // sharedFirefox starts the browser when the first test wants it; stopFirefox
 // ends it.
 var (
@@ -61,6 +79,9 @@ func startFirefox() (*firefox, error) {
 	dir, err := os.MkdirTemp("", "session-e2e-firefox-")
 	if err != nil {
 		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "user.js"), []byte(quietPrefs), 0o600); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	f := &firefox{exited: make(chan struct{}), waiting: map[int]chan bidiReply{}}
 	f.command = exec.Command(path, "--headless", "--no-remote", "--profile", dir, "--remote-debugging-port", "0")

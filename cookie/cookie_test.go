@@ -48,7 +48,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// TestSecure: nothing but Insecure leaves Secure out.
+// TestSecure: nothing but Insecure leaves Secure out (CK-2).
 func TestSecure(t *testing.T) {
 	for _, o := range []cookie.Options{
 		{}, {Name: "__Host-s"}, {Name: "__Secure-s", Domain: "example.com", Path: "/x"}, {SameSite: http.SameSiteStrictMode}, {SameSite: http.SameSiteNoneMode},

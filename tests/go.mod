@@ -1,0 +1,15 @@
+module github.com/chisession/session/tests
+
+go 1.26.0
+
+replace github.com/chisession/session => ../
+
+require github.com/chisession/session v0.0.0-00010101000000-000000000000
+
+require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/go-sql-driver/mysql v1.10.1 // indirect
+	github.com/gomodule/redigo v1.9.3 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

@@ -108,9 +108,16 @@ func startFirefox() (*firefox, error) {
 	return f, f.call("session.new", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{"acceptInsecureCerts": true}}}, nil)
 }
 
+// A new profile takes a busy machine a while, and a browser that is not ready
+// may take a connection and never reply on it.
+const (
+	firefoxStarts = 4 * patience
+	firefoxDials  = 5 * time.Second
+)
+
 // connect waits for the file in which the browser says where it listens.
 func (f *firefox) connect(file string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), firefoxStarts)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -124,7 +131,9 @@ func (f *firefox) connect(file string) error {
 			err = json.Unmarshal(text, &at)
 		}
 		if err == nil {
-			f.conn, _, err = websocket.Dial(ctx, fmt.Sprintf("ws://%s:%d/session", at.Host, at.Port), nil)
+			dial, stop := context.WithTimeout(ctx, firefoxDials)
+			f.conn, _, err = websocket.Dial(dial, fmt.Sprintf("ws://%s:%d/session", at.Host, at.Port), nil)
+			stop()
 		}
 		if err == nil {
 			f.conn.SetReadLimit(16 << 20)
@@ -135,7 +144,7 @@ func (f *firefox) connect(file string) error {
 		case <-f.exited:
 			return errors.New("it exited")
 		case <-ctx.Done():
-			return fmt.Errorf("no connection within %v: %w", patience, err)
+			return fmt.Errorf("no connection within %v: %w", firefoxStarts, err)
 		case <-tick.C:
 		}
 	}

@@ -73,9 +73,12 @@ func (s *Session) keepError(err error) {
 // A login is never lost to another request of the browser. If the session was
 // renewed meanwhile (a double click on "log in": the browser keeps the second
 // response), this request's response gets a new session, with the values that
-// the request had loaded and its own changes. If it was destroyed, revoked or
-// has expired meanwhile, or the request came with a token that had been
-// replaced already, the new session has this request's own changes alone.
+// the request had loaded (flash messages too, which both sessions then have)
+// and its own changes. If it was destroyed, revoked or has expired meanwhile,
+// or the request came with a token that had been replaced already, which opens
+// nothing, the new session has this request's own changes alone. With
+// Config.MaxPerUser each of them counts: at 1, the login that is stored last
+// ends the other, and the browser may have kept that one, so leave room for two.
 func (s *Session) SetUser(user string) {
 	if !s.begin("SetUser") {
 		return

@@ -15,7 +15,7 @@ import (
 //	count   = uvarint, at least 1
 //	ends    = count × width bytes, big-endian: where each entry ends
 //	entry   = uvarint length of key, key, value
-//	value   = kind byte, payload (see encode)
+//	value   = kind byte, payload (see appendValue)
 //
 // Every access checks its bounds: bytes that were not written by this code
 // give wrong answers at worst, never a panic. check does it for all at once.

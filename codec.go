@@ -40,9 +40,73 @@ const (
 
 var errValue = errors.New("value is damaged, or of a kind that this version does not know")
 
-// encode appends the encoded form of value: a kind byte and a payload. The
-// built-in types are kept exactly; everything else is JSON.
-func encode(dst []byte, value any) ([]byte, error) {
+// A jsonText is what marshal makes of a value that has no kind of its own.
+type jsonText struct {
+	text []byte // nil for a value of a built-in type
+	name string // the type's registered name, if it has one
+}
+
+// marshal returns the JSON of a value of the application's own types. It may
+// call their methods: those must not find a lock held that they need.
+func marshal(value any) (jsonText, error) {
+	switch value.(type) {
+	case nil, bool, string, []byte, int, int8, int16, int32, int64, time.Duration,
+		uint, uint8, uint16, uint32, uint64, float32, float64, time.Time:
+		return jsonText{}, nil
+	}
+	t := reflect.TypeOf(value)
+	if err := hidden(t); err != nil {
+		return jsonText{}, err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return jsonText{}, err
+	}
+	if replaced(text) {
+		return jsonText{}, errors.New("a string in it is not valid UTF-8, which JSON cannot keep: use []byte, or Set it as a plain string")
+	}
+	name, _ := types.name(t)
+	return jsonText{text, name}, nil
+}
+
+// encodedLen returns how many bytes the encoded form of value takes at most,
+// and exactly where that may be many.
+func encodedLen(value any, text jsonText) int {
+	if text.text != nil {
+		n := 1 + len(text.text)
+		if text.name != "" {
+			n += uvarintLen(uint64(len(text.name))) + len(text.name)
+		}
+		return n
+	}
+	zigzag := func(v int64) int { return 1 + uvarintLen(uint64(v)<<1^uint64(v>>63)) }
+	switch v := value.(type) {
+	case string:
+		return 1 + len(v)
+	case []byte:
+		return 1 + len(v)
+	case nil, bool:
+		return 1
+	case int:
+		return zigzag(int64(v))
+	case int64:
+		return zigzag(v)
+	case time.Time:
+		return 1 + 16 // version 2 of its binary form
+	}
+	return 1 + binary.MaxVarintLen64
+}
+
+// appendValue appends the encoded form of value: a kind byte and a payload. The
+// built-in types are kept exactly; everything else is JSON, made by marshal.
+func appendValue(dst []byte, value any, text jsonText) ([]byte, error) {
+	if text.text != nil {
+		if text.name == "" {
+			return append(append(dst, kindJSON), text.text...), nil
+		}
+		dst = binary.AppendUvarint(append(dst, kindNamed), uint64(len(text.name)))
+		return append(append(dst, text.name...), text.text...), nil
+	}
 	switch v := value.(type) {
 	case nil:
 		return append(dst, kindNil), nil
@@ -84,26 +148,7 @@ func encode(dst []byte, value any) ([]byte, error) {
 	case time.Time:
 		return v.AppendBinary(append(dst, kindTime))
 	}
-	return encodeJSON(dst, value)
-}
-
-func encodeJSON(dst []byte, value any) ([]byte, error) {
-	t := reflect.TypeOf(value)
-	if err := hidden(t); err != nil {
-		return dst, err
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return dst, err
-	}
-	if replaced(text) {
-		return dst, errors.New("a string in it is not valid UTF-8, which JSON cannot keep: use []byte, or Set it as a plain string")
-	}
-	if name, ok := types.name(t); ok {
-		dst = binary.AppendUvarint(append(dst, kindNamed), uint64(len(name)))
-		return append(append(dst, name...), text...), nil
-	}
-	return append(append(dst, kindJSON), text...), nil
+	return dst, errValue // not reached: marshal has a text for all others
 }
 
 // hidden refuses a struct of which JSON would keep nothing at all, because

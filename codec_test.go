@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+// encode is appendValue with what it needs.
+func encode(dst []byte, value any) ([]byte, error) {
+	text, err := marshal(value)
+	if err != nil {
+		return dst, err
+	}
+	return appendValue(dst, value, text)
+}
+
 type point struct{ X, Y int }
 
 type role string

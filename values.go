@@ -11,18 +11,30 @@ import (
 // Values are the values of one session while [Session.Update] works on them.
 // They are valid until its function returns, and not safe for concurrent use.
 type Values struct {
-	base    body     // as loaded
-	changes []change // what was done since, sorted by key
-	err     error    // the first value that could not be stored
-	max     int      // bytes
-	size    int      // bytes of base with the changes, kept while setting
-	before  []change // of a clone: what it began with
+	base    body           // as loaded
+	changes []change       // what was done since; sorted by key while index is nil
+	index   map[string]int // where the change of a key is, while there are many
+	err     error          // the first value that could not be stored
+	max     int            // bytes
+	size    int            // bytes of base with the changes, kept while setting
+	count   int            // keys of base with the changes, likewise
+	before  []change       // of a clone: what it began with
+
+	// While a commit is under way, changes stays a list of all keys that any
+	// of its tries may have stored: one that is set back to what base has
+	// stays in it. moved says that there is one.
+	frozen bool
+	moved  bool
 
 	// Room for what most requests do, so that they allocate nothing.
 	room    [2]change
 	scratch [40]byte
-	arena   []byte
+	arena   arena
 }
+
+// manyChanges is the number of changes above which an insertion into the
+// sorted list costs more than one into a map.
+const manyChanges = 64
 
 // A change is a key that was set (value is its encoded form) or deleted
 // (value is nil).
@@ -57,11 +69,12 @@ func shortKey(key string) string {
 func (e *ValueError) Unwrap() error { return e.Err }
 
 func (v *Values) reset(base body, max int) {
-	v.base, v.changes, v.err, v.max = base, nil, nil, max
-	v.size = base.size()
-	if v.arena == nil {
-		v.arena = v.scratch[:0] // else go on: what it holds may still be read
+	v.base, v.changes, v.index, v.err, v.max = base, nil, nil, nil, max
+	v.size, v.count, v.moved = base.size(), base.count, false
+	if v.arena.chunk == nil {
+		v.arena.chunk = v.scratch[:0] // else go on: what it holds may still be read
 	}
+	v.arena.held = 0
 }
 
 // Format prints the number of values, whatever the verb; never a value.
@@ -95,6 +108,10 @@ func (v *Values) find(key string) []byte {
 }
 
 func (v *Values) changed(key string) (int, bool) {
+	if v.index != nil {
+		i, ok := v.index[key]
+		return i, ok
+	}
 	if len(v.changes) == 0 {
 		return 0, false
 	}
@@ -103,19 +120,36 @@ func (v *Values) changed(key string) (int, bool) {
 	})
 }
 
+// sorted returns the changes in the order of their keys.
+func (v *Values) sorted() []change {
+	if v.index != nil {
+		slices.SortFunc(v.changes, func(a, b change) int { return strings.Compare(a.key, b.key) })
+		v.index = nil
+	}
+	return v.changes
+}
+
 // Set stores value under key. A value that cannot be stored makes Update fail.
 func (v *Values) Set(key string, value any) {
-	start := len(v.arena)
-	arena, err := encode(v.arena, value)
+	text, err := marshal(value)
+	v.set(key, value, text, err)
+}
+
+// set is Set with what marshal returned, which runs code of the application:
+// none runs in here.
+func (v *Values) set(key string, value any, text jsonText, err error) {
 	if err != nil {
 		v.fail(key, value, err)
 		return
 	}
-	v.arena = arena
-	encoded := arena[start:len(arena):len(arena)]
+	dst := v.arena.room(encodedLen(value, text))
+	encoded, err := appendValue(dst, value, text)
+	if err != nil {
+		v.fail(key, value, err)
+		return
+	}
 	old := v.find(key)
 	if string(old) == string(encoded) && old != nil {
-		v.arena = arena[:start]
 		return
 	}
 	size := v.size + entrySize(key, encoded)
@@ -123,16 +157,21 @@ func (v *Values) Set(key string, value any) {
 		size -= entrySize(key, old)
 	}
 	if size > v.max {
-		v.arena = arena[:start]
 		v.fail(key, value, fmt.Errorf("%w: %d bytes with it, MaxBytes is %d", ErrTooLarge, size, v.max))
 		return
 	}
 	v.size = size
+	if old == nil {
+		v.count++
+	}
 	if stored := v.base.find(key); stored != nil && string(stored) == string(encoded) {
 		v.drop(key) // back to what is stored
 		return
 	}
-	v.put(change{key, encoded})
+	v.put(change{key, encoded[:len(encoded):len(encoded)]})
+	if v.arena.keep(encoded) {
+		v.arena.compact(v.changes)
+	}
 }
 
 // Delete removes key; that there is none is no error.
@@ -142,6 +181,7 @@ func (v *Values) Delete(key string) {
 		return
 	}
 	v.size -= entrySize(key, old)
+	v.count--
 	if v.base.find(key) == nil {
 		v.drop(key) // it was never stored
 		return
@@ -151,19 +191,26 @@ func (v *Values) Delete(key string) {
 
 // Clear removes all keys.
 func (v *Values) Clear() {
-	v.changes = slices.Grow(v.changes[:0], v.base.count)
-	for i := range v.base.count {
-		if key, value := v.base.at(i); value != nil {
-			v.changes = append(v.changes, change{string(key), nil})
+	before := v.sorted()
+	v.changes = nil
+	if v.base.count > 0 {
+		v.changes = make([]change, 0, v.base.count)
+	}
+	merge(&v.base, nil, func(_ string, k, _ []byte) {
+		v.changes = append(v.changes, change{string(k), nil})
+	})
+	v.size, v.count = 0, 0
+	if v.frozen { // others may be stored at this moment
+		for _, c := range before {
+			v.put(change{c.key, nil})
 		}
 	}
-	v.size = 0
 }
 
 // Keys returns all keys, sorted.
 func (v *Values) Keys() []string {
-	keys := make([]string, 0, v.base.count+len(v.changes))
-	merge(&v.base, v.changes, func(key string, k, _ []byte) {
+	keys := make([]string, 0, v.count)
+	merge(&v.base, v.sorted(), func(key string, k, _ []byte) {
 		if k != nil {
 			key = string(k)
 		}
@@ -173,26 +220,79 @@ func (v *Values) Keys() []string {
 }
 
 // Len returns the number of keys.
-func (v *Values) Len() int {
-	count, _ := mergedSize(&v.base, v.changes)
-	return count
-}
+func (v *Values) Len() int { return v.count }
 
 func (v *Values) put(c change) {
+	v.moved = v.frozen
 	if v.changes == nil {
 		v.changes = v.room[:0]
 	}
 	i, ok := v.changed(c.key)
-	if ok {
+	switch {
+	case ok:
 		v.changes[i] = c
-		return
+	case v.index == nil && len(v.changes) < manyChanges:
+		v.changes = slices.Insert(v.changes, i, c)
+	default:
+		v.indexed()
+		v.index[c.key] = len(v.changes)
+		v.changes = append(v.changes, c)
 	}
-	v.changes = slices.Insert(v.changes, i, c)
 }
 
+// indexed makes the index if there is none.
+func (v *Values) indexed() {
+	if v.index != nil {
+		return
+	}
+	v.index = make(map[string]int, 2*len(v.changes))
+	for i := range v.changes {
+		v.index[v.changes[i].key] = i
+	}
+}
+
+// drop takes back what was done to key.
 func (v *Values) drop(key string) {
-	if i, ok := v.changed(key); ok {
+	if v.frozen {
+		v.put(change{key, v.base.find(key)})
+		return
+	}
+	i, ok := v.changed(key)
+	if !ok {
+		return
+	}
+	if v.index == nil && len(v.changes) < manyChanges {
 		v.changes = slices.Delete(v.changes, i, i+1)
+		return
+	}
+	v.indexed()
+	last := len(v.changes) - 1
+	v.index[v.changes[last].key] = i
+	v.changes[i], v.changes[last] = v.changes[last], change{}
+	v.changes = v.changes[:last]
+	delete(v.index, key)
+}
+
+// settle puts what is left to do on top of base, which has just been stored:
+// all that was changed while it was, and no more.
+func (v *Values) settle(base body) {
+	if !v.moved {
+		v.reset(base, v.max)
+		return
+	}
+	v.base, v.moved = base, false
+	v.changes = slices.DeleteFunc(v.sorted(), func(c change) bool {
+		stored := base.find(c.key)
+		return (stored == nil) == (c.value == nil) && string(stored) == string(c.value)
+	})
+	v.count, v.size = mergedSize(&v.base, v.changes)
+}
+
+// thaw ends what frozen began.
+func (v *Values) thaw() {
+	v.frozen = false
+	if v.moved {
+		v.settle(v.base)
 	}
 }
 
@@ -205,7 +305,7 @@ func (v *Values) fail(key string, value any, err error) {
 // rebase puts the changes on top of a newer base.
 func (v *Values) rebase(base body) {
 	v.base = base
-	_, v.size = mergedSize(&v.base, v.changes)
+	v.count, v.size = mergedSize(&v.base, v.changes)
 }
 
 // detach takes the values off the record that they were loaded from: what is
@@ -249,25 +349,36 @@ func kindName(encoded []byte) string {
 
 // clone returns a copy that can be changed without changing v.
 func (v *Values) clone() *Values {
-	c := &Values{base: v.base, err: v.err, max: v.max, size: v.size}
-	c.changes = slices.Clone(v.changes)
+	c := &Values{base: v.base, err: v.err, max: v.max, size: v.size, count: v.count}
+	c.changes = slices.Clone(v.sorted())
 	c.before = slices.Clone(v.changes)
-	c.arena = c.scratch[:0]
+	c.arena.chunk = c.scratch[:0]
 	return c
 }
 
-// since returns what was done to v after clone was made of it.
+// since returns what was done to v after clone was made of it, sorted by key.
 func (v *Values) since(clone *Values) []change {
 	var done []change
-	for _, c := range v.changes {
-		if i := slices.IndexFunc(clone.before, func(b change) bool { return b.key == c.key }); i < 0 || string(clone.before[i].value) != string(c.value) {
-			done = append(done, c)
-		}
+	before := clone.before
+	back := func() { // set back to what is stored
+		done = append(done, change{before[0].key, v.base.find(before[0].key)})
+		before = before[1:]
 	}
-	for _, b := range clone.before {
-		if _, ok := v.changed(b.key); !ok { // set back to what is stored
-			done = append(done, change{b.key, v.base.find(b.key)})
+	for _, c := range v.sorted() {
+		for len(before) > 0 && before[0].key < c.key {
+			back()
 		}
+		if len(before) > 0 && before[0].key == c.key {
+			same := string(before[0].value) == string(c.value)
+			before = before[1:]
+			if same {
+				continue
+			}
+		}
+		done = append(done, c)
+	}
+	for len(before) > 0 {
+		back()
 	}
 	return done
 }
@@ -276,7 +387,8 @@ func (v *Values) since(clone *Values) []change {
 // the clone was made.
 func (v *Values) take(clone *Values) {
 	since := v.since(clone)
-	v.changes, v.size = clone.changes, clone.size
+	v.changes, v.index = clone.sorted(), nil
+	v.size, v.count = clone.size, clone.count
 	v.replay(since)
 }
 
@@ -291,7 +403,7 @@ func (v *Values) replay(changes []change) {
 		}
 	}
 	if len(changes) > 0 {
-		_, v.size = mergedSize(&v.base, v.changes)
+		v.count, v.size = mergedSize(&v.base, v.changes)
 	}
 }
 

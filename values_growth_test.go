@@ -1,0 +1,207 @@
+package session
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Changes that nobody could make by hand give what a map gives, whatever
+// their number, before and while a commit is under way, and after it.
+func TestValuesAreWhatAMapIs(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for round := range 300 {
+		v, want := &Values{}, map[string]int{}
+		v.reset(body{}, 1<<20)
+		keys := 1 + random.IntN(300)
+		if round%2 == 0 {
+			keys = 1 + random.IntN(8)
+		}
+		change := func(v *Values, want map[string]int) {
+			key := fmt.Sprint(random.IntN(keys))
+			switch n := random.IntN(100); {
+			case n < 65:
+				value := random.IntN(3)
+				v.Set(key, value)
+				want[key] = value
+			case n < 97:
+				v.Delete(key)
+				delete(want, key)
+			case n < 98:
+				v.Clear()
+				clear(want)
+			default:
+				v.Keys() // sorts
+			}
+		}
+		check := func(when string, v *Values, want map[string]int) {
+			t.Helper()
+			if got := v.Keys(); !slices.Equal(got, slices.Sorted(maps.Keys(want))) || v.Len() != len(want) {
+				t.Fatalf("round %d, %s: keys %v (Len %d), want %v", round, when, got, v.Len(), want)
+			}
+			for key, n := range want {
+				if got, ok := ValueOf[int](v, key); !ok || got != n {
+					t.Fatalf("round %d, %s: %q is %d, %t, want %d", round, when, key, got, ok, n)
+				}
+			}
+			if count, size := mergedSize(&v.base, v.changes); count != v.count || size != v.size {
+				t.Fatalf("round %d, %s: %d keys and %d bytes are counted, there are %d and %d", round, when, v.count, v.size, count, size)
+			}
+		}
+		plain := func(v *Values) body {
+			b, err := parseBody(appendBody(nil, &v.base, v.sorted()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		for range 5 {
+			for range random.IntN(2 * keys) {
+				change(v, want)
+			}
+			check("changed", v, want)
+			switch random.IntN(3) {
+			case 0: // a commit of v itself
+				v.frozen = true
+				stored := plain(v)
+				for range random.IntN(keys) {
+					change(v, want)
+				}
+				if random.IntN(4) > 0 { // else it fails
+					v.settle(stored)
+				}
+				v.thaw()
+				check("stored", v, want)
+			case 1: // an Update, while others go on
+				clone, its := v.clone(), maps.Clone(want)
+				for range random.IntN(10) {
+					change(clone, its)
+				}
+				check("a copy", clone, its)
+				for range random.IntN(10) {
+					change(v, want)
+				}
+				since := v.since(clone)
+				v.reset(plain(clone), v.max)
+				v.replay(since)
+				for _, c := range since { // what came later counts
+					if n, ok := want[c.key]; ok {
+						its[c.key] = n
+					} else {
+						delete(its, c.key)
+					}
+				}
+				want = its
+				check("updated", v, want)
+			}
+			for i := range v.changes { // nothing is left to do that is done
+				stored := v.base.find(v.changes[i].key)
+				if (stored == nil) == (v.changes[i].value == nil) && string(stored) == string(v.changes[i].value) {
+					t.Fatalf("round %d: the change of %q changes nothing", round, v.changes[i].key)
+				}
+			}
+		}
+	}
+}
+
+// The time that Set, Delete, Len and Update's copies take for a key does not
+// grow with the number of keys, in whatever order they come.
+func TestManyKeysTakeTimeInProportion(t *testing.T) {
+	orders := map[string]func(n int) []int{
+		"ascending":  func(n int) []int { return ascending(n) },
+		"descending": func(n int) []int { all := ascending(n); slices.Reverse(all); return all },
+		"at random":  func(n int) []int { return rand.Perm(n) },
+	}
+	for name, order := range orders {
+		t.Run(name, func(t *testing.T) {
+			work := func(n int) time.Duration {
+				best := time.Hour
+				for range 3 {
+					v := &Values{}
+					v.reset(body{}, 16<<20)
+					began := time.Now()
+					for _, i := range order(n) {
+						v.Set(fmt.Sprintf("%06x", i), i)
+						if v.Len() == 0 || !v.Has("000000") && i == 0 {
+							t.Fatal("a key is not there")
+						}
+					}
+					clone := v.clone()
+					for _, i := range order(n)[:n/2] {
+						clone.Delete(fmt.Sprintf("%06x", i))
+					}
+					v.take(clone)
+					v.rebase(body{})
+					for _, i := range order(n)[:n/4] {
+						v.Set(fmt.Sprintf("%06x", i), true)
+					}
+					best = min(best, time.Since(began))
+				}
+				return best
+			}
+			few, many := work(5_000), work(80_000)
+			t.Logf("5,000 keys: %v; 80,000: %v", few, many)
+			if many > 150*few { // 16 times as many; quadratic would be 256
+				t.Errorf("80,000 keys take %v, 5,000 took %v: %.1f times as long, want at most 150", many, few, float64(many)/float64(few))
+			}
+		})
+	}
+}
+
+func ascending(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// A request holds no more of the values that it replaced than of those that it
+// has, however long it runs and however large they are.
+func TestReplacedValuesAreGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		size, keys int
+	}{{"large", 32 << 10, 1}, {"small", 100, 1}, {"small, many keys", 60, 500}, {"at the edge", ownMemory - 1, 3}} {
+		t.Run(c.name, func(t *testing.T) {
+			v := &Values{}
+			v.reset(body{}, 64<<10)
+			before := heapInUse()
+			total := 0
+			for i := 0; total < 32<<20; i++ {
+				v.Set(fmt.Sprint(i%c.keys), strings.Repeat(string(rune('a'+i%26)), c.size))
+				total += c.size
+				if i%1000 == 999 { // a Save
+					b, err := parseBody(appendBody(nil, &v.base, v.sorted()))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if i%2000 == 999 {
+						v.reset(b, v.max)
+					}
+				}
+			}
+			if v.err != nil {
+				t.Fatal(v.err)
+			}
+			grown := heapInUse() - before
+			runtime.KeepAlive(v)
+			if grown > 1<<20 {
+				t.Errorf("%d bytes are held after 32 MiB of Sets within 64 KiB", grown)
+			}
+		})
+	}
+}
+
+func heapInUse() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}

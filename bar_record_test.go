@@ -50,7 +50,6 @@ func TestBar_ID10_NoShortCircuit(t *testing.T) {
 	allowed := map[string]string{
 		"got.hash == h.hash": "create.go: is the record that has our random ID our own write? both are ours, no client sent either",
 		"*next == s.cred":    "update.go: has this request itself renewed?",
-		"s.cred != s.next":   "update.go: the same",
 	}
 	secretive := regexp.MustCompile(`(?i)(^|[.*&(])(hash|cred|next|secret|token|own)(\(\))?(\[.*\])?\)?$`)
 	files, err := os.ReadDir(".")

@@ -11,9 +11,15 @@ import (
 // error can be handled here: nothing will be stored twice. A second Save
 // without a change in between costs nothing. ErrDestroyed and ErrSuperseded
 // say that the session ended meanwhile; the handler may go on.
+//
+// What another goroutine changes while Save runs is stored with the next one,
+// or at the handler's end. Called from below (by a store, say), or when
+// another Save of this session takes too long, it is ErrNested.
 func (s *Session) Save() error {
-	s.mu.Lock()
-	defer s.unlock()
+	if err := s.claim(nestedAfter); err != nil {
+		return err
+	}
+	defer s.free()
 	s.used = true
 	if err := s.gone(); err != nil {
 		return err
@@ -31,8 +37,10 @@ func (s *Session) Save() error {
 // the session anew, with what other requests have stored. If the session has
 // ended it is ErrDestroyed, or ErrSuperseded, and the session is empty.
 func (s *Session) Reload() error {
-	s.mu.Lock()
-	defer s.unlock()
+	if err := s.claim(nestedAfter); err != nil {
+		return err
+	}
+	defer s.free()
 	s.used = true
 	if err := s.gone(); err != nil {
 		return err
@@ -50,8 +58,9 @@ func (s *Session) Reload() error {
 	}
 	ctx, cancel := s.m.storeContext(s.x)
 	defer cancel()
-	newest, err := s.fetch(ctx, &s.cred, 0)
-	if err != nil {
+	epoch := s.epoch
+	newest, err := s.fetch(ctx, s.cred, 0)
+	if err != nil || s.epoch != epoch {
 		return err
 	}
 	s.adopt(&newest)
@@ -59,9 +68,9 @@ func (s *Session) Reload() error {
 	return nil
 }
 
-// commit stores what this request did. It is called with mu held, any number
-// of times: before the header goes out, at the end, and by Save. now, in Unix
-// ms, is what decides whether activity has to be noted.
+// commit stores what this request did. It is called with busy and mu held, any
+// number of times: before the header goes out, at the end, and by Save. now, in
+// Unix ms, is what decides whether activity has to be noted.
 func (s *Session) commit(now int64) error {
 	if s.doomed == nil && s.err == nil && s.lost == nil && !s.dirty() && !s.touchDue(now) {
 		return s.over // nil in most requests
@@ -91,7 +100,7 @@ func (s *Session) commit(now int64) error {
 			return err
 		}
 	}
-	return s.create(ctx)
+	return s.create(ctx, &s.vals)
 }
 
 // errAfresh says that a login has lost its record, and is to be stored as the
@@ -127,6 +136,17 @@ func (s *Session) reachable() error {
 	}
 	if err := s.x.Context.Err(); err != nil {
 		return &goneError{err}
+	}
+	return nil
+}
+
+// commitAll is commit until nothing is left that was changed meanwhile, within
+// reason: what remains is what left says.
+func (s *Session) commitAll(now int64, left func(*Session) bool) error {
+	for range rounds {
+		if err := s.commit(now); err != nil || !left(s) {
+			return err
+		}
 	}
 	return nil
 }
@@ -206,11 +226,12 @@ func (s *Session) lose(why error) {
 		s.loginAfresh(why)
 		return
 	}
-	changes, changed, want := s.vals.changes, s.changed, s.want
+	changes, changed, want := s.vals.sorted(), s.changed, s.want
 	cred := s.cred
 	s.startOver()
 	s.cred, s.known = cred, true
 	s.vals.changes, s.changed, s.want = changes, changed, want
+	s.vals.rebase(body{})
 	s.lost = why
 }
 
@@ -225,15 +246,61 @@ func (s *Session) loginAfresh(why error) {
 		s.m.stats.add(statSuperseded, &s.cred)
 		kept, set, changed = s.vals.base, s.settings(), changedUser|changedLabel|changedIdle|changedAbsolute|changedPersist
 	}
-	vals := s.vals.changes
+	vals := s.vals.sorted()
 	s.startOver()
 	s.vals.changes = vals
 	s.vals.detach(kept)
 	s.want, s.changed = set, changed&^changedOwner|changedSecret
 }
 
+// A try is what one store call was given: by the time that it returns, more
+// may have been changed.
+type try struct {
+	epoch   uint
+	next    credentials // of the session once it is stored
+	changed changedBits
+	want    settings
+}
+
+// try returns what a store call that begins now will have stored.
+func (s *Session) try() try {
+	t := try{s.epoch, s.cred, s.changed, s.want}
+	if s.exists && s.changed&changedSecret != 0 {
+		t.next = s.next
+	}
+	return t
+}
+
+// left returns which settings t leaves to be stored.
+func (s *Session) left(t *try) changedBits {
+	left := s.changed
+	for bit := changedUser; bit <= changedOwner; bit <<= 1 {
+		same := true
+		switch bit {
+		case changedUser, changedOwner:
+			same = s.want.user == t.want.user
+		case changedLabel:
+			same = s.want.label == t.want.label
+		case changedIdle:
+			same = s.want.idle == t.want.idle
+		case changedAbsolute:
+			same = s.want.absolute == t.want.absolute
+		case changedPersist:
+			same = s.want.persist == t.want.persist
+		}
+		if t.changed&bit != 0 && same {
+			left &^= bit
+		}
+	}
+	if left&changedUser != 0 && left&changedSecret == 0 { // another user, another token
+		s.next = s.cred.renewed()
+		left |= changedSecret
+	}
+	return left
+}
+
 // newHead returns the head to store, with a new commit ID.
-func (s *Session) newHead(set settings, cred *credentials) head {
+func (s *Session) newHead(set settings, t *try) head {
 	h := head{
 		hash:     s.loaded.hash,
 		commit:   newCommit(),
@@ -243,19 +310,19 @@ func (s *Session) newHead(set settings, cred *credentials) head {
 		label:    []byte(set.label),
 	}
 	h.flags = set.persist
-	if !s.exists || s.changed&changedSecret != 0 {
-		h.hash = cred.hash()
+	if !s.exists || t.changed&changedSecret != 0 {
+		h.hash = t.next.hash()
 	}
-	if s.changed&changedSecret != 0 {
+	if t.changed&changedSecret != 0 {
 		h.renewed = max(time.Now().UnixMicro(), s.loaded.renewed)
 	}
 	return h
 }
 
 // hook calls a hook with the session's ID when mu is free.
-func (s *Session) hook(f func(id, user string), user string) {
+func (s *Session) hook(f func(id, user string), of *credentials, user string) {
 	if f != nil {
-		id := s.cred.id().String()
+		id := of.id().String()
 		s.later(func() { f(id, user) })
 	}
 }

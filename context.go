@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"sync/atomic"
@@ -11,8 +12,9 @@ import (
 // sessionKey is the context key of the innermost session, cookieKey that of
 // the one under a cookie's name: two managers in one chain do not mix.
 type (
-	sessionKey struct{}
-	cookieKey  string
+	sessionKey  struct{}
+	identityKey struct{} // as sessionKey, but of no session where nobody asked for one yet
+	cookieKey   string
 )
 
 // An exchange is what the middleware keeps for one request: the context that
@@ -82,6 +84,11 @@ func (x *exchange) Value(key any) any {
 	switch key := key.(type) {
 	case sessionKey:
 		return x.get()
+	case identityKey:
+		if s := x.session.Load(); s != nil {
+			return s
+		}
+		return nil
 	case *cookieKey:
 		if *key == x.m.key || key.shares(x.m.key) {
 			return x.get()
@@ -94,10 +101,59 @@ func (x *exchange) Value(key any) any {
 // and has no deadline.
 type lasting exchange
 
+// String names the context as package context does; it tells nothing of the
+// session.
+func (x *exchange) String() string { return contextName(x.Context) + ".WithValue(session)" }
+
+// String is that of the request's context, which goes on.
+func (l *lasting) String() string { return (*exchange)(l).String() + ".WithoutCancel" }
+
+// Format prints String whatever the verb: the fields have the token in them,
+// and may be changing.
+func (x *exchange) Format(f fmt.State, _ rune) { fmt.Fprint(f, x.String()) }
+
+// Format prints String whatever the verb.
+func (l *lasting) Format(f fmt.State, _ rune) { fmt.Fprint(f, l.String()) }
+
+// String names the context as package context does.
+func (c instead) String() string { return contextName(c.Context) + ".WithValue(session)" }
+
+// Format prints String whatever the verb.
+func (c instead) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+func contextName(ctx context.Context) string {
+	if s, ok := ctx.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%T", ctx)
+}
+
 func (l *lasting) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (l *lasting) Done() <-chan struct{}       { return nil }
 func (l *lasting) Err() error                  { return nil }
 func (l *lasting) Value(key any) any           { return (*exchange)(l).Value(key) }
+
+// instead is the context of a request whose session failed, with another one
+// in its place that says so.
+type instead struct {
+	context.Context
+	m *Manager
+	s *Session
+}
+
+func (c instead) Value(key any) any {
+	switch key := key.(type) {
+	case sessionKey:
+		return c.s
+	case identityKey:
+		return nil
+	case *cookieKey:
+		if *key == c.m.key {
+			return c.s
+		}
+	}
+	return c.Context.Value(key)
+}
 
 // FromContext returns the request's session. It is never nil: where no
 // middleware put one, it is an empty session that keeps nothing, and says why

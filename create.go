@@ -12,8 +12,9 @@ import (
 // miracle, more are a broken store.
 const maxCollisions = 3
 
-// create stores a new session.
-func (s *Session) create(ctx context.Context) error {
+// create stores a new session with vals: its own, or a copy that Update's
+// function has worked on.
+func (s *Session) create(ctx context.Context, vals *Values) error {
 	if s.sent {
 		s.vals.reset(body{}, s.m.cfg.MaxBytes)
 		s.changed = 0
@@ -25,13 +26,14 @@ func (s *Session) create(ctx context.Context) error {
 			return err
 		}
 		s.ensureID()
+		t := s.try()
 		now := s.settings()
-		h := s.newHead(now, &s.cred)
-		key, err := s.keyFor(&s.cred)
+		h := s.newHead(now, &t)
+		key, err := s.keyFor(&t.next)
 		if err != nil {
 			return err
 		}
-		data, plain, err := encodeRecord(s.cred.id(), now.user, &h, &s.vals.base, s.vals.changes, s.m.protect, key)
+		data, plain, err := encodeRecord(s.cred.id(), now.user, &h, &vals.base, vals.sorted(), s.m.protect, key)
 		if err != nil {
 			return err
 		}
@@ -39,46 +41,56 @@ func (s *Session) create(ctx context.Context) error {
 		expires := s.m.expiry(&s.cred, now.idle, now.absolute, tries.began)
 		rec.Expires = time.UnixMilli(expires)
 		rec.Version = 1
-		err = s.m.store.Create(ctx, rec)
-		if err != nil && !errors.Is(err, backend.ErrExists) {
-			if definite(err) || tries.hung(ctx) {
-				return s.m.failed("create", err)
-			}
-			tries.commit = h.commit
-			rec, err = s.createdAfterAll(ctx, err, rec, &h, &tries)
-		}
-		if errors.Is(err, backend.ErrExists) && collisions < maxCollisions {
+		tries.commit = h.commit
+		s.outside(func() { rec, err = s.m.create(ctx, rec, &h, &tries) })
+		switch {
+		case err == nil:
+			s.m.stats.add(statCreates, &t.next)
+			s.hook(s.m.cfg.Hooks.Created, &t.next, now.user)
+		case s.epoch != t.epoch:
+			return nil // destroyed before it was there
+		case errors.Is(err, backend.ErrExists) && collisions < maxCollisions:
 			s.known, s.seal = false, nil // another ID; whoever has this one keeps it
 			continue
-		}
-		if err != nil {
+		default:
 			return s.m.failed("create", err)
 		}
-		s.m.stats.add(statCreates, &s.cred)
+		if s.epoch != t.epoch { // destroyed meanwhile: what was stored is to go
+			s.doomed = &doomed{cred: t.next, version: rec.Version}
+			return nil
+		}
 		s.exists = true
-		s.stored(rec, h, plain)
+		s.stored(&t, rec, h, plain, vals)
 		s.cookie = cookieSet
-		s.hook(s.m.cfg.Hooks.Created, now.user)
 		return s.trim(ctx, now.user)
 	}
 }
 
+// create stores a new record, and finds out what became of a call that failed.
+func (m *Manager) create(ctx context.Context, rec backend.Record, h *head, tries *attempt) (backend.Record, error) {
+	err := m.store.Create(ctx, rec)
+	if err == nil || errors.Is(err, backend.ErrExists) || definite(err) || tries.hung(ctx) {
+		return rec, err
+	}
+	return m.createdAfterAll(ctx, err, rec, h, tries)
+}
+
 // createdAfterAll finds out whether a Create that failed was done all the
 // same, its reply lost; if it was not, it is tried once more.
-func (s *Session) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *head, tries *attempt) (backend.Record, error) {
-	there, err := s.m.store.Load(ctx, rec.ID)
+func (m *Manager) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *head, tries *attempt) (backend.Record, error) {
+	there, err := m.store.Load(ctx, rec.ID)
 	if errors.Is(err, backend.ErrNotFound) {
-		err = s.m.store.Create(ctx, rec)
+		err = m.store.Create(ctx, rec)
 		if !errors.Is(err, backend.ErrExists) {
 			return rec, err
 		}
-		there, err = s.m.store.Load(ctx, rec.ID) // the first one was on its way
+		there, err = m.store.Load(ctx, rec.ID) // the first one was on its way
 	}
 	if err != nil {
 		return rec, failure
 	}
 	if got, err := parseHead(there.Data); err == nil && got.commit == h.commit && got.hash == h.hash {
-		return s.complete(ctx, there, tries)
+		return m.complete(ctx, there, tries)
 	}
 	return rec, backend.ErrExists
 }
@@ -89,10 +101,21 @@ func definite(err error) bool {
 	return errors.Is(err, backend.ErrTooLarge) || errors.Is(err, backend.ErrUser) || errors.Is(err, backend.ErrClosed)
 }
 
-// stored makes s what it is after a successful write.
-func (s *Session) stored(rec backend.Record, h head, plain body) {
+// stored makes s what it is after a successful write of vals. What was changed
+// since t is left for the next one.
+func (s *Session) stored(t *try, rec backend.Record, h head, plain body, vals *Values) {
 	s.version, s.user, s.loaded = rec.Version, rec.User, h
 	s.expires = rec.Expires.UnixMilli()
-	s.vals.reset(plain, s.m.cfg.MaxBytes)
-	s.changed, s.want = 0, settings{}
+	if s.changed = s.left(t); s.changed == 0 {
+		s.want = settings{}
+	}
+	switch {
+	case s.changed&changedOwner != 0: // another user's since t: all that was stored is to go
+	case vals == &s.vals:
+		s.vals.settle(plain)
+	default:
+		since := s.vals.since(vals)
+		s.vals.reset(plain, s.m.cfg.MaxBytes)
+		s.vals.replay(since)
+	}
 }

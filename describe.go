@@ -13,7 +13,7 @@ func (s *Session) ID() string {
 	s.mu.Lock()
 	defer s.unlock()
 	s.used = true
-	if s.reason != nil {
+	if s.reason != nil || s.loading {
 		return ""
 	}
 	if !s.released {

@@ -57,7 +57,11 @@ func (s *Session) touch(ctx context.Context) {
 		return
 	}
 	expires := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now)
-	switch err := s.m.store.Touch(ctx, s.cred.id(), time.UnixMilli(expires)); {
+	epoch, id := s.epoch, s.cred.id()
+	var err error
+	s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })
+	switch {
+	case s.epoch != epoch: // destroyed meanwhile
 	case err == nil:
 		s.m.stats.add(statTouches, &s.cred)
 		s.expires = expires
@@ -73,7 +77,7 @@ func (s *Session) touch(ctx context.Context) {
 // touchInHead is touch where the expiry is in the head: an Update, which fails
 // if the session has changed since it was loaded, and then looks again.
 func (s *Session) touchInHead(ctx context.Context) {
-	if err := s.update(ctx, nil); err != nil && s.lost == nil {
+	if err := s.update(ctx, nil); err != nil && err != errAfresh && s.lost == nil {
 		s.notTouched(err)
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// header puts the session's lines into the answer's header, mu held.
-func (x *exchange) header(failed error) {
-	s, h := x.session.Load(), x.writer.rw.Header()
+// header puts the session's lines into the answer's header h, mu held.
+func (x *exchange) header(h http.Header, failed error) {
+	s := x.session.Load()
 	if failed != nil && s.cookie == cookieSet && !s.exists {
 		s.cookie = cookieAlone
 	}
@@ -150,6 +150,6 @@ func (x *exchange) cookieLine() string {
 	if s.cookie == cookieRemove {
 		return m.cookie.Remove()
 	}
-	m.warnPlainHTTP(x.request)
+	s.warnPlainHTTP()
 	return m.cookie.Set(s.cred.token(), s.maxAge())
 }

@@ -14,7 +14,7 @@ import (
 // Level Change", CWE-384); [Session.SetUser] does it by itself. After the
 // header is sent it is refused, and the session stays as it was.
 func (s *Session) Renew() {
-	if !s.begin("Renew") {
+	if !s.beginChange("Renew") {
 		return
 	}
 	defer s.unlock()
@@ -80,7 +80,7 @@ func (s *Session) keepError(err error) {
 // Config.MaxPerUser each of them counts: at 1, the login that is stored last
 // ends the other, and the browser may have kept that one, so leave room for two.
 func (s *Session) SetUser(user string) {
-	if !s.begin("SetUser") {
+	if !s.beginChange("SetUser") {
 		return
 	}
 	defer s.unlock()
@@ -130,7 +130,7 @@ func (s *Session) currentUser() string {
 // SetLabel gives the session a name for lists of devices ("Firefox, Lisbon").
 // It is stored readable, and cut to 255 bytes.
 func (s *Session) SetLabel(label string) {
-	if !s.begin("SetLabel") {
+	if !s.beginChange("SetLabel") {
 		return
 	}
 	defer s.unlock()
@@ -157,7 +157,7 @@ func cut(s string, max int) string {
 // too. A negative one, or one below a millisecond, fails the request, as a bad
 // Set does.
 func (s *Session) SetIdleTimeout(d time.Duration) {
-	if s.begin("SetIdleTimeout") {
+	if s.beginChange("SetIdleTimeout") {
 		s.setTimeout("SetIdleTimeout", d, &s.want.idle, changedIdle)
 		s.unlock()
 	}
@@ -166,7 +166,7 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 // SetAbsoluteTimeout gives this session an absolute timeout of its own, from
 // its creation, now and in later requests; 0 is back to Config.AbsoluteTimeout.
 func (s *Session) SetAbsoluteTimeout(d time.Duration) {
-	if s.begin("SetAbsoluteTimeout") {
+	if s.beginChange("SetAbsoluteTimeout") {
 		s.setTimeout("SetAbsoluteTimeout", d, &s.want.absolute, changedAbsolute)
 		s.unlock()
 	}
@@ -190,7 +190,7 @@ func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, 
 // ("remember me"), now and in later requests, whatever Config.Cookie says.
 // After the header is sent it is refused, as the cookie has left already.
 func (s *Session) Persist(on bool) {
-	if !s.begin("Persist") {
+	if !s.beginChange("Persist") {
 		return
 	}
 	defer s.unlock()
@@ -215,7 +215,7 @@ func (s *Session) Persist(on bool) {
 // session meanwhile: this one holds an old token, which can end nothing
 // ([ErrSuperseded]), and a response of 200 would be a lie.
 func (s *Session) Destroy() {
-	if !s.begin("Destroy") {
+	if !s.beginChange("Destroy") {
 		return
 	}
 	defer s.unlock()
@@ -229,6 +229,7 @@ func (s *Session) Destroy() {
 	if s.exists && s.doomed == nil {
 		s.doomed = &doomed{cred: s.cred, version: s.version}
 	}
+	s.epoch++
 	s.startOver()
 }
 

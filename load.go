@@ -20,28 +20,38 @@ const supersededFor = 10 * time.Second
 // load finds the session that the request's tokens name. Of several cookies
 // of the name the first that is a live session counts: a stale one that some
 // other path or sub-domain set must not hide it.
+//
+// While it runs, s is handed out in the context of the store calls: it is
+// empty, can be read, and refuses to be changed.
 func (m *Manager) load(s *Session, h http.Header) error {
 	const most = 4
 	var seen [most]credentials
 	n := 0
 	var err error
+	s.mu.Lock()
+	s.busy, s.loading = true, true
+	s.mu.Unlock()
 	m.tokens(s.x.transport, h, func(value string) bool {
-		var ok bool
-		if s.next, ok = parseToken(value); !ok || slices.Contains(seen[:n], s.next) {
+		cred, ok := parseToken(value)
+		if !ok || slices.Contains(seen[:n], cred) {
 			return true
 		}
 		if n == 1 {
-			m.stats.add(statTossed, &s.next)
-			m.hookRejected(&s.next, ReasonTossed)
+			m.stats.add(statTossed, &cred)
+			m.hookRejected(&cred, ReasonTossed)
 		}
 		if s.exists {
 			return false
 		}
-		seen[n] = s.next
+		seen[n] = cred
+		s.next = cred // only load itself looks at it here
 		n++
-		err = m.loadOne(s, &s.next)
+		err = m.loadOne(s, &seen[n-1])
 		return err == nil && n < most
 	})
+	s.mu.Lock()
+	s.loading = false
+	s.free()
 	return err
 }
 
@@ -70,7 +80,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	case reason == ReasonAbsolute:
 		m.expire(s, cred, got.rec.Version)
 	case reason == ReasonSuperseded:
-		s.lost, s.late = ErrSuperseded, true
+		s.cameLate()
 	case reason == ReasonUnreadable:
 		m.unreadable(s, cred, err)
 		return nil
@@ -80,11 +90,20 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 		return nil
 	}
 	m.stats.add(statHits, cred)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.cred, s.known, s.exists = *cred, true, true
 	s.lost, s.late = nil, false
 	s.adopt(&got)
 	s.vals.reset(got.values, m.cfg.MaxBytes)
 	return nil
+}
+
+// cameLate notes that a token was replaced moments ago.
+func (s *Session) cameLate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost, s.late = ErrSuperseded, true
 }
 
 // triedID returns the public ID that could not be loaded.
@@ -133,7 +152,7 @@ func (m *Manager) expire(s *Session, cred *credentials, version uint64) {
 		}
 	case errors.Is(err, backend.ErrNotFound):
 	case errors.Is(err, backend.ErrConflict):
-		s.lost, s.late = ErrSuperseded, true
+		s.cameLate()
 	default:
 		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: expired, but not removed",
 			slog.String("id", cred.id().String()), slog.Any("error", m.failed("delete", err)))
@@ -186,14 +205,19 @@ func (s *Session) adopt(l *loaded) {
 	}
 }
 
-// fetch loads the newest record of s, mu held. If the session has ended, s is
-// lost. A record with the commit ID is the caller's own write: it opens with
-// the secret in next.
-func (s *Session) fetch(ctx context.Context, next *credentials, commit uint64) (loaded, error) {
+// fetch loads the newest record of s, busy and mu held. If the session has
+// ended, s is lost. A record with the commit ID is the caller's own write: it
+// opens with the secret in next. If Destroy is called meanwhile, what it
+// returns means nothing, and s is not lost by it.
+func (s *Session) fetch(ctx context.Context, next credentials, commit uint64) (loaded, error) {
 	got := loaded{}
 	var err error
-	got.rec, err = s.m.store.Load(ctx, s.cred.id())
-	s.m.stats.add(statLoads, &s.cred)
+	epoch, id := s.epoch, s.cred.id()
+	s.outside(func() { got.rec, err = s.m.store.Load(ctx, id) })
+	s.m.stats.add(statLoads, &next)
+	if s.epoch != epoch {
+		return loaded{}, nil
+	}
 	if errors.Is(err, backend.ErrNotFound) {
 		s.lose(ErrDestroyed)
 		return loaded{}, ErrDestroyed
@@ -203,7 +227,7 @@ func (s *Session) fetch(ctx context.Context, next *credentials, commit uint64) (
 	}
 	cred := &s.cred
 	if h, err := parseHead(got.rec.Data); err == nil && commit != 0 && h.commit == commit {
-		cred = next
+		cred = &next
 	}
 	reason, err := s.m.verify(&got, cred)
 	switch reason {

@@ -31,7 +31,7 @@ type Manager struct {
 	persistent bool       // cookies outlive the browser
 
 	collector *gc.Collector
-	queues    [64]turn // commits of one session queue here, by ID
+	queues    queues
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
 	closed    atomic.Bool
@@ -59,9 +59,6 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m.key = cfg.Transport.key(m.cookie.Name())
 	m.persistent = m.cookie.Options().Persistent
-	for i := range m.queues {
-		m.queues[i] = make(turn, 1)
-	}
 	if cfg.Disabled {
 		return m, nil
 	}
@@ -208,32 +205,6 @@ func (m *Manager) storeContext(x *exchange) (context.Context, context.CancelFunc
 		return (*lasting)(x), func() {}
 	}
 	return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)
-}
-
-// A turn is a place at the head of a queue, until it is left.
-type turn chan struct{}
-
-func (t turn) leave() { <-t }
-
-// queue waits for the turn of a commit to the session of cred, so that the
-// commits of one process do not collide in the store for nothing.
-func (m *Manager) queue(ctx context.Context, cred *credentials) (turn, error) {
-	queue := m.queues[cred[14]&63]
-	select {
-	case queue <- struct{}{}:
-		return queue, nil
-	default:
-	}
-	timer := time.NewTimer(m.cfg.StoreTimeout)
-	defer timer.Stop()
-	select {
-	case queue <- struct{}{}:
-		return queue, nil
-	case <-timer.C:
-		return nil, context.DeadlineExceeded
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // Format prints the manager's configuration, without what may be secret.

@@ -54,7 +54,7 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			outer, err := m.outer(r)
 			switch {
 			case err != nil:
-				m.answer(w, r, "", err)
+				m.answer(r.Context(), w, r, "", err)
 			case outer != nil:
 				next.ServeHTTP(w, r)
 			default:
@@ -126,13 +126,13 @@ func (m *Manager) aside(next http.Handler, w http.ResponseWriter, r *http.Reques
 
 func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	if m.closed.Load() {
-		m.answer(w, r, "", ErrClosed)
+		m.answer(r.Context(), w, r, "", ErrClosed)
 		return
 	}
 	x := m.newExchange(w, r)
 	if s := x.session.Load(); s != nil {
 		if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {
-			m.answer(w, r, s.triedID(), err)
+			m.answer(x, w, r, s.triedID(), err)
 			return
 		}
 	}
@@ -162,15 +162,16 @@ func (m *Manager) outage(s *Session, err error) bool {
 	m.stats.add(statUnavailable, nil)
 	m.cfg.Logger.LogAttrs(s.x, slog.LevelError, "session: not loaded, the request goes on without",
 		slog.String("id", s.triedID()), slog.Any("error", err))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.startOver()
 	s.outage, s.lost, s.late = true, nil, false
 	return true
 }
 
-// answer sends the error answer and logs why, with the session's public ID, if
-// it is known. Nothing has been sent yet.
-func (m *Manager) answer(w http.ResponseWriter, r *http.Request, id string, err error) {
-	ctx := r.Context()
+// answer sends the error response and logs why, with the session's public ID,
+// if it is known. Nothing has been sent yet. ctx is for the log.
+func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, err error) {
 	level := slog.LevelError
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		level = slog.LevelInfo // the client has gone; nobody reads the answer
@@ -181,7 +182,9 @@ func (m *Manager) answer(w http.ResponseWriter, r *http.Request, id string, err 
 	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.String("id", id), slog.Any("error", err),
 		slog.String("method", r.Method), slog.Int("status", status(err)))
 	if m.cfg.ErrorHandler != nil {
-		m.cfg.ErrorHandler(w, r, err)
+		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
+		none.m, none.quiet = m, true
+		m.cfg.ErrorHandler(w, r.WithContext(instead{r.Context(), m, none}), err)
 		return
 	}
 	code := status(err)
@@ -222,10 +225,13 @@ func (x *exchange) release() {
 }
 
 // warnPlainHTTP says once why logins will not stick.
-func (m *Manager) warnPlainHTTP(r *http.Request) {
+func (s *Session) warnPlainHTTP() {
+	m, r := s.m, s.x.request
 	if m.warned.Load() || !m.cookie.Secure() || !cookie.PlainHTTP(r) || m.warned.Swap(true) {
 		return
 	}
-	m.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
-		"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", slog.String("host", r.Host))
+	s.later(func() {
+		m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
+			"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", slog.String("host", r.Host))
+	})
 }

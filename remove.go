@@ -18,7 +18,8 @@ func (s *Session) remove(ctx context.Context) error {
 	if s.doomed == nil {
 		return nil
 	}
-	err := s.m.removeVersion(ctx, s.doomed)
+	var err error
+	s.outside(func() { err = s.m.removeVersion(ctx, s.doomed) }) // which nobody else changes
 	switch {
 	case err == nil:
 		s.m.stats.add(statDeletes, &s.doomed.cred)
@@ -26,7 +27,7 @@ func (s *Session) remove(ctx context.Context) error {
 			id := s.doomed.cred.id().String()
 			s.later(func() { f(id, ReasonDestroyed) })
 		}
-		s.cookie = cookieRemove
+		s.cookie = s.removal()
 	case errors.Is(err, backend.ErrNotFound):
 		// Somebody else ended it: the cookie is theirs to change.
 	case errors.Is(err, ErrSuperseded):
@@ -45,7 +46,7 @@ func (s *Session) remove(ctx context.Context) error {
 			return &logoutError{ErrSuperseded}
 		}
 	default:
-		s.cookie = cookieRemove // the browser shall forget it all the same
+		s.cookie = s.removal() // the browser shall forget it all the same
 		return s.m.failed("destroy", err)
 	}
 	s.doomed = nil
@@ -60,6 +61,15 @@ type logoutError struct{ why error }
 func (e *logoutError) Error() string { return "session: not destroyed: " + e.why.Error() }
 
 func (e *logoutError) Unwrap() error { return e.why }
+
+// removal returns what Destroy does to the cookie: nothing if this request
+// brought none, so that the browser has none to forget.
+func (s *Session) removal() cookieState {
+	if s.m.used(s.x.transport, s.x.request.Header) {
+		return cookieRemove
+	}
+	return cookieAlone
+}
 
 // removeVersion deletes the record of d if its secret is still that of d.
 func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {

@@ -40,9 +40,13 @@ var (
 	// Config.OnOutage let the handler run all the same.
 	ErrUnavailable = errors.New("session: the store did not answer, so this session keeps nothing")
 
-	// ErrNested says that Update was called by the function of an Update of
-	// the same session, or waited for another one for too long.
-	ErrNested = errors.New("session: Update within Update of one session")
+	// ErrNested says that a session was to be changed or stored from below:
+	// an Update by the function of an Update, any change by what runs while
+	// it is loaded, a Save, Reload or Update by what runs while it is stored
+	// (a store, its driver, a tracer, a logger). It also says that one of
+	// these waited for another of the same session for too long. Nothing was
+	// stored; changes made before are kept for the next try.
+	ErrNested = errors.New("session: called from within an Update, a load or a store call of the same session, or waited too long for one")
 
 	// ErrOutcomeUnknown says that the store's reply to an Update was lost
 	// and that others have written since: it may have been stored or not.
@@ -64,10 +68,13 @@ type Session struct {
 	m *Manager
 	x *exchange
 
-	// mu guards all below. It is held while this session's own store calls
-	// run, so that one session does one thing at a time; functions of the
-	// application and of the log run outside of it.
+	// mu guards all below. It is held for moments only; see turn.go.
 	mu sync.Mutex
+
+	busy    bool          // somebody makes store calls for this session
+	freed   chan struct{} // closed when that ends; nil if nobody waits for it
+	loading bool          // it is not known yet who it is
+	epoch   uint          // Destroy begins a new one: what is being stored then is no longer this session
 
 	cred    credentials
 	next    credentials // what cred will be: after Renew, or once it is verified
@@ -103,8 +110,11 @@ type Session struct {
 	reason   error // why there is no session here at all: see detached
 
 	locals   map[any]any   // of this request, never stored
-	after    []func()      // to run once mu is free
+	after    []func()      // to run once neither mu nor busy is held
 	updating chan struct{} // held by the one Update that runs
+
+	complaining bool // complain is logging
+	quiet       bool // reading it is no reason for it
 }
 
 // settings are the parts of the head that a handler can change.
@@ -145,13 +155,35 @@ const (
 // detached returns a session for where there is none. It says why.
 func detached(reason error) *Session { return &Session{reason: reason} }
 
-// begin locks s for a method called by the handler. It reports false, after
-// saying so in the log, if there is no session to work on.
+// begin locks s for a method that may be called at any time, from above and
+// from below. It reports false, after saying so in the log, if there is no
+// session to work on.
 func (s *Session) begin(method string) bool {
 	s.mu.Lock()
 	s.used = true
 	if err := s.gone(); err != nil {
+		if !s.quiet {
+			s.complain(method, err)
+		}
+		s.unlock()
+		return false
+	}
+	return true
+}
+
+// beginChange is begin for a method that changes something. That it cannot is
+// told even where nobody has to be told that there is nothing to read.
+func (s *Session) beginChange(method string) bool {
+	s.mu.Lock()
+	s.used = true
+	if err := s.gone(); err != nil {
 		s.complain(method, err)
+		s.unlock()
+		return false
+	}
+	if s.loading { // what is changed here would be lost, or belong to another session
+		s.refused = ErrNested
+		s.complain(method, ErrNested)
 		s.unlock()
 		return false
 	}
@@ -169,24 +201,43 @@ func (s *Session) gone() error {
 	return nil
 }
 
+// complain logs that method was called in vain. A logger that calls it again,
+// to add the user to its lines, say, is not answered with another line.
 func (s *Session) complain(method string, err error) {
+	if s.complaining {
+		return
+	}
+	s.complaining = true
 	logger := slog.Default()
 	if s.m != nil {
 		logger = s.m.cfg.Logger
 	}
-	ctx := context.Background()
+	ctx := context.WithValue(context.Background(), sessionKey{}, quiet)
 	if s.x != nil {
 		ctx = context.WithoutCancel(s.x)
 	}
-	s.after = append(s.after, func() {
+	s.later(func() {
+		defer func() {
+			s.mu.Lock()
+			s.complaining = false
+			s.mu.Unlock()
+		}()
 		logger.LogAttrs(ctx, slog.LevelError, "session: unusable session used", slog.String("call", method), slog.Any("error", err))
 	})
 }
 
+// quiet is the session that a logger finds in the context of a complaint.
+var quiet = &Session{reason: ErrNoMiddleware, quiet: true}
+
 // unlock ends a method: it frees mu and then runs what must not run under it.
+// While somebody makes store calls for s, that is left to them.
 func (s *Session) unlock() {
 	if s.hand && !s.released {
 		s.announce()
+	}
+	if s.busy || s.after == nil {
+		s.mu.Unlock()
+		return
 	}
 	after := s.after
 	s.after = nil
@@ -263,14 +314,15 @@ func (s *Session) unreadable(key string, err error) {
 // request when the session is stored: with an answer of status 500, a log line
 // that names key and type, and nothing stored. [Session.Err] tells at once.
 func (s *Session) Set(key string, value any) {
-	if !s.begin("Set") {
+	text, err := marshal(value) // may call methods of value's type, which may use s
+	if !s.beginChange("Set") {
 		return
 	}
 	defer s.unlock()
 	if s.refuses("Set") {
 		return
 	}
-	s.vals.Set(key, value)
+	s.vals.set(key, value, text, err)
 	if s.err == nil && s.vals.err != nil {
 		s.err = s.vals.err
 	}
@@ -310,7 +362,7 @@ func (s *Session) refuse(method string) {
 
 // Delete removes key; that there is none is no error.
 func (s *Session) Delete(key string) {
-	if !s.begin("Delete") {
+	if !s.beginChange("Delete") {
 		return
 	}
 	defer s.unlock()
@@ -322,7 +374,7 @@ func (s *Session) Delete(key string) {
 // Clear removes all keys that this request can see. One that another request
 // sets at the same time stays.
 func (s *Session) Clear() {
-	if !s.begin("Clear") {
+	if !s.beginChange("Clear") {
 		return
 	}
 	defer s.unlock()
@@ -361,7 +413,20 @@ func (s *Session) Len() int {
 // Pop returns the value of key and removes it: what several requests pop at
 // once, each may see; where exactly one must, use Update.
 func (s *Session) Pop(key string) any {
-	if !s.begin("Pop") {
+	encoded := s.pop(key)
+	if encoded == nil {
+		return nil
+	}
+	value, err := decode(encoded) // may call methods of the value's type
+	if err != nil {
+		s.unreadable(key, err)
+	}
+	return value
+}
+
+// pop removes key and returns its encoded value, nil if there is none.
+func (s *Session) pop(key string) []byte {
+	if !s.beginChange("Pop") {
 		return nil
 	}
 	defer s.unlock()
@@ -369,15 +434,8 @@ func (s *Session) Pop(key string) any {
 		return nil
 	}
 	encoded := s.vals.find(key)
-	if encoded == nil {
-		return nil
-	}
-	value, err := decode(encoded)
-	if err != nil {
-		s.later(func() { s.unreadable(key, err) })
-	}
 	s.vals.Delete(key)
-	return value
+	return encoded
 }
 
 // SetLocal keeps value for the rest of this request: it is never stored, costs

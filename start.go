@@ -51,12 +51,16 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 // error is that of Save. Releasing again does nothing. Behind the middleware,
 // which releases by itself, it only stores.
 func (s *Session) Release() error {
-	s.mu.Lock()
 	if !s.hand {
-		s.mu.Unlock()
 		return s.Save()
 	}
-	defer s.unlock()
+	if err := s.claim(s.m.patience()); err != nil {
+		s.mu.Lock()
+		defer s.unlock()
+		s.released = true
+		return err
+	}
+	defer s.free()
 	if s.released {
 		return nil
 	}
@@ -64,7 +68,11 @@ func (s *Session) Release() error {
 		// The caller has had the error, and most likely responded with it.
 		s.over = &unsentError{errors.New("session: Save failed, and what it did not store needs a new token at the client")}
 	}
-	err := s.commit(nowMillis())
+	unstored := func(s *Session) bool { return s.doomed != nil || s.dirty() }
+	err := s.commitAll(nowMillis(), unstored)
+	if err == nil && unstored(s) {
+		err = ErrNested
+	}
 	s.broken = err != nil
 	if err == nil {
 		err = s.refused
@@ -95,7 +103,7 @@ func (s *Session) announce() {
 	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
 		s.ensureID()
 		x.cookie[0] = s.m.cookie.Set(s.cred.token(), s.maxAge())
-	case s.doomed != nil:
+	case s.doomed != nil && s.removal() == cookieRemove:
 		x.cookie[0] = s.m.cookie.Remove()
 	case s.cookie == cookieAlone:
 		x.cookie[0] = ""
@@ -117,7 +125,7 @@ func (s *Session) announceToken(h http.Header) {
 	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
 		s.ensureID()
 		h.Set(name, s.cred.token())
-	case s.doomed != nil:
+	case s.doomed != nil && s.removal() == cookieRemove:
 		h.Set(name, "")
 	case s.cookie != cookieAlone:
 		s.x.setToken(h)

@@ -26,8 +26,10 @@ func (s *Session) Update(fn func(*Values) error) error {
 		return err
 	}
 	defer s.leave()
-	s.mu.Lock()
-	defer s.unlock()
+	if err := s.claim(nestedAfter); err != nil {
+		return err
+	}
+	defer s.free()
 	s.used = true
 	if err := s.gone(); err != nil {
 		return err
@@ -77,9 +79,6 @@ func Update[T any](s *Session, key string, fn func(T) T) (T, error) {
 // may hide a success.
 const maxUncertain = 2
 
-// nestedAfter is how long an Update waits for another one of its session.
-const nestedAfter = 900 * time.Millisecond
-
 // enter waits for the turn of an Update.
 func (s *Session) enter() error {
 	s.mu.Lock()
@@ -111,34 +110,41 @@ func (s *Session) createWith(ctx context.Context, fn func(*Values) error) error 
 	if s.sent {
 		return ErrHeadersSent
 	}
+	epoch := s.epoch
 	vals, err := s.apply(fn)
 	if err := firstError(err, s.gone(), s.lost); err != nil {
 		return err
 	}
-	if s.exists { // stored by another goroutine of this request, while fn ran
-		return s.update(ctx, fn)
+	if s.epoch != epoch {
+		return ErrDestroyed // by another goroutine of this request, while fn ran
 	}
-	before, size := s.vals.changes, s.vals.size
-	s.vals.take(vals)
-	if !s.dirty() {
+	if s.exists { // stored by another one
+		err := s.update(ctx, fn)
+		if err == errAfresh {
+			err = s.createWith(ctx, fn)
+		}
+		return err
+	}
+	if vals.count == 0 && s.currentUser() == "" { // nothing to store, or not any more
+		s.vals.take(vals)
 		return nil
 	}
-	err = s.create(ctx)
-	if err != nil && !s.exists {
-		s.vals.changes, s.vals.size = before, size
+	err = s.create(ctx, vals)
+	if err == nil && s.epoch != epoch {
+		return ErrDestroyed
 	}
 	return err
 }
 
 // update stores an existing session: what this request did, on top of what
 // the store has, by compare-and-swap. With fn, fn works on the values in
-// between, outside of mu, each time that the store has moved on.
+// between, outside of mu and busy, each time that the store has moved on.
 func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
+	epoch := s.epoch
 	if fn == nil {
-		turn, err := s.m.queue(ctx, &s.cred)
-		if err != nil {
-			return s.m.failed("update", err)
-		}
+		var turn turn
+		id := s.cred.id()
+		s.outside(func() { turn = s.m.queues.enter(ctx, id) })
 		defer turn.leave()
 	}
 	tries := attempt{exact: fn != nil, patience: s.m.cfg.StoreTimeout}
@@ -148,8 +154,8 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 		if err := firstError(err, s.gone(), s.lost); err != nil {
 			return err
 		}
-		if !s.exists {
-			return ErrDestroyed // by another goroutine of this request, while fn ran
+		if s.epoch != epoch || !s.exists {
+			return destroyed(fn) // by another goroutine of this request, meanwhile
 		}
 		if s.version == version {
 			if fn != nil && len(vals.changes) == 0 && s.changed == 0 {
@@ -157,6 +163,9 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 				return nil // nothing to store, or not any more
 			}
 			done, err := s.swap(ctx, vals, &tries)
+			if s.epoch != epoch {
+				return destroyed(fn)
+			}
 			if done || err != nil {
 				return err
 			}
@@ -165,10 +174,21 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 		if tries.late(ctx) {
 			return s.m.failed("update", fmt.Errorf("gave up after %d conflicts: %w", tries.conflicts, backend.ErrConflict))
 		}
-		if err := tries.pause(ctx); err != nil {
+		s.outside(func() { err = tries.pause(ctx) })
+		if err != nil {
 			return s.m.failed("update", err)
 		}
 	}
+}
+
+// destroyed is what an update returns whose session this request destroyed
+// while it ran: an Update could not do what it had to; to store is not needed
+// any more.
+func destroyed(fn func(*Values) error) error {
+	if fn == nil {
+		return nil
+	}
+	return ErrDestroyed
 }
 
 // swap tries once to put vals in the place of the version that s is on.
@@ -177,37 +197,44 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if err := firstError(vals.fits(), s.reachable()); err != nil {
 		return true, err
 	}
-	if s.changed&changedSecret == 0 {
-		s.next = s.cred
-	}
+	t := s.try()
 	now := nowMillis()
 	tries.begin(now)
-	rec, plain, h, err := s.encode(&s.next, vals, tries, now)
+	rec, plain, h, err := s.encode(&t, vals, tries, now)
 	if err != nil {
 		return true, err
 	}
-	if rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now) {
-		// Its time has passed meanwhile, unless another request has prolonged
-		// the session: then this is a conflict.
-		err = s.m.deleteVersion(ctx, s.cred.id(), s.version)
-		if err == nil {
-			err = backend.ErrNotFound
+	past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now)
+	s.outside(func() { err = s.m.update(ctx, rec, past) })
+	if s.epoch != t.epoch {
+		if err == nil && !past && s.doomed != nil { // it is this one that has to go
+			s.doomed.cred, s.doomed.version = t.next, rec.Version+1
 		}
-	} else {
-		err = s.m.store.Update(ctx, rec)
+		return true, nil
 	}
 	if err != nil {
-		return s.again(ctx, err, tries, rec.Version, vals)
+		return s.again(ctx, err, tries, &t, rec.Version, vals)
 	}
-	login := s.changed&changedUser != 0
 	rec.Version++
-	s.updated(rec, h, plain, vals)
-	if login {
+	s.updated(&t, rec, h, plain, vals)
+	if t.changed&changedUser != 0 {
 		err = s.trim(ctx, rec.User)
 	}
 	return true, err
 }
 
+// update replaces a record, or deletes it if its time has passed.
+func (m *Manager) update(ctx context.Context, rec backend.Record, past bool) error {
+	if !past {
+		return m.store.Update(ctx, rec)
+	}
+	// Its time has passed meanwhile, unless another request has prolonged the
+	// session: then this is a conflict.
+	if err := m.deleteVersion(ctx, rec.ID, rec.Version); err != nil {
+		return err
+	}
+	return backend.ErrNotFound
+}
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -224,9 +251,16 @@ func (s *Session) apply(fn func(*Values) error) (*Values, error) {
 		return &s.vals, nil
 	}
 	vals := s.vals.clone()
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	if err := fn(vals); err != nil {
+	s.yield()
+	defer func() {
+		for s.busy { // with calls that end with the store's time-out
+			s.await(s.m.patience())
+		}
+		s.busy, s.vals.frozen = true, true
+	}()
+	var err error
+	s.outside(func() { err = fn(vals) })
+	if err != nil {
 		return nil, err
 	}
 	return vals, vals.err
@@ -234,10 +268,10 @@ func (s *Session) apply(fn func(*Values) error) (*Values, error) {
 
 // encode makes the record to store. All tries of one commit have its ID, so
 // that a retry recognises what an earlier one has done.
-func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now int64) (backend.Record, body, head, error) {
+func (s *Session) encode(t *try, vals *Values, tries *attempt, now int64) (backend.Record, body, head, error) {
 	set := s.settings()
 	expires, shorten, inHead := s.expiryOf(set, now)
-	h := s.newHead(set, next)
+	h := s.newHead(set, t)
 	if inHead {
 		h.flags, h.ends = h.flags|flagEnds, expires
 	}
@@ -245,11 +279,11 @@ func (s *Session) encode(next *credentials, vals *Values, tries *attempt, now in
 		h.commit = tries.commit
 	}
 	tries.commit = h.commit
-	key, err := s.keyFor(next)
+	key, err := s.keyFor(&t.next)
 	if err != nil {
 		return backend.Record{}, body{}, h, err
 	}
-	data, plain, err := encodeRecord(next.id(), set.user, &h, &vals.base, vals.changes, s.m.protect, key)
+	data, plain, err := encodeRecord(t.next.id(), set.user, &h, &vals.base, vals.sorted(), s.m.protect, key)
 	rec := backend.Record{
 		ID: s.cred.id(), Version: s.version, User: set.user, Data: data,
 		Expires: time.UnixMilli(expires), Shorten: shorten,
@@ -288,22 +322,16 @@ func (s *Session) keyFor(next *credentials) (cipher.AEAD, error) {
 }
 
 // updated takes in a successful update.
-func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) {
+func (s *Session) updated(t *try, rec backend.Record, h head, plain body, vals *Values) {
 	s.m.stats.add(statUpdates, &s.cred)
-	renewed := s.changed&changedSecret != 0
+	renewed := t.changed&changedSecret != 0
 	moved := rec.Expires.UnixMilli() > s.expires
-	lifetime := s.changed&(changedPersist|changedIdle|changedAbsolute) != 0
+	lifetime := t.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	wasPersistent := s.persistent()
-	if s.cred != s.next {
-		s.cred, s.seal = s.next, nil
+	if renewed {
+		s.cred, s.seal = t.next, nil
 	}
-	// What other goroutines of this request changed while fn ran is kept.
-	var since []change
-	if vals != &s.vals {
-		since = s.vals.since(vals)
-	}
-	s.stored(rec, h, plain)
-	s.vals.replay(since)
+	s.stored(t, rec, h, plain, vals)
 	switch {
 	case renewed, lifetime && s.x.transport.cookie() && (wasPersistent || s.persistent()):
 		s.cookie = cookieSet
@@ -312,14 +340,14 @@ func (s *Session) updated(rec backend.Record, h head, plain body, vals *Values) 
 	}
 	if renewed {
 		s.m.stats.add(statRenewals, &s.cred)
-		s.hook(s.m.cfg.Hooks.Renewed, rec.User)
+		s.hook(s.m.cfg.Hooks.Renewed, &s.cred, rec.User)
 	}
 }
 
 // again decides what to do about an update of version that failed: done means
 // that it is stored after all, or never will be; without, s is on the newest
 // record and the update can be tried again.
-func (s *Session) again(ctx context.Context, err error, tries *attempt, version uint64, vals *Values) (done bool, _ error) {
+func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, version uint64, vals *Values) (done bool, _ error) {
 	switch {
 	case errors.Is(err, backend.ErrConflict):
 		s.m.stats.add(statConflicts, &s.cred)
@@ -336,8 +364,10 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 		tries.uncertain++
 		tries.doubt = version
 	}
-	newest, fetchErr := s.fetch(ctx, &s.next, tries.commit)
+	newest, fetchErr := s.fetch(ctx, t.next, tries.commit)
 	switch {
+	case s.epoch != t.epoch:
+		return true, nil
 	case !s.exists && s.lost == nil:
 		return true, errAfresh
 	case s.lost != nil && tries.exact && tries.doubt != 0:
@@ -349,12 +379,16 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 	case fetchErr != nil:
 		return true, s.m.failed("update", err)
 	case newest.head.commit == tries.commit: // an earlier try was done, its reply lost
-		if newest.rec, err = s.complete(ctx, newest.rec, tries); err != nil {
+		s.outside(func() { newest.rec, err = s.m.complete(ctx, newest.rec, tries) })
+		if s.epoch != t.epoch {
+			s.doomed = &doomed{cred: t.next, version: newest.rec.Version}
+			return true, nil
+		}
+		if err != nil {
 			return true, s.m.failed("update", err)
 		}
-		login := s.changed&changedUser != 0
-		s.updated(newest.rec, newest.head, newest.values, vals)
-		if login {
+		s.updated(t, newest.rec, newest.head, newest.values, vals)
+		if t.changed&changedUser != 0 {
 			err = s.trim(ctx, newest.rec.User)
 			return true, err
 		}
@@ -383,9 +417,9 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, version 
 // that has several things to do for a write may have done that one alone: a
 // session that is missing from the index by user would outlive "log out
 // everywhere". It returns rec with the version that the store has.
-func (s *Session) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
+func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
 	for uncertain := 0; rec.User != ""; {
-		err := s.m.store.Update(ctx, rec)
+		err := m.store.Update(ctx, rec)
 		switch {
 		case err == nil:
 			rec.Version++
@@ -398,7 +432,7 @@ func (s *Session) complete(ctx context.Context, rec backend.Record, tries *attem
 		default:
 			uncertain++
 		}
-		there, loadErr := s.m.store.Load(ctx, rec.ID)
+		there, loadErr := m.store.Load(ctx, rec.ID)
 		if errors.Is(loadErr, backend.ErrNotFound) {
 			return rec, nil
 		}

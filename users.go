@@ -167,30 +167,38 @@ func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bo
 // trim ends the oldest logins of user above MaxPerUser. It comes after the
 // write, and every login does it, so however many there are at once, the
 // newest remain.
-func (s *Session) trim(ctx context.Context, user string) error {
-	m := s.m
-	if m.cfg.MaxPerUser == 0 || user == "" || s.isCandidate() {
+func (s *Session) trim(ctx context.Context, user string) (err error) {
+	if s.m.cfg.MaxPerUser == 0 || user == "" || s.isCandidate() {
 		return nil
 	}
+	var ended []string
+	s.outside(func() { ended, err = s.m.trim(ctx, user) })
+	for _, id := range ended {
+		s.later(func() { s.m.ended(id, ReasonMaxPerUser) })
+	}
+	return err
+}
+
+func (m *Manager) trim(ctx context.Context, user string) (ended []string, err error) {
 	for deadline := time.Now().Add(m.cfg.StoreTimeout); ; {
 		infos, err := m.Sessions(ctx, user)
 		if err != nil {
-			return err
+			return ended, err
 		}
 		again := false
 		for _, info := range infos[min(m.cfg.MaxPerUser, len(infos)):] {
 			err := m.deleteVersion(ctx, info.id, info.version)
 			switch {
 			case err == nil:
-				s.later(func() { m.ended(info.ID, ReasonMaxPerUser) })
+				ended = append(ended, info.ID)
 			case errors.Is(err, backend.ErrConflict):
 				again = true // it has just been written: perhaps it is now the latest login
 			case !errors.Is(err, backend.ErrNotFound):
-				return m.failed("trim", err)
+				return ended, m.failed("trim", err)
 			}
 		}
 		if !again || time.Now().After(deadline) {
-			return nil
+			return ended, nil
 		}
 	}
 }

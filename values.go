@@ -312,14 +312,14 @@ func (v *Values) rebase(base body) {
 // kept of it, with the changes, is all to be stored anew.
 func (v *Values) detach(kept body) {
 	var all []change
-	merge(&kept, v.changes, func(key string, k, value []byte) {
+	merge(&kept, v.sorted(), func(key string, k, value []byte) {
 		if k != nil {
 			key = string(k)
 		}
 		all = append(all, change{key, value})
 	})
-	v.base, v.changes = body{}, all
-	_, v.size = mergedSize(&v.base, v.changes)
+	v.base, v.changes, v.index = body{}, all, nil
+	v.count, v.size = mergedSize(&v.base, v.changes)
 }
 
 // fits checks the size after a rebase, which may have added what another

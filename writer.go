@@ -83,29 +83,39 @@ func (c *core) ready() bool {
 	}
 	c.failed = true
 	s.failed(err)
-	s.m.answer(c.rw, c.x.request, s.ID(), err)
+	s.m.answer(c.x, c.rw, c.x.request, s.ID(), err)
 	return false
 }
 
 // store has the session stored and its lines in the header. If it fails, the
 // header is what it was before the handler, but for other cookies.
 func (c *core) store(s *Session) error {
-	s.mu.Lock()
-	defer s.unlock() // also when the store panics
-	now := s.at      // the clock has a price; what is due since then, finish notes
+	h := c.rw.Header()
+	if err := s.claim(s.m.patience()); err != nil {
+		c.x.resetHeader(h)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sent, s.over = true, &unsentError{err}
+		return err
+	}
+	defer s.free() // also when the store panics
+	now := s.at    // the clock has a price; what is due since then, finish notes
 	if s.persistent() {
 		now = nowMillis() // but only here can a cookie slide
-		s.still = !mayslide(c.rw.Header())
+		s.still = !mayslide(h)
 	}
-	err := s.commit(now)
+	err := s.commitAll(now, (*Session).pending)
+	if err == nil && s.pending() {
+		err = ErrNested // it was changed by each of its own store calls
+	}
 	if (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {
 		err = nil // dropped, counted and logged; the response goes on
 	}
 	if err != nil {
 		s.over = &unsentError{err}
-		c.x.resetHeader(c.rw.Header())
+		c.x.resetHeader(h)
 	}
-	c.x.header(err)
+	c.x.header(h, err)
 	s.sent = true
 	return err
 }
@@ -147,9 +157,17 @@ func (c *core) finish() {
 
 // commitLate is commit after the header went out.
 func (s *Session) commitLate() (credentials, error) {
-	s.mu.Lock()
-	defer s.unlock()
-	err := s.commit(nowMillis())
+	if err := s.claim(s.m.patience()); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.cred, err
+	}
+	defer s.free()
+	unstored := func(s *Session) bool { return s.doomed != nil || s.dirty() }
+	err := s.commitAll(nowMillis(), unstored)
+	if err == nil && unstored(s) {
+		err = ErrNested // it was changed by each of its own store calls
+	}
 	return s.cred, err
 }
 
@@ -167,8 +185,14 @@ func (c *core) panicked() {
 	if s == nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.unlock()
+	h := c.rw.Header()
+	if err := s.claim(s.m.patience()); err != nil {
+		s.failed(err)
+		s.m.cfg.Logger.LogAttrs(c.x, slog.LevelError, "session: what the handler destroyed before its panic may still be there",
+			slog.String("id", s.ID()), slog.Any("error", err))
+		return
+	}
+	defer s.free()
 	if s.doomed == nil {
 		return
 	}
@@ -180,7 +204,7 @@ func (c *core) panicked() {
 		s.log(slog.LevelError, "session: not destroyed after a panic", err)
 	}
 	if !c.wrote {
-		c.x.header(nil)
+		c.x.header(h, nil)
 	}
 }
 

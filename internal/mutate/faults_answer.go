@@ -64,16 +64,18 @@ var answerFaults = []fault{
 	{
 		bar: "HB-10", what: `a change after the header is lost in silence`,
 		file: "writer.go",
-		old: `	s.sent = true
+		old: `	c.x.header(h, err)
+	s.sent = true
 `,
-		new: ``,
+		new: `	c.x.header(h, err)
+`,
 		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
 	},
 	{
 		bar: "HB-14", what: `a failed commit is answered 200`,
 		file: "writer.go",
 		old: `	s.failed(err)
-	s.m.answer(c.rw, c.x.request, s.ID(), err)
+	s.m.answer(c.x, c.rw, c.x.request, s.ID(), err)
 	return false`,
 		new: `	s.failed(err)
 	return true`,

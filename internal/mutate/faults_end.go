@@ -5,14 +5,14 @@ var endFaults = []fault{
 	{
 		bar: "LO-1", what: `Destroy only removes the cookie`,
 		file: "remove.go",
-		old:  `err := s.m.removeVersion(ctx, s.doomed)`,
-		new:  `err := ctx.Err()`,
+		old:  `s.outside(func() { err = s.m.removeVersion(ctx, s.doomed) })`,
+		new:  `err = ctx.Err()`,
 		pkg:  ".", test: `TestBehaviourF/50_destroy/memory`,
 	},
 	{
 		bar: "FX-4", what: `a renewal whose reply was lost is lost`,
 		file: "load.go",
-		old: `		cred = next
+		old: `		cred = &next
 `,
 		new: `		_ = next
 `,
@@ -50,8 +50,8 @@ var endFaults = []fault{
 	{
 		bar: "TO-8", what: `a session past its absolute timeout is stored again`,
 		file: "update.go",
-		old:  `if rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now) {`,
-		new:  `if rec.Expires.UnixMilli() <= 0 && !s.noTouch {`,
+		old:  `past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now)`,
+		new:  `past := rec.Expires.UnixMilli() <= 0 && !s.noTouch`,
 		pkg:  ".", test: `TestBehaviourE/45_while_active/memory`,
 	},
 }

@@ -107,7 +107,7 @@ var storeFaults = []fault{
 	{
 		bar: "LO-5", what: `a logout that failed leaves the cookie`,
 		file: "remove.go",
-		old: `		s.cookie = cookieRemove // the browser shall forget it all the same
+		old: `		s.cookie = s.removal() // the browser shall forget it all the same
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviourF/51_destroy_fails/memory`,

@@ -137,7 +137,7 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		bar: "FX-3", what: `Renew keeps the old hash`,
 		file: "commit.go",
-		old: `		h.hash = cred.hash()
+		old: `		h.hash = t.next.hash()
 `,
 		new: `		h.hash = s.cred.hash()
 `,

@@ -1,0 +1,97 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// queueFor is how long a commit waits for those of the same session in front
+// of it. After that it goes to the store all the same, where the version tells
+// what came first: the queue saves conflicts, it is not needed for anything.
+const queueFor = 100 * time.Millisecond
+
+// queues let the commits of one process to one session go to the store one
+// after the other, so that they do not collide there for nothing. Each session
+// has a queue of its own, for as long as somebody is in it.
+type queues [64]struct {
+	mu    sync.Mutex // guards the two below, and what they refer to
+	bySID map[uuid.UUID]*queue
+	spare *queue // to be used again
+	_     [40]byte
+}
+
+type queue struct {
+	n     int           // how many are in it, with the one at its head
+	head  chan struct{} // who takes what is in it is the new head
+	spare *queue
+}
+
+// A turn is the place at the head of a queue. The zero turn is no place.
+type turn struct {
+	of *queues
+	id uuid.UUID
+}
+
+// enter waits until the head of id's queue is reached, but not for long: after
+// queueFor, or when ctx ends, it returns the zero turn.
+func (q *queues) enter(ctx context.Context, id uuid.UUID) turn {
+	shard := &q[id[15]&63]
+	shard.mu.Lock()
+	one := shard.bySID[id]
+	if one == nil {
+		if one = shard.spare; one != nil {
+			shard.spare = one.spare
+		} else {
+			one = &queue{}
+		}
+		if shard.bySID == nil {
+			shard.bySID = make(map[uuid.UUID]*queue)
+		}
+		one.n = 1
+		shard.bySID[id] = one
+		shard.mu.Unlock()
+		return turn{q, id}
+	}
+	one.n++
+	if one.head == nil {
+		one.head = make(chan struct{}, 1)
+	}
+	shard.mu.Unlock()
+	timer := time.NewTimer(queueFor)
+	defer timer.Stop()
+	select {
+	case <-one.head:
+		return turn{q, id}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	select {
+	case <-one.head: // at this very moment
+		return turn{q, id}
+	default:
+	}
+	one.n--
+	return turn{}
+}
+
+// leave lets the next one go.
+func (t turn) leave() {
+	if t.of == nil {
+		return
+	}
+	shard := &t.of[t.id[15]&63]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	one := shard.bySID[t.id]
+	if one.n--; one.n > 0 {
+		one.head <- struct{}{} // which is empty: its last one is leaving
+		return
+	}
+	delete(shard.bySID, t.id)
+	one.spare, shard.spare = shard.spare, one
+}

@@ -59,7 +59,18 @@ func (a *app) exchange(t testing.TB, url string, prepare func(*http.Request)) an
 func attributesOf(line string) string {
 	name, rest, _ := strings.Cut(line, "=")
 	_, rest, _ = strings.Cut(rest, ";")
-	return name + ";" + rest
+	return name + ";" + withoutExpires(rest)
+}
+
+// withoutExpires takes the date out of a Set-Cookie line. It must be there where
+// Max-Age is; what it says is tested in package cookie.
+func withoutExpires(line string) string {
+	before, after, ok := strings.Cut(line, "; Expires=")
+	if !ok {
+		return strings.ReplaceAll(line, "Max-Age=", "Max-Age (without Expires)=")
+	}
+	_, after, _ = strings.Cut(after, ";")
+	return before + ";" + after
 }
 
 func attributes(t *testing.T) {
@@ -283,9 +294,13 @@ func removal(t *testing.T) {
 			a := newApp(t, session.Config{Cookie: o})
 			a.basics()
 			set := a.exchange(t, site+"/set?k=a&v=b", nil).session
-			value, rest, _ := strings.Cut(strings.TrimPrefix(set, a.name+"="), ";")
+			value, rest, _ := strings.Cut(strings.TrimPrefix(withoutExpires(set), a.name+"="), ";")
 			got := a.exchange(t, site+"/destroy", func(r *http.Request) { r.Header.Set("Cookie", a.name+"="+value) })
-			// The same line without a value, and Max-Age=0.
+			// The same line without a value, with Max-Age=0 and a date in the past.
+			if !strings.Contains(got.session, "; Expires=Thu, 01 Jan 1970 00:00:00 GMT;") {
+				t.Errorf("%+v: removed without Expires: %q", o, got.session)
+			}
+			got.session = withoutExpires(got.session)
 			var parts []string
 			for part := range strings.SplitSeq(rest, ";") {
 				if part = strings.TrimSpace(part); !strings.HasPrefix(part, "Max-Age=") {
@@ -551,7 +566,7 @@ func vary(t *testing.T, k kind) {
 		{"/star", []string{"*"}},
 		{"/lines", []string{"Accept", "Cookie"}},
 		{"/fails", []string{"Cookie"}},
-		{"/late", nil},
+		{"/late", []string{"Cookie"}}, // it has the session, and uses it too late to say so then
 	} {
 		if got := b.get(tt.path).header["Vary"]; !slices.Equal(got, tt.want) {
 			t.Errorf("%s: Vary is %q, want %q", tt.path, got, tt.want)
@@ -565,13 +580,37 @@ func vary(t *testing.T, k kind) {
 func cacheControl(t *testing.T) {
 	a := newApp(t, session.Config{})
 	a.basics()
+	for path, said := range map[string]string{"/own": "max-age=60", "/no-cache": "no-cache"} {
+		a.handle(path, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			w.Header().Set("Cache-Control", said)
+			s.Set("a", r.FormValue("v"))
+		})
+	}
+	a.handle("/late", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		io.WriteString(w, "x")
+		s.Get("a")
+	})
+	a.handle("/pop", func(w http.ResponseWriter, _ *http.Request, s *session.Session) { s.Pop("b") })
+	a.handle("/save", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		s.Set("c", r.FormValue("v"))
+		s.Save()
+	})
+	a.handle("/update", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		session.Update(s, "n", func(n int) int { return n + 1 })
+	})
+	a.handle("/label", func(w http.ResponseWriter, _ *http.Request, s *session.Session) { s.SetLabel("here") })
 	a.handle("/public", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		w.Header().Set("Cache-Control", "private, max-age=60")
 		s.Set("a", r.FormValue("v"))
 	})
 	b := a.browser(t)
 	for _, tt := range []struct{ path, want string }{
-		{"/get?k=a", ""}, {"/set?k=a&v=b", "no-store"}, {"/set?k=a&v=c", ""}, {"/get?k=a", ""},
+		{"/get?k=a", ""}, {"/pop", ""}, {"/late", ""}, // nobody's page
+		{"/set?k=a&v=b", "no-store"}, {"/get?k=a", "private"}, {"/ignore", ""}, {"/late", "private"},
+		{"/set?k=a&v=c", "no-store"}, {"/set?k=a&v=c", "private"}, {"/get?k=a", "private"},
+		{"/pop", "private"}, {"/set?k=b&v=1", "no-store"}, {"/pop", "no-store"}, {"/pop", "private"},
+		{"/save?v=1", "no-store"}, {"/save?v=1", "private"}, {"/update", "no-store"}, {"/label", "no-store"},
+		{"/own?v=1", "max-age=60"}, {"/no-cache?v=2", "no-cache"},
 		{"/renew", "no-store"}, {"/destroy", "no-store"}, {"/public?v=1", "private, max-age=60"},
 	} {
 		if got := strings.Join(b.get(tt.path).header["Cache-Control"], "|"); got != tt.want {

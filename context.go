@@ -25,12 +25,14 @@ type exchange struct {
 	m         *Manager
 	session   atomic.Pointer[Session] // made when somebody asks for it
 	sent      atomic.Bool             // the header left before anybody did
+	handed    atomic.Bool             // somebody has it, who may use it at any time
 	writer    writer
 	request   *http.Request
 	transport *Transport  // that the request belongs to
 	before    http.Header // the answer's header before the handler; nil if it was empty
 	vary      [1]string
 	cookie    [1]string
+	caching   [1]string // Cache-Control
 }
 
 // A visit is an exchange whose session is likely to be needed, in one
@@ -169,14 +171,32 @@ func FromContext(r *http.Request) *Session {
 func FromCtx(ctx context.Context) *Session {
 	if ctx != nil {
 		if s, ok := ctx.Value(sessionKey{}).(*Session); ok {
-			return s
+			return s.handOut()
 		}
 	}
 	return detached(ErrNoMiddleware)
 }
 
+// handOut notes that the application has s: a response that begins before it
+// uses s may depend on it all the same.
+func (s *Session) handOut() *Session {
+	if s.x != nil && !s.x.handed.Load() {
+		s.x.handed.Store(true)
+	}
+	return s
+}
+
 // Lookup returns the session in ctx, and whether a middleware put one there.
 func Lookup(ctx context.Context) (*Session, bool) {
+	s, ok := lookup(ctx)
+	if ok {
+		s.handOut()
+	}
+	return s, ok
+}
+
+// lookup is Lookup for who does not look into the session.
+func lookup(ctx context.Context) (*Session, bool) {
 	if ctx == nil {
 		return nil, false
 	}
@@ -189,7 +209,7 @@ func Lookup(ctx context.Context) (*Session, bool) {
 // did not, it returns what FromContext the function does.
 func (m *Manager) FromContext(r *http.Request) *Session {
 	if s, err := m.outer(r); s != nil && err == nil {
-		return s
+		return s.handOut()
 	}
 	return detached(ErrNoMiddleware)
 }

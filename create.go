@@ -61,6 +61,7 @@ func (s *Session) create(ctx context.Context, vals *Values) error {
 		}
 		s.exists = true
 		s.stored(&t, rec, h, plain, vals)
+		s.altered = true
 		s.cookie = cookieSet
 		return s.trim(ctx, now.user)
 	}

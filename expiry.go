@@ -34,15 +34,51 @@ func (m *Manager) expiry(cred *credentials, idle, absolute time.Duration, now in
 // touchDue reports whether activity at now, in Unix ms, has to be noted in the
 // store.
 func (s *Session) touchDue(now int64) bool {
-	if !s.exists || s.noTouch || s.still {
+	if !s.exists || s.noTouch {
 		return false
 	}
+	moves := s.noted(s.loaded.idle, s.loaded.absolute, now) - s.expires
+	return moves > 0 && time.Duration(moves)*time.Millisecond >= s.touchEvery()
+}
+
+// touchEvery is how often activity of this session is noted.
+func (s *Session) touchEvery() time.Duration {
 	every := s.m.cfg.TouchEvery
 	if s.loaded.idle != 0 {
 		every = touchEvery(s.loaded.idle)
 	}
-	moves := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now) - s.expires
-	return moves > 0 && time.Duration(moves)*time.Millisecond >= every
+	if fixed := s.m.cookie.Options().MaxAge; fixed > 0 && s.slides() {
+		every = min(every, touchEvery(fixed)) // for the cookie must go out that often
+	}
+	return every
+}
+
+// noted returns the expiry to store for activity at now, in Unix ms. As long as
+// the browser's cookie does not go with it, because a cache may keep the
+// response, say, or because that is not known yet, it is one touchEvery early:
+// so the next response that can bring the cookie has activity to note, and
+// brings it. That the expiry moves and that the cookie goes out are two things,
+// but the one must not run away from the other.
+func (s *Session) noted(idle, absolute time.Duration, now int64) int64 {
+	if s.slides() && !s.carries && s.cookie != cookieSet {
+		now -= s.touchEvery().Milliseconds()
+	}
+	return s.m.expiry(&s.cred, idle, absolute, now)
+}
+
+// slides reports whether the browser's cookie has a lifetime, which has to move
+// with the session's expiry.
+func (s *Session) slides() bool { return s.x.transport.cookie() && s.persistent() }
+
+// outrun reports whether the cookie ends before the session, whose expiry
+// cannot move any more: then nothing tells when the cookie went out last.
+func (s *Session) outrun(now int64) bool {
+	fixed := s.m.cookie.Options().MaxAge
+	if fixed == 0 || !s.exists || s.noTouch || !s.slides() {
+		return false
+	}
+	idle, absolute := s.m.timeouts(s.loaded.idle, s.loaded.absolute)
+	return fixed < idle && now+idle.Milliseconds() > createdMillis(s.cred.id())+absolute.Milliseconds()
 }
 
 // touch moves the expiry. It is no more than a note: if it fails the request
@@ -56,7 +92,7 @@ func (s *Session) touch(ctx context.Context) {
 		s.touchInHead(ctx)
 		return
 	}
-	expires := s.m.expiry(&s.cred, s.loaded.idle, s.loaded.absolute, now)
+	expires := s.noted(s.loaded.idle, s.loaded.absolute, now)
 	epoch, id := s.epoch, s.cred.id()
 	var err error
 	s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })
@@ -89,7 +125,7 @@ func (s *Session) notTouched(err error) {
 
 // slide sends a persistent cookie again when the expiry has moved.
 func (s *Session) slide() {
-	if s.cookie == cookieAlone && s.x.transport.cookie() && s.persistent() {
+	if s.cookie == cookieAlone && s.slides() {
 		s.cookie = cookieSlide
 	}
 }

@@ -1,27 +1,51 @@
 package session
 
 import (
+	"iter"
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 )
 
-// header puts the session's lines into the answer's header h, mu held.
-func (x *exchange) header(h http.Header, failed error) {
+// header puts the session's lines into the response's header h, mu held. after
+// says that the handler has not returned, and can use the session after it.
+func (x *exchange) header(h http.Header, failed error, after bool) {
 	s := x.session.Load()
 	if failed != nil && s.cookie == cookieSet && !s.exists {
 		s.cookie = cookieAlone
 	}
-	if s.cookie == cookieSlide && !mayslide(h) {
+	if s.cookie == cookieSlide && (shareable(h) || !s.exists) {
 		s.cookie = cookieAlone
 	}
 	if s.cookie != cookieAlone {
 		x.setCookie(h)
 		confine(h)
+	} else if failed == nil {
+		s.limit(h, after)
 	}
-	if s.used || s.cookie != cookieAlone {
+	if s.used || s.cookie != cookieAlone || after && x.handed.Load() {
 		x.setVary(h)
 	}
+}
+
+// limit keeps a response that is somebody's own out of caches, unless the
+// handler has said itself what they may do. What a request changed or took (a
+// flash message) must not be shown again by a cache, and what came out of a
+// live session must not be there for the old token after a logout.
+func (s *Session) limit(h http.Header, after bool) {
+	caching := &s.x.caching
+	switch {
+	case h["Cache-Control"] != nil:
+		return
+	case s.altered:
+		caching[0] = "no-store"
+	case s.live && (s.used || after && s.x.handed.Load()):
+		caching[0] = "private"
+	default:
+		return
+	}
+	h["Cache-Control"] = caching[:1:1]
 }
 
 // setVary says that the answer depends on what carried the token, and on what
@@ -49,45 +73,93 @@ func (x *exchange) varyOn(h http.Header, on string) {
 	h["Vary"] = x.vary[:1:1]
 }
 
-// mayslide reports whether a token may be sent again, only to be kept for
-// longer, in an answer with this header. It must not ride on one that a cache
-// may keep: a static file, say (CVE-2023-30861).
-func mayslide(h http.Header) bool { return !cacheable(h) }
-
-// confine keeps an answer with a token out of shared caches, whatever the
+// confine keeps a response with a token out of shared caches, whatever the
 // handler allowed them: they would hand the token to the next visitor
 // (CVE-2023-30861). One that is private, or not stored at all, stays as it is.
+// Headers that overrule Cache-Control in a CDN or proxy go.
 func confine(h http.Header) {
 	if !directive(h, "no-store") && !directive(h, "private") {
 		h["Cache-Control"] = noStore()
 	}
+	for name := range h {
+		if overrules(name) {
+			delete(h, name)
+		}
+	}
 }
 
-// cacheable reports whether any cache may keep the answer.
-func cacheable(h http.Header) bool {
-	if directive(h, "no-store") {
-		return false
-	}
-	for _, name := range []string{"public", "s-maxage", "max-age", "immutable"} {
-		if directive(h, name) {
+// overrules reports whether some shared caches look at the header of that name
+// before Cache-Control: the targeted ones of RFC 9213, the older one of CDNs,
+// and that of nginx.
+func overrules(name string) bool {
+	return name == "Surrogate-Control" || name == "X-Accel-Expires" || strings.HasSuffix(name, "-Cache-Control")
+}
+
+// shareable reports whether a shared cache may hand the response to others
+// without asking: a static file, say. A token is not sent again with it, only
+// to be kept for longer (CVE-2023-30861).
+func shareable(h http.Header) bool {
+	for name := range h {
+		if overrules(name) {
 			return true
 		}
 	}
-	return h["Expires"] != nil
+	switch {
+	case directive(h, "no-store"), directive(h, "private"):
+		return false
+	case directive(h, "public"), directive(h, "immutable"):
+		return true
+	case directive(h, "no-cache"):
+		return false
+	}
+	for _, name := range []string{"s-maxage", "max-age"} { // RFC 9111 §4.2.1: the first that is there
+		if directive(h, name) {
+			return lasts(h, name)
+		}
+	}
+	if h["Expires"] == nil {
+		return false
+	}
+	expires, err := http.ParseTime(h.Get("Expires"))
+	return err == nil && expires.After(time.Now()) // 0 and -1 are in the past (RFC 9111 §5.3)
 }
 
-// directive reports whether Cache-Control has that directive (RFC 9111 §5.2).
-// private="field", which confines no more than that field, is not private.
-func directive(h http.Header, name string) bool {
-	for _, line := range h["Cache-Control"] {
-		for part := range strings.SplitSeq(line, ",") {
-			got, _, argument := strings.Cut(strings.TrimSpace(part), "=")
-			if strings.EqualFold(got, name) && !(argument && name == "private") {
-				return true
-			}
+// lasts reports whether a lifetime in Cache-Control is not 0 everywhere. What
+// is no number is taken for one: somebody might.
+func lasts(h http.Header, name string) bool {
+	for argument := range directives(h, name) {
+		argument = strings.Trim(argument, `" 	`)
+		if strings.Trim(argument, "0") != "" && !strings.HasPrefix(argument, "-") || argument == "" {
+			return true
 		}
 	}
 	return false
+}
+
+// directive reports whether Cache-Control has that directive (RFC 9111 §5.2).
+// private="field" and no-cache="field", which hold for no more than that field,
+// are not private and no-cache.
+func directive(h http.Header, name string) bool {
+	for argument := range directives(h, name) {
+		if argument == "" || name != "private" && name != "no-cache" {
+			return true
+		}
+	}
+	return false
+}
+
+// directives yields the arguments of that directive, empty where it has none.
+func directives(h http.Header, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range h["Cache-Control"] {
+			for part := range strings.SplitSeq(line, ",") {
+				got, argument, _ := strings.Cut(strings.TrimSpace(part), "=")
+				if strings.EqualFold(strings.TrimRight(got, " \t"), name) && !yield(argument) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // resetHeader makes h what it was before the handler, for the error answer. Only

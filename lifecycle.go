@@ -210,8 +210,12 @@ func (s *Session) Persist(on bool) {
 
 // Destroy ends the session: the record is removed and the browser told to
 // forget the cookie when the answer's header goes out. What was set before is
-// gone at once; what is set after belongs to a new session. If the store
-// fails, the request fails. So it does if another request has renewed the
+// gone at once; what is set after belongs to a new session. A cookie that is
+// no session's any more, or never was one, is removed from the browser as well.
+//
+// If the store fails, the request fails, and the browser is told to forget the
+// cookie all the same: the session lives on in the store until it expires, but
+// nobody in front of this browser has it. The request also fails if another request has renewed the
 // session meanwhile: this one holds an old token, which can end nothing
 // ([ErrSuperseded]), and a response of 200 would be a lie.
 func (s *Session) Destroy() {
@@ -226,8 +230,11 @@ func (s *Session) Destroy() {
 		s.keepError(&logoutError{ErrSuperseded})
 		return
 	}
-	if s.exists && s.doomed == nil {
+	switch {
+	case s.exists && s.doomed == nil:
 		s.doomed = &doomed{cred: s.cred, version: s.version}
+	case !s.exists && s.lost == nil && s.cookie == cookieAlone:
+		s.cookie = s.removal() // a cookie that is dead, or never was a token
 	}
 	s.epoch++
 	s.startOver()
@@ -245,7 +252,7 @@ func (s *Session) startOver() {
 // move the session's idle expiry, not even by a Set. It may be called at any
 // time before the handler returns.
 func NoTouch(r *http.Request) {
-	if s, ok := Lookup(r.Context()); ok {
+	if s, ok := lookup(r.Context()); ok {
 		s.mu.Lock()
 		s.noTouch = true
 		s.mu.Unlock()

@@ -92,6 +92,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	m.stats.add(statHits, cred)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.live = true
 	s.cred, s.known, s.exists = *cred, true, true
 	s.lost, s.late = nil, false
 	s.adopt(&got)

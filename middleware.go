@@ -117,7 +117,7 @@ func (m *Manager) contradicts(outer *Manager) string {
 
 // aside lets a request pass without a session of this manager.
 func (m *Manager) aside(next http.Handler, w http.ResponseWriter, r *http.Request, why *Session) {
-	if _, other := Lookup(r.Context()); other {
+	if _, other := lookup(r.Context()); other {
 		next.ServeHTTP(w, r)
 		return
 	}

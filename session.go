@@ -103,7 +103,9 @@ type Session struct {
 	released bool
 	sent     bool // the response's header has left
 	noTouch  bool
-	still    bool  // the expiry is not to move without a write
+	carries  bool  // the response that is about to leave may bring the cookie again
+	live     bool  // the request came with its token
+	altered  bool  // the request has changed something, or taken it
 	outage   bool  // it could not be loaded: Config.OnOutage is Anonymous
 	hand     bool  // started by Manager.Start: cookies go out at once
 	broken   bool  // ...but not for what could not be stored

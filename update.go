@@ -297,6 +297,9 @@ func (s *Session) encode(t *try, vals *Values, tries *attempt, now int64) (backe
 func (s *Session) expiryOf(set settings, now int64) (expires int64, shorten, inHead bool) {
 	shorten = s.changed&(changedIdle|changedAbsolute|changedOwner) != 0
 	expires = s.m.expiry(&s.cred, set.idle, set.absolute, now)
+	if !shorten && s.changed&(changedSecret|changedPersist) == 0 { // with those the cookie goes out
+		expires = s.noted(set.idle, set.absolute, now)
+	}
 	if s.noTouch && !shorten {
 		expires = s.expires
 	}
@@ -325,6 +328,7 @@ func (s *Session) keyFor(next *credentials) (cipher.AEAD, error) {
 func (s *Session) updated(t *try, rec backend.Record, h head, plain body, vals *Values) {
 	s.m.stats.add(statUpdates, &s.cred)
 	renewed := t.changed&changedSecret != 0
+	s.altered = s.altered || t.changed != 0 || len(vals.changes) > 0
 	moved := rec.Expires.UnixMilli() > s.expires
 	lifetime := t.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	wasPersistent := s.persistent()

@@ -21,6 +21,8 @@ type core struct {
 	x      *exchange
 	wrote  bool // the final header has been sent, or the connection taken over
 	failed bool // ...and it was that of the error answer
+
+	returned bool // the handler has
 }
 
 // Unwrap is for http.ResponseController.
@@ -102,8 +104,10 @@ func (c *core) store(s *Session) error {
 	now := s.at    // the clock has a price; what is due since then, finish notes
 	if s.persistent() {
 		now = nowMillis() // but only here can a cookie slide
-		s.still = !mayslide(h)
+		s.carries = !shareable(h)
+		defer func() { s.carries = false }()
 	}
+	s.altered = s.altered || s.dirty() || s.doomed != nil
 	err := s.commitAll(now, (*Session).pending)
 	if err == nil && s.pending() {
 		err = ErrNested // it was changed by each of its own store calls
@@ -111,11 +115,14 @@ func (c *core) store(s *Session) error {
 	if (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {
 		err = nil // dropped, counted and logged; the response goes on
 	}
+	if err == nil && s.carries && s.outrun(now) {
+		s.slide()
+	}
 	if err != nil {
 		s.over = &unsentError{err}
 		c.x.resetHeader(h)
 	}
-	c.x.header(h, err)
+	c.x.header(h, err, !c.returned)
 	s.sent = true
 	return err
 }
@@ -131,6 +138,7 @@ func (c *core) flush() error {
 // finish ends the exchange after the handler returned: it stores what was not
 // stored yet, and what was changed after the header went out.
 func (c *core) finish() {
+	c.returned = true
 	if !c.wrote {
 		if s := c.x.session.Load(); s != nil {
 			s.mu.Lock()
@@ -204,7 +212,7 @@ func (c *core) panicked() {
 		s.log(slog.LevelError, "session: not destroyed after a panic", err)
 	}
 	if !c.wrote {
-		c.x.header(h, nil)
+		c.x.header(h, nil, false)
 	}
 }
 

@@ -28,8 +28,9 @@ const (
 // browser is closed.
 type Options struct {
 	// Name is the cookie's name; default "beegosessionID". A name that
-	// starts with "__Host-" or "__Secure-" puts the browser's own checks on
-	// (RFC 6265bis §4.1.3); their rules are then checked here, too.
+	// starts with "__Host-", "__Secure-", "__Http-" or "__Host-Http-" puts the
+	// browser's own checks on (RFC 6265bis §4.1.3); their rules are then
+	// checked here, too.
 	Name string
 
 	// Path is the path prefix that the cookie is sent to; default "/".
@@ -62,12 +63,17 @@ type Options struct {
 
 	// Persistent keeps the cookie when the browser is closed, for as long
 	// as the session lives (or MaxAge, if that is set). It is sent again
-	// when the session's expiry moves.
+	// when the session's expiry moves, with a response that no shared cache
+	// may keep: not with one that is public, or fresh for a while to all.
 	Persistent bool
 
 	// MaxAge is the cookie's own lifetime, in whole seconds, at most 400
 	// days. It makes the cookie Persistent. The session's lifetime is the
-	// server's business and does not depend on it.
+	// server's business and does not depend on it. It counts from the user's
+	// last activity, on the early side by a twentieth of it, at most a minute:
+	// if it is shorter than the idle timeout, activity is noted that often,
+	// and where the session's expiry cannot move any more (its absolute timeout
+	// is near), the cookie goes out with every response.
 	MaxAge time.Duration
 }
 
@@ -159,19 +165,23 @@ func (c *Cookie) Values(h http.Header, yield func(value string) bool) {
 
 // Set returns the Set-Cookie line that hands value to the browser. maxAge is
 // how long a persistent cookie is kept, rounded up to seconds and cut at
-// [MaxAge]; 0 means until the browser is closed.
+// [MaxAge]; 0 means until the browser is closed. A lifetime is sent both as
+// Max-Age, which goes before and does not depend on the client's clock, and as
+// Expires, for clients that know no Max-Age.
 func (c *Cookie) Set(value string, maxAge time.Duration) string {
 	if maxAge <= 0 {
 		return c.nameEq + value + c.attributes + c.flags
 	}
-	seconds := int64((min(maxAge, MaxAge) + time.Second - 1) / time.Second)
-	return c.nameEq + value + c.attributes + "; Max-Age=" + strconv.FormatInt(seconds, 10) + c.flags
+	maxAge = (min(maxAge, MaxAge) + time.Second - 1).Truncate(time.Second)
+	expires := time.Now().Add(maxAge + time.Second - 1).UTC().Format(http.TimeFormat)
+	return c.nameEq + value + c.attributes + "; Expires=" + expires + "; Max-Age=" + strconv.FormatInt(int64(maxAge/time.Second), 10) + c.flags
 }
 
 // Remove returns the Set-Cookie line that removes the cookie: the same name
-// and attributes as those it was set with (RFC 6265bis §5.7), and Max-Age=0.
+// and attributes as those it was set with (RFC 6265bis §5.7), Max-Age=0, and
+// an Expires in the past.
 func (c *Cookie) Remove() string {
-	return c.nameEq + c.attributes + "; Max-Age=0" + c.flags
+	return c.nameEq + c.attributes + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags
 }
 
 // Secure reports whether the cookie has the Secure attribute: it does unless

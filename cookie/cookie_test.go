@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chisession/session/cookie"
@@ -20,7 +21,9 @@ func newCookie(t *testing.T, o cookie.Options) *cookie.Cookie {
 }
 
 // TestLines: TO-6 of SECURITY-BAR.
-func TestLines(t *testing.T) {
+func TestLines(t *testing.T) { synctest.Test(t, lines) }
+
+func lines(t *testing.T) {
 	for _, tc := range []struct {
 		name        string
 		opts        cookie.Options
@@ -28,15 +31,15 @@ func TestLines(t *testing.T) {
 		set, remove string
 	}{
 		{"default", cookie.Options{}, 0,
-			"beegosessionID=v; Path=/; HttpOnly; Secure; SameSite=Lax", "beegosessionID=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+			"beegosessionID=v; Path=/; HttpOnly; Secure; SameSite=Lax", "beegosessionID=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
 		{"persistent", cookie.Options{Name: "a"}, 90*time.Second + 1,
-			"a=v; Path=/; Max-Age=91; HttpOnly; Secure; SameSite=Lax", "a=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+			"a=v; Path=/; Expires=Sat, 01 Jan 2000 00:01:31 GMT; Max-Age=91; HttpOnly; Secure; SameSite=Lax", "a=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
 		{"cut at 400 days", cookie.Options{Name: "a"}, 500 * 24 * time.Hour,
-			"a=v; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", "a=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
+			"a=v; Path=/; Expires=Sun, 04 Feb 2001 00:00:00 GMT; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", "a=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
 		{"everything", cookie.Options{Name: "__Secure-a", Path: "/x", Domain: ".example.com", SameSite: http.SameSiteNoneMode, Partitioned: true, ScriptReadable: true}, 0,
-			"__Secure-a=v; Path=/x; Domain=example.com; Secure; SameSite=None; Partitioned", "__Secure-a=; Path=/x; Domain=example.com; Max-Age=0; Secure; SameSite=None; Partitioned"},
+			"__Secure-a=v; Path=/x; Domain=example.com; Secure; SameSite=None; Partitioned", "__Secure-a=; Path=/x; Domain=example.com; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Secure; SameSite=None; Partitioned"},
 		{"insecure", cookie.Options{Insecure: true, SameSite: http.SameSiteStrictMode}, 0,
-			"beegosessionID=v; Path=/; HttpOnly; SameSite=Strict", "beegosessionID=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"},
+			"beegosessionID=v; Path=/; HttpOnly; SameSite=Strict", "beegosessionID=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Strict"},
 	} {
 		c := newCookie(t, tc.opts)
 		if got := c.Set("v", tc.maxAge); got != tc.set {
@@ -83,6 +86,10 @@ func TestNewRefuses(t *testing.T) {
 		{"MaxAge", cookie.Options{MaxAge: -1}}, {"MaxAge", cookie.Options{MaxAge: time.Millisecond}}, {"MaxAge", cookie.Options{MaxAge: 401 * 24 * time.Hour}},
 		{"Insecure", cookie.Options{Insecure: true, SameSite: http.SameSiteNoneMode}}, {"Insecure", cookie.Options{Insecure: true, Partitioned: true}},
 		{"Insecure", cookie.Options{Insecure: true, Name: "__host-a"}}, {"Insecure", cookie.Options{Insecure: true, Name: "__Secure-a"}},
+		{"Insecure", cookie.Options{Insecure: true, Name: "__Http-a"}}, {"Insecure", cookie.Options{Insecure: true, Name: "__host-HTTP-a"}},
+		{"ScriptReadable", cookie.Options{ScriptReadable: true, Name: "__Http-a"}}, {"ScriptReadable", cookie.Options{ScriptReadable: true, Name: "__Host-Http-a"}},
+		{"ScriptReadable", cookie.Options{ScriptReadable: true, Name: "__HTTP-a"}}, {"Domain", cookie.Options{Name: "__Host-Http-a", Domain: "example.com"}},
+		{"Path", cookie.Options{Name: "__host-http-a", Path: "/x"}},
 		{"Domain", cookie.Options{Name: "__Host-a", Domain: "example.com"}}, {"Path", cookie.Options{Name: "__HOST-a", Path: "/x"}},
 	} {
 		if _, err := cookie.New(tc.opts); err == nil || !strings.Contains(err.Error(), "cookie.Options."+tc.field) {

@@ -12,6 +12,10 @@ const (
 	hostPrefix   = "__host-"
 	securePrefix = "__secure-"
 
+	// Not for cookies that a script has set (RFC 6265bis, draft 20 and later).
+	httpPrefix     = "__http-"
+	hostHTTPPrefix = "__host-http-"
+
 	// Browsers drop a cookie whose name and value together are longer than
 	// 4096 bytes, and ignore an attribute longer than 1024 (RFC 6265bis
 	// §5.6). The value is a token of 64.
@@ -56,6 +60,8 @@ func (o Options) contradiction() error {
 		return fmt.Errorf("cookie.Options.Partitioned needs Secure: unset cookie.Options.Insecure")
 	case o.Insecure && prefixed(o.Name):
 		return fmt.Errorf("cookie.Options.Name %q needs Secure: unset cookie.Options.Insecure, or use a name without the prefix", o.Name)
+	case o.ScriptReadable && (strings.HasPrefix(lower, httpPrefix) || strings.HasPrefix(lower, hostHTTPPrefix)):
+		return fmt.Errorf("cookie.Options.Name %q needs HttpOnly: unset cookie.Options.ScriptReadable, or use a name without Http-", o.Name)
 	case strings.HasPrefix(lower, hostPrefix) && o.Domain != "":
 		return fmt.Errorf("cookie.Options.Name %q forbids a Domain: unset cookie.Options.Domain, or use a __Secure- name", o.Name)
 	case strings.HasPrefix(lower, hostPrefix) && o.Path != "/":
@@ -66,7 +72,12 @@ func (o Options) contradiction() error {
 
 func prefixed(name string) bool {
 	lower := strings.ToLower(name)
-	return strings.HasPrefix(lower, hostPrefix) || strings.HasPrefix(lower, securePrefix)
+	for _, prefix := range []string{hostPrefix, securePrefix, httpPrefix} {
+		if strings.HasPrefix(lower, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // notToken tells the characters that RFC 9110 §5.6.2 keeps out of a token.

@@ -132,9 +132,9 @@ var answerFaults = []fault{
 	{
 		bar: "CK-10", what: `Vary is missing where the session was only read`,
 		file: "header.go",
-		old: `	if s.used || s.cookie != cookieAlone {
+		old: `	if s.used || s.cookie != cookieAlone || after && x.handed.Load() {
 		x.setVary(h)`,
-		new: `	if s.cookie != cookieAlone {
+		new: `	if s.cookie != cookieAlone || after && x.handed.Load() {
 		x.setVary(h)`,
 		pkg: ".", test: `TestBehaviourC/28_vary/memory`,
 	},
@@ -236,8 +236,8 @@ var answerFaults = []fault{
 	{
 		bar: "LO-4", what: `the removal cookie has no path and domain`,
 		file: "cookie/cookie.go",
-		old:  `return c.nameEq + c.attributes + "; Max-Age=0" + c.flags`,
-		new:  `return c.nameEq + "; Max-Age=0" + c.flags`,
+		old:  `return c.nameEq + c.attributes + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags`,
+		new:  `return c.nameEq + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags`,
 		pkg:  ".", test: `TestBehaviourC/24_removal`,
 	},
 }

@@ -64,10 +64,10 @@ var answerFaults = []fault{
 	{
 		bar: "HB-10", what: `a change after the header is lost in silence`,
 		file: "writer.go",
-		old: `	c.x.header(h, err)
+		old: `	c.x.header(h, err, !c.returned)
 	s.sent = true
 `,
-		new: `	c.x.header(h, err)
+		new: `	c.x.header(h, err, !c.returned)
 `,
 		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
 	},

@@ -70,6 +70,13 @@ func inRedis(t *testing.T) place {
 
 func inMySQL(t *testing.T) place {
 	t.Helper()
+	p, _ := inMySQLAt(t)
+	return p
+}
+
+// inMySQLAt returns the DSN, too.
+func inMySQLAt(t *testing.T) (place, string) {
+	t.Helper()
 	name, err := mariaDB.CreateDatabase()
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +108,7 @@ func inMySQL(t *testing.T) place {
 			}
 			return n == 1
 		},
-	}
+	}, mariaDB.DSN(name)
 }
 
 func inFiles(t *testing.T) place {

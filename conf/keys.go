@@ -59,12 +59,12 @@ var keys = []Key{{
 	Meaning: "Turns sessions on. When they are off, the middleware steps aside.",
 	set:     boolean(func(c *session.Config, on bool) { c.Disabled = !on }),
 }, {
-	Name: "sessionprovider", Field: "Provider", Values: "the name of a backend", Default: "memory",
+	Name: "sessionprovider", Field: "Provider", Values: "the name of a backend, in any case", Default: "memory",
 	Meaning: "Where sessions are kept: memory, file, or a backend whose package is imported, such as mysql and redis.",
-	set:     text(func(c *session.Config) *string { return &c.Provider }), optional: true,
+	set:     provider, optional: true,
 }, {
 	Name: "sessionsavepath", Field: "SavePath", Values: "a path, address or DSN", Default: "the backend's",
-	Meaning: "Where, in the backend's own terms: a directory for file, a DSN for mysql, `host:port,poolsize,password,dbnum,idletimeout` or a URL for redis.",
+	Meaning: "Where, in the backend's own terms: a directory for file, a DSN for mysql, `host:port,poolsize,password,dbnum,idletimeout`, a URL or the JSON of Beego v2 for redis.",
 	set:     text(func(c *session.Config) *string { return &c.SavePath }), optional: true,
 }, {
 	Name: "sessionproviderconfig", Field: "SavePath", Values: "a path, address or DSN", Default: "the backend's",

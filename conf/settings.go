@@ -77,6 +77,7 @@ func (s *settings) config() (session.Config, error) {
 			s.errs = append(s.errs, err)
 		}
 	}
+	s.translate(&c)
 	if len(s.errs) == 0 { // else one of two that contradict each other may be missing
 		s.contradictions(c)
 	}
@@ -84,6 +85,21 @@ func (s *settings) config() (session.Config, error) {
 		return session.Config{}, errors.Join(s.errs...)
 	}
 	return c, nil
+}
+
+// translate puts a save path of Beego's into the backend's own terms, once it is
+// known which backend that is.
+func (s *settings) translate(c *session.Config) {
+	i := slices.IndexFunc(s.entries, func(e entry) bool { return e.key.Field == "SavePath" })
+	if i < 0 {
+		return
+	}
+	path, err := fromBeego(c.Provider, c.SavePath)
+	if err != nil {
+		s.errs = append(s.errs, s.entries[i].wrong(err))
+		return
+	}
+	c.SavePath = path
 }
 
 // apply sets e's field in c. It leaves to package cookie what it knows better.

@@ -6,15 +6,17 @@
 // What is promised, and what not, is on the page of package migrate.
 //
 // Beego's values are a gob, a map[interface{}]interface{}. Built-in types come
-// over as they are. For others the program must know the type, under the name
+// over as they are, and so do the types that Beego registers, time.Time and
+// time.Duration. For others the program must know the type, under the name
 // that the old one gave it: call gob.Register in an init function, as Beego
 // did by itself for each value that was Set, or gob.RegisterName
-// ("old/path.Type", Type{}) if the package has moved. A value of a type that
-// is not registered is skipped, and logged with its key and type. Keys that
-// are numbers become text: 7 becomes "7".
+// ("old/path.Type", Type{}) if the package has moved. A session with a value of
+// a type that is not registered stays in the old store, and the log names key,
+// type and cure (see migrate.Options.Lossy). Keys that are numbers become text:
+// 7 becomes "7".
 //
-// Read are IDs of 32 hexadecimal digits, Beego's own length, without
-// SessionIDPrefix. Sessions in Beego's memory provider end with its process,
+// Read are IDs of 32 hexadecimal digits, Beego's own length, behind what
+// migrate.Options.IDPrefix says (sessionidprefix). Sessions in Beego's memory provider end with its process,
 // those of its cookie provider are not read.
 package beego
 
@@ -51,10 +53,13 @@ var format = migrate.Format{
 
 // Adopt returns the middleware that adopts the sessions in source into those
 // of m; mount it right behind m.Middleware. The two cookies may have one name:
-// Beego's value is no token of m, which sees no session in it. It panics if m
+// Beego's value is no token of m, which sees no session in it. The messages of
+// a pending BEEGO_FLASH cookie are taken by the first [flash.Take], and the
+// cookie is removed then. It panics if m
 // has no cookies for browsers, as [migrate.Adopt] does.
 func Adopt(m *session.Manager, source migrate.Source, opts migrate.Options) func(http.Handler) http.Handler {
-	return migrate.Adopt(m, format, source, opts)
+	adopt := migrate.Adopt(m, format, source, opts)
+	return func(next http.Handler) http.Handler { return adopt(flashes(m, next)) }
 }
 
 // Redis is the store of Beego's redis provider: one key a session, whose name

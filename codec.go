@@ -35,7 +35,8 @@ const (
 	kindTime     = 18
 	kindDuration = 19
 	kindJSON     = 20 // a type of the application
-	kindNamed    = 21 // one that was registered: uvarint length, name, JSON
+	kindNamed    = 21 // one that was registered, or a composite type: uvarint length, name, JSON
+	kindTree     = 22 // a map[string]any or []any, with values of any kind in it
 )
 
 var errValue = errors.New("value is damaged, or of a kind that this version does not know")
@@ -44,12 +45,17 @@ var errValue = errors.New("value is damaged, or of a kind that this version does
 type jsonText struct {
 	text []byte // nil for a value of a built-in type
 	name string // the type's registered name, if it has one
+	tree bool   // the text is an encoded tree, not JSON
 }
 
-// marshal returns the JSON of a value of the application's own types. It may
-// call their methods: those must not find a lock held that they need.
+// marshal returns the JSON of a value of the application's own types, or the
+// tree of a map or slice of any values. It may call their methods: those must
+// not find a lock held that they need.
 func marshal(value any) (jsonText, error) {
 	switch value.(type) {
+	case map[string]any, []any:
+		text, err := appendTree(nil, value, 0)
+		return jsonText{text: text, tree: true}, err
 	case nil, bool, string, []byte, int, int8, int16, int32, int64, time.Duration,
 		uint, uint8, uint16, uint32, uint64, float32, float64, time.Time:
 		return jsonText{}, nil
@@ -66,7 +72,7 @@ func marshal(value any) (jsonText, error) {
 		return jsonText{}, errors.New("a string in it is not valid UTF-8, which JSON cannot keep: use []byte, or Set it as a plain string")
 	}
 	name, _ := types.name(t)
-	return jsonText{text, name}, nil
+	return jsonText{text: text, name: name}, nil
 }
 
 // encodedLen returns how many bytes the encoded form of value takes at most,
@@ -98,8 +104,12 @@ func encodedLen(value any, text jsonText) int {
 }
 
 // appendValue appends the encoded form of value: a kind byte and a payload. The
-// built-in types are kept exactly; everything else is JSON, made by marshal.
+// built-in types are kept exactly, and so are maps and slices of them and of
+// any; everything else is JSON. What is no built-in type was made by marshal.
 func appendValue(dst []byte, value any, text jsonText) ([]byte, error) {
+	if text.tree {
+		return append(dst, text.text...), nil
+	}
 	if text.text != nil {
 		if text.name == "" {
 			return append(append(dst, kindJSON), text.text...), nil
@@ -241,6 +251,8 @@ func decode(encoded []byte) (any, error) {
 		return v, err
 	case kindNamed:
 		return decodeNamed(payload)
+	case kindTree:
+		return decodeTree(payload, 0)
 	}
 	return nil, errValue
 }
@@ -336,6 +348,9 @@ func decodeTo[T any](encoded []byte) (T, error) {
 	v, err := decode(encoded)
 	if err != nil {
 		return t, err
+	}
+	if encoded[0] == kindTree {
+		return treeTo[T](v)
 	}
 	if exact, ok := v.(T); ok {
 		return exact, nil
@@ -435,7 +450,7 @@ func builtin(t reflect.Type) bool {
 func (r *typeRegistry) name(t reflect.Type) (string, bool) {
 	name, ok := r.names.Load(t)
 	if !ok {
-		return "", false
+		return compositeName(t)
 	}
 	return name.(string), true
 }
@@ -443,7 +458,7 @@ func (r *typeRegistry) name(t reflect.Type) (string, bool) {
 func (r *typeRegistry) byName(name string) (reflect.Type, bool) {
 	t, ok := r.types.Load(name)
 	if !ok {
-		return nil, false
+		return compositeType(name)
 	}
 	return t.(reflect.Type), true
 }

@@ -253,9 +253,12 @@ func (s *Session) unlock() {
 func (s *Session) later(f func()) { s.after = append(s.after, f) }
 
 // Get returns the value of key, nil if there is none. Built-in types, time.Time
-// and time.Duration come back exactly as they were Set; so do types that were
-// [Register]ed; others come in the generic form of JSON, for which [Get] with
-// a type parameter is better. What it returns is a copy.
+// and time.Duration come back exactly as they were Set; so do the usual slices
+// and maps of these ([]string, []int, map[string]string, map[int]int64),
+// map[string]any and []any with all that is in them, and types that were
+// [Register]ed. Others, structs
+// and types of your own such as type Role string, come in the generic form of
+// JSON, for which [Get] with a type parameter is better. What it returns is a copy.
 func (s *Session) Get(key string) any {
 	encoded := s.lookup(key)
 	if encoded == nil {
@@ -272,7 +275,7 @@ func (s *Session) Get(key string) any {
 // Get returns the value of key as a T, structs included, and whether there is
 // one that is a T. It needs no registration. A built-in type comes back only
 // as itself, or as a type defined from it (type Role string); what was stored
-// as JSON, as any T that encoding/json can decode it into. If it cannot, after
+// as JSON, and slices and maps, as any T that encoding/json can decode it into. If it cannot, after
 // a deploy that changed the type, say, that is logged and counted, and the
 // value reads as absent.
 func Get[T any](s *Session, key string) (T, bool) {
@@ -283,7 +286,7 @@ func Get[T any](s *Session, key string) (T, bool) {
 	}
 	value, err := decodeTo[T](encoded)
 	if err != nil {
-		if encoded[0] == kindJSON || encoded[0] == kindNamed {
+		if encoded[0] == kindJSON || encoded[0] == kindNamed || encoded[0] == kindTree {
 			s.unreadable(key, err)
 		}
 		var zero T

@@ -4,6 +4,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,9 +121,10 @@ func keyText(key any) (text string, isString bool, err error) {
 	return "", false, errors.New("its key is neither a string nor a number")
 }
 
-// plain makes maps with keys of any type, which JSON does not know, maps with
-// string keys, as the keys of the session itself are made strings. One whose
-// keys would not be told apart then stays as it is, and cannot be stored.
+// plain makes maps of any values maps with string keys, in which the new
+// session keeps the values exactly, as the keys of the session itself are made
+// strings. One whose keys would not be told apart then stays as it is, and
+// cannot be stored.
 func plain(value any) any {
 	switch v := value.(type) {
 	case []any:
@@ -134,9 +136,11 @@ func plain(value any) any {
 			v[key] = plain(v[key])
 		}
 	case map[int]any:
-		for key := range v {
-			v[key] = plain(v[key])
+		m := make(map[string]any, len(v))
+		for key, value := range v {
+			m[strconv.Itoa(key)] = plain(value)
 		}
+		return m
 	case map[any]any:
 		m := make(map[string]any, len(v))
 		for key, value := range v {

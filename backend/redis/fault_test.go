@@ -319,6 +319,7 @@ func TestCutWhileIdle(t *testing.T) {
 				rec := create(t, s, "alice", "x")
 				idle(t, s, 5)
 				must(t, "Restart", r.Restart())
+				time.Sleep(freshFor) // until then a connection is taken for alive
 				if !s.Bounded() && (name == "Update" || name == "Create" || name == "DeleteVersion") {
 					_, err := s.Load(ctx, rec.ID) // as every request does first
 					must(t, "Load", err)

@@ -27,10 +27,10 @@ func TestBar_RD8_OneKey(t *testing.T) {
 		must(t, "KEYS", err)
 		return names
 	}
-	if got := keys(); len(got) != 1 || got[0] != s.key(rec.ID) {
+	if got := keys(); len(got) != 1 || got[0] != s.Key(rec.ID) {
 		t.Errorf("a session is the keys %q, want one", got)
 	}
-	do(t, "DEL", s.key(rec.ID))
+	do(t, "DEL", s.Key(rec.ID))
 	_, err := s.Load(ctx, rec.ID)
 	for what, err := range map[string]error{"Load": err, "Update": s.Update(ctx, rec), "Touch": s.Touch(ctx, rec.ID, rec.Expires), "DeleteVersion": s.DeleteVersion(ctx, rec.ID, 2)} {
 		if !errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrCorrupt) {
@@ -45,7 +45,7 @@ func TestBar_RD8_OneKey(t *testing.T) {
 	if got := keys(); len(got) != 2 {
 		t.Errorf("a user's session is the keys %q, want it and the index", got)
 	}
-	do(t, "DEL", s.index("alice"))
+	do(t, "DEL", s.Index("alice"))
 	if got, err := s.Load(ctx, named.ID); err != nil || got.User != "alice" {
 		t.Errorf("Load with the index evicted: user %q, %v", got.User, err)
 	}

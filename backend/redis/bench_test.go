@@ -11,6 +11,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/redisengine"
 )
 
 // A duel has two functions take turns, in random order, and reports the
@@ -67,7 +68,7 @@ func BenchmarkDuel(b *testing.B) {
 	data := string(make([]byte, 300))
 	b.Run("LoadAndUpdate", func(b *testing.B) {
 		rec := create(b, s, "", data)
-		value, key := encode(rec, 1), s.key(rec.ID)
+		value, key := redisengine.Encode(rec, 1), s.Key(rec.ID)
 		duel(b,
 			func() error {
 				return errors.Join(rawDo(pool, "GET", key), rawDo(pool, "SET", "raw", value, "PX", 3600_000))
@@ -83,7 +84,7 @@ func BenchmarkDuel(b *testing.B) {
 			name = "user"
 		}
 		rec := create(b, s, user, data)
-		value, key := encode(rec, 1), s.key(rec.ID)
+		value, key := redisengine.Encode(rec, 1), s.Key(rec.ID)
 		ttl := time.Until(rec.Expires).Milliseconds()
 		rawSet := func() error { return rawDo(pool, "SET", "raw", value, "PX", ttl) }
 		b.Run("Load/"+name, func(b *testing.B) {
@@ -131,7 +132,7 @@ func BenchmarkDuel(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	s, pool := fresh(b), rawPool(b)
 	rec := create(b, s, "", string(make([]byte, 300)))
-	key := s.key(rec.ID)
+	key := s.Key(rec.ID)
 	b.Run("raw", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

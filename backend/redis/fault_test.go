@@ -167,7 +167,7 @@ func TestPassword(t *testing.T) {
 	s := openAt(t, r.URL())
 	_, err = r.Do("CONFIG", "SET", "requirepass", "another")
 	must(t, "CONFIG SET requirepass", err)
-	s.own.retire()
+	s.wire.own.retire()
 	if _, err := s.Load(ctx, uuid.Nil); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
 		t.Errorf("Load with the old password: got %v, want WRONGPASS", err)
 	}
@@ -297,8 +297,8 @@ func TestExhausted(t *testing.T) {
 			t.Errorf("Load after Thaw: %v", err)
 		}
 	})
-	if n := s.Pool().ActiveCount(); n > 1 || len(s.own.slots) != 0 {
-		t.Errorf("%d connections and %d taken slots, want at most 1 and 0", n, len(s.own.slots))
+	if n := s.Pool().ActiveCount(); n > 1 || len(s.wire.own.slots) != 0 {
+		t.Errorf("%d connections and %d taken slots, want at most 1 and 0", n, len(s.wire.own.slots))
 	}
 }
 
@@ -421,8 +421,8 @@ func TestKill9(t *testing.T) {
 	if recs, err := s.ByUser(ctx, "alice"); err != nil || len(recs) != writers {
 		t.Errorf("ByUser: got %d, %v, want %d", len(recs), err, writers)
 	}
-	if n := s.Pool().ActiveCount(); n > writers+1 || len(s.own.slots) != 0 {
-		t.Errorf("%d connections and %d slots are left", n, len(s.own.slots))
+	if n := s.Pool().ActiveCount(); n > writers+1 || len(s.wire.own.slots) != 0 {
+		t.Errorf("%d connections and %d slots are left", n, len(s.wire.own.slots))
 	}
 	noEternalKeys(t, r)
 }

@@ -13,7 +13,7 @@ import (
 // entries returns how many entries the index of user has.
 func entries(t *testing.T, s *Store, user string) int {
 	t.Helper()
-	n, err := redis.Int(server.Do("ZCARD", s.index(user)))
+	n, err := redis.Int(server.Do("ZCARD", s.Index(user)))
 	must(t, "ZCARD", err)
 	return n
 }
@@ -22,14 +22,14 @@ func entries(t *testing.T, s *Store, user string) int {
 // much earlier.
 func age(t *testing.T, s *Store, user string, by time.Duration) {
 	t.Helper()
-	list, err := redis.Values(server.Do("ZRANGE", s.index(user), 0, -1, "WITHSCORES"))
+	list, err := redis.Values(server.Do("ZRANGE", s.Index(user), 0, -1, "WITHSCORES"))
 	must(t, "ZRANGE", err)
 	for i := 0; i < len(list); i += 2 {
 		score, err := redis.Float64(list[i+1], nil)
 		must(t, "score", err)
 		h := time.Hour.Milliseconds()
 		at := (int64(score)%h - by.Milliseconds() + h) % h
-		do(t, "ZADD", s.index(user), int64(score)/h*h+at, list[i])
+		do(t, "ZADD", s.Index(user), int64(score)/h*h+at, list[i])
 	}
 }
 
@@ -60,11 +60,11 @@ func TestIndexOutlivesSessions(t *testing.T) {
 	s := fresh(t)
 	check := func(what string, rec backend.Record) {
 		t.Helper()
-		at, err := redis.Int64(server.Do("PEXPIRETIME", s.index("alice")))
+		at, err := redis.Int64(server.Do("PEXPIRETIME", s.Index("alice")))
 		if err != nil || at <= rec.Expires.UnixMilli() {
 			t.Errorf("%s: the index expires at %d, %v, the session at %d", what, at, err, rec.Expires.UnixMilli())
 		}
-		score, err := redis.Float64(server.Do("ZSCORE", s.index("alice"), rec.ID[:]))
+		score, err := redis.Float64(server.Do("ZSCORE", s.Index("alice"), rec.ID[:]))
 		if h := time.Hour.Milliseconds(); err != nil || int64(score)/h*h <= rec.Expires.UnixMilli() {
 			t.Errorf("%s: the entry ends at %d, %v, the session at %d", what, int64(score)/h*h, err, rec.Expires.UnixMilli())
 		}
@@ -98,19 +98,18 @@ func TestSeenIsNoTruth(t *testing.T) {
 	must(t, "Update of b", b.Update(ctx, other)) // now a is wrong about the user
 	rec.Version = 2
 	must(t, "Update of a", a.Update(ctx, rec))
-	do(t, "ZREM", a.index("bob"), rec.ID[:])
+	do(t, "ZREM", a.Index("bob"), rec.ID[:])
 	if recs, err := a.ByUser(ctx, "alice"); err != nil || len(recs) != 1 {
 		t.Errorf("ByUser(alice): got %d, %v, want 1", len(recs), err)
 	}
 	// The index of alice must have been entered, not just left from before.
-	do(t, "DEL", a.index("alice"))
+	do(t, "DEL", a.Index("alice"))
 	rec.Version, other.Version = 4, 3
 	must(t, "Update of b", b.Update(ctx, other))
 	must(t, "Update of a", a.Update(ctx, rec))
 	if n := entries(t, a, "alice"); n != 1 {
 		t.Errorf("alice's index has %d entries, want 1", n)
 	}
-	a.seen.note(rec)
 	rec.Version = 99
 	if err := a.Update(ctx, rec); !errors.Is(err, backend.ErrConflict) {
 		t.Errorf("Update of another version: got %v, want ErrConflict", err)
@@ -121,7 +120,7 @@ func TestSeenIsNoTruth(t *testing.T) {
 func TestIndexCleansItself(t *testing.T) {
 	s := fresh(t)
 	for range 5 { // as if they had expired
-		do(t, "DEL", s.key(create(t, s, "alice", "x").ID))
+		do(t, "DEL", s.Key(create(t, s, "alice", "x").ID))
 	}
 	live := create(t, s, "alice", "x")
 	if recs, err := s.ByUser(ctx, "alice"); err != nil || len(recs) != 1 {
@@ -138,7 +137,7 @@ func TestIndexCleansItself(t *testing.T) {
 
 	// Entries that have ended go when another one is made.
 	for _, hours := range []int64{-1, 0, 1} {
-		do(t, "ZADD", s.index("bob"), (time.Now().UnixMilli()/3600000+hours)*3600000+5, newRecord("", "").ID.String())
+		do(t, "ZADD", s.Index("bob"), (time.Now().UnixMilli()/3600000+hours)*3600000+5, newRecord("", "").ID.String())
 	}
 	create(t, s, "bob", "x")
 	if n := entries(t, s, "bob"); n != 2 {
@@ -152,7 +151,7 @@ func TestByUserMany(t *testing.T) {
 	for range n {
 		create(t, s, "alice", "x")
 	}
-	do(t, "ZADD", s.index("alice"), 1, "no ID at all")
+	do(t, "ZADD", s.Index("alice"), 1, "no ID at all")
 	count, err := server.Count(func() error {
 		recs, err := s.ByUser(ctx, "alice")
 		if len(recs) != n {

@@ -15,6 +15,14 @@ import (
 	"github.com/chisession/session/internal/testserver"
 )
 
+// The form of records, and how many heads are read in one round trip.
+const (
+	atExpires = 9
+	atUserLen = 22
+	atUser    = 23
+	loadBatch = 128
+)
+
 // server is the package's private Redis.
 var server *testserver.Redis
 

@@ -13,6 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/redisengine"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -37,7 +38,7 @@ func commandsIn(script string) (names []string) {
 // that only the script calls as well: Open must refuse, and leave nothing.
 func TestOpenNamesTheMissingCommand(t *testing.T) {
 	r := private(t, testserver.RedisOptions{})
-	all := commandsIn(scriptSource)
+	all := commandsIn(redisengine.ScriptSource)
 	if len(all) < 10 {
 		t.Fatalf("the script calls %v: were its commands found?", all)
 	}
@@ -128,9 +129,9 @@ func TestOtherTypeUnderIndex(t *testing.T) {
 				s := openAt(t, account(t, r, "~session:*", "+@all", hello))
 				rec := create(t, s, "alice", "x")
 				anonymous := create(t, s, "", "x")
-				_, err := r.Do("DEL", s.index("alice"))
+				_, err := r.Do("DEL", s.Index("alice"))
 				must(t, "DEL", err)
-				_, err = r.Do(plant[0].(string), append([]any{s.index("alice")}, plant[1:]...)...)
+				_, err = r.Do(plant[0].(string), append([]any{s.Index("alice")}, plant[1:]...)...)
 				must(t, "plant", err)
 				wrong := func(verb string, err error) {
 					t.Helper()
@@ -178,7 +179,7 @@ func TestDeleteLeavesNoEntry(t *testing.T) {
 			must(t, name, remove(create(t, s, "alice", "x")))
 			left, err := redis.Strings(r.Do("KEYS", "*"))
 			if name == "Delete, user since other" { // alice's entry is stale, bob's is gone
-				left = slices.DeleteFunc(left, func(key string) bool { return key == s.index("alice") })
+				left = slices.DeleteFunc(left, func(key string) bool { return key == s.Index("alice") })
 			}
 			if err != nil || len(left) > 0 {
 				t.Errorf("%s (%s): %q is left, %v", name, hello, left, err)

@@ -21,7 +21,7 @@
 //
 // An ACL needs: GET, SET, DEL, PING, TIME, GETRANGE, SETRANGE, PEXPIREAT,
 // PEXPIRETIME, ZADD, ZSCORE, ZRANGE, ZREM, ZREMRANGEBYSCORE, EVAL, EVALSHA on
-// the keys prefix*; [Open] and [Store.Check] say which is missing. With HELLO as
+// the keys prefix*; [Open] and Store.Check say which is missing. With HELLO as
 // well, a login is one round trip and not two.
 //
 // # Cluster
@@ -43,25 +43,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"sync/atomic"
 
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/redisengine"
 )
 
 // Name is what the backend is registered as.
 const Name = "redis"
 
 // DefaultPrefix starts the name of every key, unless [Options] say otherwise.
-const DefaultPrefix = "session:"
-
-// maxPrefix is the length of the longest prefix.
-const maxPrefix = 64
-
-// maxRecord is the server's default limit for one value (proto-max-bulk-len).
-const maxRecord = 512 << 20
+const DefaultPrefix = redisengine.DefaultPrefix
 
 func init() {
 	backend.Register(Name, func(savePath string) (backend.Store, error) {
@@ -92,40 +85,28 @@ type Options struct {
 	MaxBytes int
 }
 
-var prefixes = regexp.MustCompile(`^[A-Za-z0-9_.:/{}-]{1,64}$`)
-
-func (o Options) withDefaults() (Options, error) {
-	if o.Prefix == "" {
-		o.Prefix = DefaultPrefix
-	}
-	if o.MaxBytes == 0 {
-		o.MaxBytes = maxRecord
-	}
-	if !prefixes.MatchString(o.Prefix) {
-		return o, fmt.Errorf("redis: Options.Prefix is %q: use 1 to 64 letters, digits and _ - . : / { }", o.Prefix)
-	}
-	if o.MaxBytes < 0 {
-		return o, fmt.Errorf("redis: Options.MaxBytes is %d: give the server's proto-max-bulk-len, or 0 for %d", o.MaxBytes, maxRecord)
-	}
-	return o, nil
+func (o Options) engine() redisengine.Options {
+	return redisengine.Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes}
 }
+
+// engine has the methods that all backends on Redis have in common.
+type engine = redisengine.Store
 
 // A Store keeps sessions in Redis. It is safe for concurrent use by any
 // number of goroutines and processes.
+//
+// Besides those below it has the methods of [backend.Store],
+// [backend.VersionedDeleter] and [backend.UserIndex]; Check(ctx) error, which
+// proves that the server and the account will do (see [Open]); and Corrupt()
+// uint64, how often a key of ours held something that is no record of ours.
 type Store struct {
-	opts    Options
-	pool    *redis.Pool
-	own     *dialer // nil if the pool is the caller's
-	closed  atomic.Bool
-	corrupt atomic.Uint64
-	mode    atomic.Int32 // see together
-	cluster atomic.Bool  // the server said that it is a node of one
-	seen    seen
+	*engine
+	wire *wire
 }
 
 // New returns a Store on the caller's pool, which stays the caller's: its
 // settings are untouched, and Close does not close it. No connection is made:
-// [Store.Check] proves that the server and the account will do.
+// Store.Check proves that the server and the account will do.
 //
 // Calls end with their context. Without a deadline they are bounded only by
 // the pool's time-outs, so give it dial, read and write time-outs. Set
@@ -136,11 +117,12 @@ func New(pool *redis.Pool, opts Options) (*Store, error) {
 	if pool == nil {
 		return nil, errors.New("redis: New needs a pool")
 	}
-	opts, err := opts.withDefaults()
+	w := &wire{pool: pool}
+	e, err := redisengine.New(Name, w, opts.engine())
 	if err != nil {
 		return nil, err
 	}
-	return &Store{opts: opts, pool: pool}, nil
+	return &Store{engine: e, wire: w}, nil
 }
 
 // Open connects to the server that savePath names, in one of these forms:
@@ -156,19 +138,19 @@ func New(pool *redis.Pool, opts Options) (*Store, error) {
 // free connection included.
 //
 // A server that cannot be reached, refuses the password or the database, lacks
-// a command or forbids it (see [Store.Check]), is a replica or a node of a Redis
+// a command or forbids it (see Store.Check), is a replica or a node of a Redis
 // Cluster is an error now; none repeats a password.
 func Open(savePath string) (*Store, error) {
 	s, err := Connect(savePath)
 	if err != nil {
 		return nil, err
 	}
-	err = s.prove(context.Background())
-	if err == nil && s.cluster.Load() {
-		err = errCluster
+	err = s.Prove(context.Background())
+	if err == nil && s.Cluster() {
+		err = redisengine.ErrCluster
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("redis: open %s: %w", s.own.target, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("redis: open %s: %w", s.wire.own.target, err), s.Close())
 	}
 	return s, nil
 }
@@ -184,44 +166,39 @@ func Connect(savePath string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.run(context.Background(), once, func(l lease) (any, error) { return l.do("PING") }); err != nil {
+	if _, err := s.wire.Do(context.Background(), redisengine.Command{Words: []any{"PING"}}); err != nil {
 		return nil, errors.Join(fmt.Errorf("redis: open %s: %w", target, err), s.Close())
 	}
 	return s, nil
 }
 
 func open(t target) (*Store, error) {
-	opts, err := Options{Prefix: t.prefix}.withDefaults()
-	if err != nil {
-		return nil, err
-	}
 	d := newDialer(t)
-	return &Store{opts: opts, own: d, pool: &redis.Pool{
+	w := &wire{own: d, pool: &redis.Pool{
 		DialContext:         d.dial,
 		TestOnBorrowContext: d.test,
 		MaxIdle:             t.poolSize,
 		IdleTimeout:         t.idle,
-	}}, nil
+	}}
+	e, err := redisengine.New(Name, w, redisengine.Options{Prefix: t.prefix})
+	if err != nil {
+		return nil, err
+	}
+	return &Store{engine: e, wire: w}, nil
 }
 
 // Close closes the connections that Open made; a caller's pool stays open.
 // Calls after it are backend.ErrClosed. It is idempotent.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) || s.own == nil {
+	if !s.Shut() || s.wire.own == nil {
 		return nil
 	}
-	return s.pool.Close()
+	return s.wire.pool.Close()
 }
 
 // Bounded reports whether every call ends by itself within 3 seconds, which
 // is so for a Store that Open returned.
-func (s *Store) Bounded() bool { return s.own != nil }
-
-// Corrupt returns how often a key of ours held something that is no record
-// of ours: truncated, overwritten by others, of another type or format. It
-// was answered with backend.ErrNotFound, so that the user gets a new session
-// and not an error for as long as the key lives.
-func (s *Store) Corrupt() uint64 { return s.corrupt.Load() }
+func (s *Store) Bounded() bool { return s.wire.own != nil }
 
 // Pool returns the pool in use, for its statistics.
-func (s *Store) Pool() *redis.Pool { return s.pool }
+func (s *Store) Pool() *redis.Pool { return s.wire.pool }

@@ -7,13 +7,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/redisengine"
 )
 
 // callTimeout is how long a call may take on a pool of our own, waiting for a
@@ -21,14 +20,11 @@ import (
 // that we promise is for slack and for a machine that is busy.
 const callTimeout = 2200 * time.Millisecond
 
-// A repeat says whether a call may be sent again after its connection was
-// found dead: the first one may have been executed.
-type repeat bool
-
-const (
-	once  repeat = false
-	again repeat = true // idempotent
-)
+// A wire carries the engine's commands over a pool of connections.
+type wire struct {
+	pool *redis.Pool
+	own  *dialer // nil if the pool is the caller's
+}
 
 // A due is the context of one call and the instant by which it must be done.
 type due struct {
@@ -61,34 +57,98 @@ func (l lease) do(command string, args ...any) (any, error) {
 	return redis.DoWithTimeout(l.c, left, command, args...)
 }
 
-// run calls fn with a connection from the pool. Errors come back fit to be
-// shown: without values and passwords, and with the context's if that was the
-// reason.
-func (s *Store) run(ctx context.Context, r repeat, fn func(lease) (any, error)) (any, error) {
-	if s.closed.Load() {
-		return nil, backend.ErrClosed
+// Do implements [redisengine.Wire].
+func (w *wire) Do(ctx context.Context, cmd redisengine.Command) (any, error) {
+	d := w.due(ctx)
+	reply, err := any(nil), ctx.Err()
+	switch {
+	case err != nil:
+	case w.own == nil && ctx.Done() != nil:
+		reply, err = w.detached(d, []redisengine.Command{cmd}, w.one)
+	default:
+		reply, err = w.attempts(d, cmd)
 	}
+	if err != nil {
+		return nil, refusal(because(ctx, err))
+	}
+	return plain(reply), nil
+}
+
+// one is attempts for the one command in cmds.
+func (w *wire) one(d *due, cmds []redisengine.Command) (any, error) { return w.attempts(d, cmds[0]) }
+
+// Many implements [redisengine.Wire].
+func (w *wire) Many(ctx context.Context, cmds []redisengine.Command) ([]any, error) {
+	d := w.due(ctx)
+	reply, err := any(nil), ctx.Err()
+	switch {
+	case err != nil:
+	case w.own == nil && ctx.Done() != nil:
+		reply, err = w.detached(d, cmds, w.batch)
+	default:
+		reply, err = w.batch(d, cmds)
+	}
+	if err != nil {
+		return nil, refusal(because(ctx, err))
+	}
+	replies, _ := plain(reply).([]any)
+	return replies, nil
+}
+
+// Mode implements [redisengine.Wire].
+func (w *wire) Mode(ctx context.Context) (string, error) {
+	reply, err := w.Do(ctx, redisengine.Command{Words: []any{"HELLO"}, Again: true})
+	fields, _ := reply.([]any)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if name, _ := fields[i].([]byte); string(name) == "mode" {
+			mode, _ := fields[i+1].([]byte)
+			return string(mode), err
+		}
+	}
+	return "", err
+}
+
+// due returns by when a call with this context must be done.
+func (w *wire) due(ctx context.Context) *due {
 	d := &due{Context: ctx}
 	d.deadline, d.exact = ctx.Deadline()
-	if s.own != nil {
+	if w.own != nil {
 		d.began = time.Now()
 		if limit := d.began.Add(callTimeout); !d.exact || limit.Before(d.deadline) {
 			d.deadline, d.exact = limit, false
 		}
 	}
-	var reply any
-	err := ctx.Err()
-	switch {
-	case err != nil:
-	case s.own == nil && ctx.Done() != nil:
-		reply, err = s.detached(d, r, fn)
-	default:
-		reply, err = s.attempts(d, r, fn)
+	return d
+}
+
+// replyOK is the status that nearly all are, made once.
+var replyOK any = []byte("OK")
+
+// plain makes a reply what the engine takes: redigo's statuses are strings.
+func plain(reply any) any {
+	switch reply := reply.(type) {
+	case string:
+		if reply == "OK" {
+			return replyOK
+		}
+		return []byte(reply)
+	case redis.Error:
+		return redisengine.Refuse(string(reply))
+	case []any:
+		for i := range reply {
+			reply[i] = plain(reply[i])
+		}
 	}
-	if err != nil {
-		return nil, clean(because(ctx, err))
+	return reply
+}
+
+// refusal makes a server's error what the engine takes. It is all that is left
+// of err: a server's refusal has no other cause.
+func refusal(err error) error {
+	if text, ok := errors.AsType[redis.Error](err); ok {
+		return redisengine.Refuse(string(text))
 	}
-	return reply, nil
+	return err
 }
 
 // because adds the context's error to a time-out that it caused. The
@@ -106,17 +166,17 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// detached runs a call on a caller's pool in a goroutine of its own: a
+// detached runs calls on a caller's pool in a goroutine of its own: a
 // connection that somebody else dialled cannot be interrupted, so when the
 // context ends first, the call is left to end by its own time-outs.
-func (s *Store) detached(d *due, r repeat, fn func(lease) (any, error)) (any, error) {
+func (w *wire) detached(d *due, cmds []redisengine.Command, call func(*due, []redisengine.Command) (any, error)) (any, error) {
 	type outcome struct {
 		reply any
 		err   error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		reply, err := s.attempts(d, r, fn)
+		reply, err := call(d, cmds)
 		done <- outcome{reply, err}
 	}()
 	select {
@@ -131,52 +191,84 @@ func (s *Store) detached(d *due, r repeat, fn func(lease) (any, error)) (any, er
 // connection was dead. On our own pool all idle ones are then dropped, so the
 // second is fresh; on a caller's, there are at most so many dead ones as idle
 // ones.
-func (s *Store) attempts(d *due, r repeat, fn func(lease) (any, error)) (any, error) {
-	left := 1
-	if s.own == nil && r == again {
-		left = s.pool.IdleCount() + 1
-	}
-	for {
-		c, err := s.get(d)
+func (w *wire) attempts(d *due, cmd redisengine.Command) (any, error) {
+	for left := w.chances(cmd.Again); ; left-- {
+		c, err := w.get(d)
 		if err != nil {
 			return nil, err
 		}
-		reply, err := fn(lease{c, d, s.own != nil})
-		s.put(c, err)
-		if err == nil || r == once || left == 0 || !dead(err) {
+		reply, err := lease{c, d, w.own != nil}.do(cmd.Words[0].(string), cmd.Words[1:]...)
+		w.put(c, err)
+		if err == nil || left <= 0 || !dead(err) {
 			return reply, err
 		}
-		left--
 	}
 }
 
-// get takes a connection out of the pool.
-func (s *Store) get(d *due) (redis.Conn, error) {
-	if s.own == nil {
-		return s.pool.GetContext(d.Context)
+// batch is attempts for several commands that may be sent again.
+func (w *wire) batch(d *due, cmds []redisengine.Command) (any, error) {
+	for left := w.chances(true); ; left-- {
+		c, err := w.get(d)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := lease{c, d, w.own != nil}.each(cmds)
+		w.put(c, err)
+		if err == nil || left <= 0 || !dead(err) {
+			return reply, err
+		}
 	}
-	if err := s.own.slots.acquire(d); err != nil {
+}
+
+// chances returns how often a call may be made again.
+func (w *wire) chances(again bool) int {
+	switch {
+	case !again:
+		return 0
+	case w.own == nil:
+		return w.pool.IdleCount() + 1
+	}
+	return 1
+}
+
+// each sends commands in one write and returns their replies, the server's
+// errors among them.
+func (l lease) each(cmds []redisengine.Command) (any, error) {
+	for _, cmd := range cmds {
+		if err := l.c.Send(cmd.Words[0].(string), cmd.Words[1:]...); err != nil {
+			return nil, err
+		}
+	}
+	return l.do("")
+}
+
+// get takes a connection out of the pool.
+func (w *wire) get(d *due) (redis.Conn, error) {
+	if w.own == nil {
+		return w.pool.GetContext(d.Context)
+	}
+	if err := w.own.slots.acquire(d); err != nil {
 		return nil, err
 	}
-	c, err := s.pool.GetContext(d) // see dialer.test and dialer.dial
+	c, err := w.pool.GetContext(d) // see dialer.test and dialer.dial
 	if err != nil {
-		s.own.slots.release()
+		w.own.slots.release()
 	}
 	return c, err
 }
 
 // put gives a connection back, or closes it if err says that it is no good.
-func (s *Store) put(c redis.Conn, err error) {
+func (w *wire) put(c redis.Conn, err error) {
 	if err != nil && (dead(err) || deposed(err)) {
-		if s.own != nil {
-			s.own.retire()
+		if w.own != nil {
+			w.own.retire()
 		}
 		// Ends any redigo connection, unsent, so that its pool drops it.
 		_, _ = redis.DoContext(c, expired, "PING")
 	}
 	_ = c.Close() // what it could say, the call's own error has said
-	if s.own != nil {
-		s.own.slots.release()
+	if w.own != nil {
+		w.own.slots.release()
 	}
 }
 
@@ -195,21 +287,6 @@ func dead(err error) bool {
 
 // deposed reports whether the server at the other end is no longer the one to
 // talk to: after a failover the address leads to another one.
-func deposed(err error) bool { return refused(err, "READONLY", "MASTERDOWN", "NOAUTH") }
-
-// wrongType reports whether the key holds something else than it should.
-func wrongType(err error) bool { return refused(err, "WRONGTYPE") }
-
-// clean cuts from a server's error what it quotes of a command it does not
-// know: that may be a value.
-func clean(err error) error {
-	refusal, ok := errors.AsType[redis.Error](err)
-	if !ok {
-		return err
-	}
-	text, _, cut := strings.Cut(string(refusal), ", with args beginning with")
-	if !cut {
-		return err
-	}
-	return redis.Error(text)
+func deposed(err error) bool {
+	return redisengine.Refused(refusal(err), "READONLY", "MASTERDOWN", "NOAUTH")
 }

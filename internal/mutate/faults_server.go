@@ -4,7 +4,7 @@ package main
 var serverFaults = []fault{
 	{
 		bar: "LO-2", what: `redis: the script checks no version`,
-		file: "backend/redis/session.lua",
+		file: "backend/internal/redisengine/session.lua",
 		old: `  if string.sub(head, 1, 9) == ARGV[2] then
     local stored`,
 		new: `  if head ~= '' then
@@ -13,7 +13,7 @@ var serverFaults = []fault{
 	},
 	{
 		bar: "LO-2", what: `redis: an update is an upsert`,
-		file: "backend/redis/session.lua",
+		file: "backend/internal/redisengine/session.lua",
 		old: `  if string.sub(head, 1, 9) == ARGV[2] then
     local stored`,
 		new: `  if head == '' or string.sub(head, 1, 9) == ARGV[2] then
@@ -22,42 +22,42 @@ var serverFaults = []fault{
 	},
 	{
 		bar: "FX-5", what: `redis: DeleteVersion deletes any version`,
-		file: "backend/redis/session.lua",
+		file: "backend/internal/redisengine/session.lua",
 		old:  `if op == 'remove' or #head > 22 and string.sub(head, 1, 9) == ARGV[2] then`,
 		new:  `if op == 'remove' or #head > 22 then`,
 		pkg:  "./backend/redis", test: `TestBackend/DeleteVersion`,
 	},
 	{
 		bar: "RD-9", what: `redis: an update takes the TTL away`,
-		file: "backend/redis/session.lua",
+		file: "backend/internal/redisengine/session.lua",
 		old:  `redis.call('SET', key, ARGV[3], 'PXAT', expires)`,
 		new:  `redis.call('SET', key, ARGV[3])`,
 		pkg:  "./backend/redis", test: `TestBackend/UpdateIntoThePast`,
 	},
 	{
 		bar: "RD-9", what: `redis: SET without TTL`,
-		file: "backend/redis/store.go",
-		old:  `return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))`,
-		new:  `return l.do("SET", key, value, "NX")`,
+		file: "backend/internal/redisengine/store.go",
+		old:  `[]any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}`,
+		new:  `[]any{"SET", key, value, "NX"}`,
 		pkg:  "./backend/redis", test: `TestBackend/Expired`,
 	},
 	{
 		bar: "ID-3", what: `redis: Create replaces what is there`,
-		file: "backend/redis/store.go",
-		old:  `return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))`,
-		new:  `return l.do("SET", key, value, "PXAT", milli(rec.Expires))`,
+		file: "backend/internal/redisengine/store.go",
+		old:  `[]any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}`,
+		new:  `[]any{"SET", key, value, "PXAT", milli(rec.Expires)}`,
 		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
 	},
 	{
 		bar: "ID-3", what: `redis: Create with a user replaces what is there`,
-		file: "backend/redis/session.lua",
+		file: "backend/internal/redisengine/session.lua",
 		old:  `redis.call('SET', key, ARGV[2], 'NX', 'PXAT',`,
 		new:  `redis.call('SET', key, ARGV[2], 'PXAT',`,
 		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
 	},
 	{
 		bar: "TO-1", what: `redis: a touch moves the expiry back`,
-		file: "backend/redis/session.lua",
+		file: "backend/internal/redisengine/session.lua",
 		old: `  if tonumber(ARGV[2]) <= stored then return 1 end
 `,
 		new: ``,
@@ -65,25 +65,26 @@ var serverFaults = []fault{
 	},
 	{
 		bar: "RD-15", what: `redis: an update is sent again after a lost reply`,
-		file: "backend/redis/store.go",
-		old: `		return s.indexed(ctx, once, rec, c)
+		file: "backend/internal/redisengine/store.go",
+		old: `		return s.indexed(ctx, rec, c)
 	}
-	return s.run(ctx, once,`,
-		new: `		return s.indexed(ctx, once, rec, c)
+`,
+		new: `		return s.indexed(ctx, rec, c)
 	}
-	return s.run(ctx, again,`,
+	c.again = true
+`,
 		pkg: "./backend/redis", test: `TestLostReply`,
 	},
 	{
 		bar: "RD-13", what: `redis: NOSCRIPT is an error`,
-		file: "backend/redis/script.go",
-		old:  `	if refused(err, "NOSCRIPT") {`,
-		new:  `	if refused(err, "NO SCRIPT") {`,
+		file: "backend/internal/redisengine/script.go",
+		old:  `	if Refused(err, "NOSCRIPT") {`,
+		new:  `	if Refused(err, "NO SCRIPT") {`,
 		pkg:  "./backend/redis", test: `TestNoScript`,
 	},
 	{
 		bar: "RD-16", what: `redis: no cap`,
-		file: "backend/redis/store.go",
+		file: "backend/internal/redisengine/store.go",
 		old:  `size > s.opts.MaxBytes {`,
 		new:  `size < 0 {`,
 		pkg:  "./backend/redis", test: `TestTooLarge`,

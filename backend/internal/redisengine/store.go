@@ -1,4 +1,4 @@
-package redis
+package redisengine
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
@@ -29,8 +28,8 @@ const (
 // what is live. If the pooled connection turns out to be dead, it tries again
 // on a fresh one.
 func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) {
-	key := s.key(id)
-	reply, err := s.run(ctx, again, func(l lease) (any, error) { return l.do("GET", key) })
+	key := s.Key(id)
+	reply, err := s.do(ctx, Command{Words: []any{"GET", key}, Key: key, Again: true})
 	if err != nil {
 		return backend.Record{}, s.failed("load", id, err)
 	}
@@ -38,7 +37,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 	if !ok { // nil
 		return backend.Record{}, backend.ErrNotFound
 	}
-	rec, ok := decode(id, value)
+	rec, ok := Decode(id, value)
 	if !ok {
 		s.corrupt.Add(1)
 		return backend.Record{}, backend.ErrCorrupt
@@ -55,15 +54,13 @@ func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
 	}
-	key, value := s.key(rec.ID), encode(rec, 1)
+	key, value := s.Key(rec.ID), Encode(rec, 1)
 	var reply any
 	var err error
 	if rec.User == "" {
-		reply, err = s.run(ctx, once, func(l lease) (any, error) {
-			return l.do("SET", key, value, "NX", "PXAT", milli(rec.Expires))
-		})
+		reply, err = s.do(ctx, Command{Words: []any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}, Key: key})
 	} else {
-		reply, err = s.indexed(ctx, once, rec, call{key: key, args: []any{"create", value}})
+		reply, err = s.indexed(ctx, rec, call{key: key, args: []any{"create", value}})
 	}
 	if err != nil {
 		return s.failed("create", rec.ID, err)
@@ -87,9 +84,9 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	if rec.Shorten {
 		op = "replace"
 	}
-	key := s.key(rec.ID)
+	key := s.Key(rec.ID)
 	for range maxRounds {
-		code, err := redis.Int64(s.write(ctx, rec, call{key: key, args: []any{op, stamp(rec.Version), encode(rec, rec.Version+1)}}))
+		code, err := number(s.write(ctx, rec, call{key: key, args: []any{op, stamp(rec.Version), Encode(rec, rec.Version+1)}}))
 		switch {
 		case err != nil:
 			return s.failed("update", rec.ID, err)
@@ -104,7 +101,7 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 			return s.verdict(code)
 		}
 	}
-	return fmt.Errorf("redis: update session %v: others change it all the time", rec.ID)
+	return fmt.Errorf("%s: update session %v: others change it all the time", s.name, rec.ID)
 }
 
 // write makes the call of an Update, with the index where that is due.
@@ -114,9 +111,9 @@ func (s *Store) write(ctx context.Context, rec backend.Record, c call) (any, err
 	case s.seen.covers(rec):
 		c.args = append(c.args, atUser+len(rec.User)-1)
 	default:
-		return s.indexed(ctx, once, rec, c)
+		return s.indexed(ctx, rec, c)
 	}
-	return s.run(ctx, once, func(l lease) (any, error) { return l.script(c) })
+	return s.script(ctx, c)
 }
 
 // Touch moves the expiry with one script call. For a session with a user it
@@ -126,15 +123,15 @@ func (s *Store) write(ctx context.Context, rec backend.Record, c call) (any, err
 func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error {
 	rec := backend.Record{ID: id, Expires: expires}
 	rec.User = s.seen.due(rec)
-	key := s.key(id)
+	key := s.Key(id)
 	for range maxRounds {
-		touch := call{key: key, args: []any{"touch", milli(expires), rec.User}}
+		touch := call{key: key, again: true, args: []any{"touch", milli(expires), rec.User}}
 		var reply any
 		var err error
 		if rec.User == "" {
-			reply, err = s.run(ctx, again, func(l lease) (any, error) { return l.script(touch) })
+			reply, err = s.script(ctx, touch)
 		} else {
-			reply, err = s.indexed(ctx, again, rec, touch)
+			reply, err = s.indexed(ctx, rec, touch)
 		}
 		if err != nil {
 			return s.failed("touch", id, err)
@@ -145,20 +142,20 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 		case []byte:
 			rec.User = string(reply)
 		default:
-			return fmt.Errorf("redis: touch session %v: unexpected answer of type %T", id, reply)
+			return fmt.Errorf("%s: touch session %v: unexpected answer of type %T", s.name, id, reply)
 		}
 	}
-	return fmt.Errorf("redis: touch session %v: its user changes all the time", id)
+	return fmt.Errorf("%s: touch session %v: its user changes all the time", s.name, id)
 }
 
 // Delete removes the record, whatever version it has, and its entry in the
 // user's index: one script call, or two round trips if this Store has not seen
-// the session lately. If the pooled connection turns out to be dead, it tries
-// again on a fresh one.
+// the session lately. If its outcome is unknown, it is
+// tried again.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
-	reply, err := s.remove(ctx, again, id, "remove", "")
+	reply, err := s.remove(ctx, id, call{again: true, args: []any{"remove", ""}})
 	if err != nil {
-		return fmt.Errorf("redis: delete session %v: %w", id, err)
+		return fmt.Errorf("%s: delete session %v: %w", s.name, id, err)
 	}
 	s.forget(ctx, id, reply)
 	return nil
@@ -166,7 +163,7 @@ func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 
 // DeleteVersion removes the record if it has that version, as Delete does.
 func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	reply, err := s.remove(ctx, once, id, "delete", stamp(version))
+	reply, err := s.remove(ctx, id, call{args: []any{"delete", stamp(version)}})
 	if err != nil {
 		return s.failed("delete", id, err)
 	}
@@ -179,13 +176,13 @@ func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64)
 
 // remove makes the call of a Delete. What it returns of a record whose index
 // has still to be told is the user.
-func (s *Store) remove(ctx context.Context, r repeat, id uuid.UUID, op string, stamp any) (any, error) {
-	c := call{key: s.key(id), args: []any{op, stamp}}
+func (s *Store) remove(ctx context.Context, id uuid.UUID, c call) (any, error) {
+	c.key = s.Key(id)
 	if user := s.seen.user(id); user != "" && s.together(ctx) {
 		c.args = append(c.args, user)
-		c = c.with(s.index(user), id[:])
+		c = c.with(s.Index(user), id[:])
 	}
-	return s.run(ctx, r, func(l lease) (any, error) { return l.script(c) })
+	return s.script(ctx, c)
 }
 
 // forget removes the entry of a record that has just been removed from the
@@ -194,12 +191,13 @@ func (s *Store) remove(ctx context.Context, r repeat, id uuid.UUID, op string, s
 // whoever creates a record takes a new ID.
 func (s *Store) forget(ctx context.Context, id uuid.UUID, reply any) {
 	if user, ok := reply.([]byte); ok {
-		_, _ = s.run(ctx, again, func(l lease) (any, error) { return l.do("ZREM", s.index(string(user)), id[:]) })
+		index := s.Index(string(user))
+		_, _ = s.do(ctx, Command{Words: []any{"ZREM", index, id[:]}, Key: index, Again: true})
 	}
 }
 
-// key returns the name of a session's key: the prefix and the UUID as text.
-func (s *Store) key(id uuid.UUID) string {
+// Key returns the name of a session's key: the prefix and the UUID as text.
+func (s *Store) Key(id uuid.UUID) string {
 	var digits [32]byte
 	hex.Encode(digits[:], id[:])
 	b := make([]byte, 0, maxPrefix+36)
@@ -216,10 +214,10 @@ func (s *Store) key(id uuid.UUID) string {
 // check refuses what cannot be stored.
 func (s *Store) check(rec backend.Record) error {
 	if len(rec.User) > backend.MaxUser {
-		return fmt.Errorf("redis: user name of %d bytes: %w", len(rec.User), backend.ErrUser)
+		return fmt.Errorf("%s: user name of %d bytes: %w", s.name, len(rec.User), backend.ErrUser)
 	}
 	if size := atUser + len(rec.User) + len(rec.Data); size > s.opts.MaxBytes {
-		return fmt.Errorf("redis: record of %d bytes, %d at most: %w", size, s.opts.MaxBytes, backend.ErrTooLarge)
+		return fmt.Errorf("%s: record of %d bytes, %d at most: %w", s.name, size, s.opts.MaxBytes, backend.ErrTooLarge)
 	}
 	return nil
 }
@@ -241,9 +239,9 @@ func (s *Store) verdict(code int64) error {
 // failed wraps err, unless it says that the key holds no string: that is a
 // broken record, and broken records are not found.
 func (s *Store) failed(verb string, id uuid.UUID, err error) error {
-	if wrongType(err) {
+	if Refused(err, "WRONGTYPE") {
 		s.corrupt.Add(1)
 		return backend.ErrCorrupt
 	}
-	return fmt.Errorf("redis: %s session %v: %w", verb, id, s.explain(err))
+	return fmt.Errorf("%s: %s session %v: %w", s.name, verb, id, s.explain(err))
 }

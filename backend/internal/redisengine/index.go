@@ -1,13 +1,10 @@
-package redis
+package redisengine
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
-	"github.com/gomodule/redigo/redis"
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
@@ -40,23 +37,19 @@ const (
 // indexed makes a call on a record once its user's index has the entry. Where
 // the two keys are on one server, that is one atomic script; else two calls,
 // one after the other, and the second only if the first succeeded.
-func (s *Store) indexed(ctx context.Context, r repeat, rec backend.Record, c call) (any, error) {
+func (s *Store) indexed(ctx context.Context, rec backend.Record, c call) (any, error) {
 	if s.together(ctx) {
-		c = c.with(s.index(rec.User), rec.ID[:])
-		return s.run(ctx, r, func(l lease) (any, error) { return l.script(c) })
+		return s.script(ctx, c.with(s.Index(rec.User), rec.ID[:]))
 	}
-	enter := call{key: s.index(rec.User), args: []any{"index", rec.ID[:], milli(rec.Expires)}}
-	return s.run(ctx, r, func(l lease) (any, error) {
-		_, wrong := l.script(enter)
-		if wrong != nil && !(c.args[0] == "touch" && refused(wrong, wrongIndex)) {
-			return nil, wrong
-		}
-		reply, err := l.script(c)
-		if err == nil {
-			err = wrong // the session lives on all the same
-		}
-		return reply, err
-	})
+	_, wrong := s.script(ctx, call{key: s.Index(rec.User), again: c.again, args: []any{"index", rec.ID[:], milli(rec.Expires)}})
+	if wrong != nil && !(c.args[0] == "touch" && Refused(wrong, wrongIndex)) {
+		return nil, wrong
+	}
+	reply, err := s.script(ctx, c)
+	if err == nil {
+		err = wrong // the session lives on all the same
+	}
+	return reply, err
 }
 
 // wrongIndex is the code of the script's error about an index that is none.
@@ -64,11 +57,11 @@ const wrongIndex = "INDEXTYPE"
 
 // explain says what to do about an index that is none.
 func (s *Store) explain(err error) error {
-	if !refused(err, wrongIndex) {
+	if !Refused(err, wrongIndex) {
 		return err
 	}
 	return fmt.Errorf(`the key of the user's index, %q and the user's name, holds something else than a sorted set: `+
-		`remove it, or give this program an Options.Prefix of its own: %w`, s.index(""), err)
+		`remove it, or give this program an Options.Prefix of its own: %w`, s.Index(""), err)
 }
 
 // What is known about the server, for together.
@@ -85,17 +78,17 @@ func (s *Store) together(ctx context.Context) bool {
 	if mode := s.mode.Load(); mode != unknownMode {
 		return mode == oneServer
 	}
-	reply, err := s.run(ctx, again, func(l lease) (any, error) { return l.do("HELLO") })
+	reply, err := s.wire.Mode(ctx)
 	return s.learn(reply, err) == oneServer
 }
 
-// learn remembers what the server says in reply to HELLO.
-func (s *Store) learn(reply any, err error) int32 {
-	if _, ok := errors.AsType[redis.Error](err); err != nil && !ok {
+// learn remembers the mode that the server says it runs in.
+func (s *Store) learn(name string, err error) int32 {
+	if _, refused := asRefusal(err); err != nil && !refused {
 		return unknownMode // no reply: the next call asks again
 	}
 	mode := int32(sharded)
-	switch helloMode(reply) {
+	switch name {
 	case "standalone":
 		mode = oneServer
 	case "cluster":
@@ -108,18 +101,6 @@ func (s *Store) learn(reply any, err error) int32 {
 	return mode
 }
 
-// helloMode returns the mode in a reply to HELLO, or "".
-func helloMode(reply any) string {
-	fields, _ := reply.([]any)
-	for i := 0; i+1 < len(fields); i += 2 {
-		if name, _ := fields[i].([]byte); string(name) == "mode" {
-			mode, _ := fields[i+1].([]byte)
-			return string(mode)
-		}
-	}
-	return ""
-}
-
 // tagged reports whether prefix has a hash tag, which puts all keys into one
 // slot of a cluster.
 func tagged(prefix string) bool {
@@ -128,9 +109,9 @@ func tagged(prefix string) bool {
 	return ok && closed && tag != ""
 }
 
-// index is the key of a user's index. The @, which no prefix has, keeps it
+// Index is the key of a user's index. The @, which no prefix has, keeps it
 // apart from every session's.
-func (s *Store) index(user string) string { return s.opts.Prefix + "@" + user }
+func (s *Store) Index(user string) string { return s.opts.Prefix + "@" + user }
 
 // ByUser returns the live sessions of user, of each no more than what a list
 // needs: one round trip for the list, one more for every 128 entries in it, and
@@ -140,13 +121,15 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	if user == "" || len(user) > backend.MaxUser {
 		return nil, nil
 	}
-	ids, err := redis.ByteSlices(s.run(ctx, again, func(l lease) (any, error) { return l.do("ZRANGE", s.index(user), 0, -1) }))
+	index := s.Index(user)
+	reply, err := s.do(ctx, Command{Words: []any{"ZRANGE", index, 0, -1}, Key: index, Again: true})
 	if err != nil {
-		if wrongType(err) {
-			err = s.explain(redis.Error(wrongIndex + " " + err.Error()))
+		if Refused(err, "WRONGTYPE") {
+			err = s.explain(Refusal(wrongIndex + " " + err.Error()))
 		}
-		return nil, fmt.Errorf("redis: list a user's sessions: %w", err)
+		return nil, fmt.Errorf("%s: list a user's sessions: %w", s.name, err)
 	}
+	ids, _ := reply.([]any)
 	var live []backend.Record
 	var stale []any
 	for len(ids) > 0 {
@@ -154,39 +137,37 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 		ids = ids[len(batch):]
 		recs, gone, err := s.loadOf(ctx, user, batch)
 		if err != nil {
-			return nil, fmt.Errorf("redis: load a user's sessions: %w", err)
+			return nil, fmt.Errorf("%s: load a user's sessions: %w", s.name, err)
 		}
 		live, stale = append(live, recs...), append(stale, gone...)
 	}
 	if err := s.drop(ctx, user, stale); err != nil {
-		return nil, fmt.Errorf("redis: tidy a user's index: %w", err)
+		return nil, fmt.Errorf("%s: tidy a user's index: %w", s.name, err)
 	}
 	return live, nil
 }
 
 // loadOf loads the records of ids in one round trip and returns those that
 // are the user's, and the IDs of the others.
-func (s *Store) loadOf(ctx context.Context, user string, ids [][]byte) (recs []backend.Record, stale []any, err error) {
-	values, err := redis.Values(s.run(ctx, again, func(l lease) (any, error) {
-		for _, id := range ids {
-			if err := l.c.Send("GETRANGE", s.opts.Prefix+formatID(id), 0, headBytes-1); err != nil {
-				return nil, err
-			}
-		}
-		return l.do("")
-	}))
+func (s *Store) loadOf(ctx context.Context, user string, ids []any) (recs []backend.Record, stale []any, err error) {
+	cmds := make([]Command, len(ids))
+	for i := range ids {
+		key := s.opts.Prefix + formatID(ids[i])
+		cmds[i] = Command{Words: []any{"GETRANGE", key, 0, headBytes - 1}, Key: key, Again: true}
+	}
+	values, err := s.many(ctx, cmds)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, value := range values {
 		switch value := value.(type) {
-		case redis.Error:
-			if !wrongType(value) {
+		case Refusal:
+			if !Refused(value, "WRONGTYPE") {
 				return nil, nil, value
 			}
 		case []byte:
-			id, err := uuid.FromBytes(ids[i])
-			if rec, ok := decode(id, value); ok && err == nil && rec.User == user {
+			id, known := parseID(ids[i])
+			if rec, ok := Decode(id, value); ok && known && rec.User == user {
 				s.seen.note(rec)
 				recs = append(recs, rec)
 				continue
@@ -203,19 +184,26 @@ func (s *Store) drop(ctx context.Context, user string, ids []any) error {
 		n := min(dropBatch, len(ids))
 		args := append([]any{"unindex"}, ids[:n]...)
 		ids = ids[n:]
-		if _, err := s.run(ctx, again, func(l lease) (any, error) { return l.script(call{key: s.index(user), args: args}) }); err != nil {
+		if _, err := s.script(ctx, call{key: s.Index(user), again: true, args: args}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// parseID reads an entry of an index.
+func parseID(entry any) (uuid.UUID, bool) {
+	b, _ := entry.([]byte)
+	id, err := uuid.FromBytes(b)
+	return id, err == nil
+}
+
 // formatID prints an ID as it is in a key; one that is none becomes the name
 // of a key that does not exist.
-func formatID(id []byte) string {
-	u, err := uuid.FromBytes(id)
-	if err != nil {
-		return "?" + strconv.Itoa(len(id))
+func formatID(entry any) string {
+	id, ok := parseID(entry)
+	if !ok {
+		return "?"
 	}
-	return u.String()
+	return id.String()
 }

@@ -1,4 +1,4 @@
-package redis
+package redisengine
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
@@ -29,13 +28,14 @@ const (
 // command of the index, say, everybody could log in, and nobody be logged out.
 // It costs about ten round trips.
 func (s *Store) Check(ctx context.Context) error {
-	if err := s.prove(ctx); err != nil {
-		return fmt.Errorf("redis: check: %w", err)
+	if err := s.Prove(ctx); err != nil {
+		return fmt.Errorf("%s: check: %w", s.name, err)
 	}
 	return nil
 }
 
-func (s *Store) prove(ctx context.Context) error {
+// Prove is Check without the prefix of its error.
+func (s *Store) Prove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	rec := backend.Record{ID: uuid.New(), Data: []byte("probe"), Version: 1, Expires: time.Now().Add(probeLife)}
@@ -44,17 +44,17 @@ func (s *Store) prove(ctx context.Context) error {
 		return err
 	}
 	err := s.tryRecord(ctx, rec)
-	if refused(err, "OOM", "MISCONF", "NOREPLICAS") {
+	if Refused(err, "OOM", "MISCONF", "NOREPLICAS") {
 		return nil
 	}
-	if refused(err, "READONLY") {
+	if Refused(err, "READONLY") {
 		return fmt.Errorf("this server is a replica, which refuses every write: give the address of the primary (or the Sentinels, redis+sentinel://…): %w", err)
 	}
 	return err
 }
 
 // probeCommands are what a Store sends or its script calls, in a form that does
-// nothing to a key that is not there. PING, TIME and HELLO go with no key.
+// nothing to a key that is not there. PING and TIME go with no key.
 var probeCommands = []struct {
 	name  string
 	index bool // its key is a user's index
@@ -78,57 +78,54 @@ var probeCommands = []struct {
 // tryCommands finds out which commands the server lacks or forbids, and in
 // which mode it runs.
 func (s *Store) tryCommands(ctx context.Context, rec backend.Record) error {
-	keys := map[bool]string{false: s.key(rec.ID), true: s.index(rec.User)}
-	names := []string{"HELLO", "PING", "TIME", "EVAL", "EVALSHA"}
-	reply, err := s.run(ctx, again, func(l lease) (any, error) {
-		errs := []error{
-			l.c.Send("HELLO"), l.c.Send("PING"), l.c.Send("TIME"),
-			l.c.Send("EVAL", "return 1", 1, keys[false]), l.c.Send("EVALSHA", strings.Repeat("0", 40), 1, keys[true]),
-		}
-		for _, c := range probeCommands {
-			errs = append(errs, l.c.Send(c.name, slices.Concat([]any{keys[c.index]}, c.args)...))
-		}
-		if err := errors.Join(errs...); err != nil {
-			return nil, err
-		}
-		return l.do("")
-	})
-	if err != nil {
-		return err
+	keys := map[bool]string{false: s.Key(rec.ID), true: s.Index(rec.User)}
+	names := []string{"PING", "TIME", "EVAL", "EVALSHA"}
+	cmds := []Command{
+		{Words: []any{"PING"}}, {Words: []any{"TIME"}},
+		{Words: []any{"EVAL", "return 1", 1, keys[false]}},
+		{Words: []any{"EVALSHA", strings.Repeat("0", 40), 1, keys[false]}},
 	}
 	for _, c := range probeCommands {
 		names = append(names, c.name)
+		cmds = append(cmds, Command{Words: slices.Concat([]any{c.name, keys[c.index]}, c.args), Key: keys[c.index]})
 	}
-	replies, _ := reply.([]any)
+	for i := range cmds {
+		cmds[i].Again = true
+		if cmds[i].Key == "" {
+			cmds[i].Key = keys[false]
+		}
+	}
+	replies, err := s.many(ctx, cmds)
+	if err != nil {
+		return err
+	}
 	if len(replies) != len(names) {
 		return fmt.Errorf("%d replies to %d commands", len(replies), len(names))
 	}
-	hello, _ := replies[0].(redis.Error)
-	if hello == "" {
-		s.learn(replies[0], nil)
-	} else {
-		s.learn(nil, hello)
+	mode, err := s.wire.Mode(ctx)
+	if s.learn(mode, err) == unknownMode {
+		return err
 	}
-	return s.judge(names[1:], replies[1:])
+	return s.judge(names, replies)
 }
 
 // judge makes one error of what the server refused.
 func (s *Store) judge(names []string, replies []any) error {
 	var lacks, forbidden, keys []string
 	for i, reply := range replies {
-		refusal, ok := reply.(redis.Error)
+		refusal, ok := reply.(Refusal)
 		switch text := string(refusal); {
-		case !ok || refused(refusal, "NOSCRIPT", "OOM", "MISCONF", "NOREPLICAS", "READONLY"):
-		case refused(refusal, "MOVED", "CLUSTERDOWN", "ASK"):
-			return errCluster
+		case !ok || Refused(refusal, "NOSCRIPT", "OOM", "MISCONF", "NOREPLICAS", "READONLY"):
+		case Refused(refusal, "MOVED", "CLUSTERDOWN", "ASK"):
+			return ErrCluster
 		case strings.HasPrefix(text, "ERR unknown command"):
 			lacks = append(lacks, names[i])
-		case refused(refusal, "NOPERM") && strings.Contains(text, "key"):
+		case Refused(refusal, "NOPERM") && strings.Contains(text, "key"):
 			keys = append(keys, names[i])
-		case refused(refusal, "NOPERM"):
+		case Refused(refusal, "NOPERM"):
 			forbidden = append(forbidden, names[i])
 		default:
-			return fmt.Errorf("%s: %w", names[i], clean(refusal))
+			return fmt.Errorf("%s: %w", names[i], refusal)
 		}
 	}
 	var errs []error
@@ -153,8 +150,9 @@ func list(names []string) string {
 // tryRecord takes a record through its life.
 func (s *Store) tryRecord(ctx context.Context, rec backend.Record) error {
 	defer func() { // most often there is nothing left
-		_, _ = s.run(context.WithoutCancel(ctx), again, func(l lease) (any, error) { return l.do("DEL", s.key(rec.ID)) })
-		_, _ = s.run(context.WithoutCancel(ctx), again, func(l lease) (any, error) { return l.do("DEL", s.index(rec.User)) })
+		for _, key := range []string{s.Key(rec.ID), s.Index(rec.User)} {
+			_, _ = s.do(context.WithoutCancel(ctx), Command{Words: []any{"DEL", key}, Key: key, Again: true})
+		}
 	}()
 	if err := s.Create(ctx, rec); err != nil {
 		return err
@@ -179,5 +177,6 @@ func (s *Store) tryRecord(ctx context.Context, rec backend.Record) error {
 	return err
 }
 
-var errCluster = errors.New("this server is a node of a Redis Cluster, whose redirections redigo does not follow: " +
+// ErrCluster says that the wire follows no redirections, and has met some.
+var ErrCluster = errors.New("this server is a node of a Redis Cluster, whose redirections redigo does not follow: " +
 	"use backend/goredis or backend/rueidis with redis+cluster://host1,host2,host3")

@@ -1,4 +1,4 @@
-package redis
+package redisengine
 
 import (
 	"encoding/binary"
@@ -39,8 +39,8 @@ func milli(expires time.Time) int64 {
 	return min(max(expires.UnixMilli(), minMilli), maxMilli)
 }
 
-// encode returns rec as stored, with the given version.
-func encode(rec backend.Record, version uint64) []byte {
+// Encode returns rec as stored, with the given version.
+func Encode(rec backend.Record, version uint64) []byte {
 	b := make([]byte, 0, atUser+len(rec.User)+len(rec.Data))
 	b = append(b, stamp(version)...)
 	b = strconv.AppendInt(b, milli(rec.Expires), 10)
@@ -54,8 +54,8 @@ func stamp(version uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{format}, version)
 }
 
-// decode returns the record in b, which it keeps, or false if b is none.
-func decode(id uuid.UUID, b []byte) (backend.Record, bool) {
+// Decode returns the record in b, which it keeps, or false if b is none.
+func Decode(id uuid.UUID, b []byte) (backend.Record, bool) {
 	if len(b) < atUser || b[0] != format {
 		return backend.Record{}, false
 	}

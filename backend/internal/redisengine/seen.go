@@ -1,4 +1,4 @@
-package redis
+package redisengine
 
 import (
 	"encoding/binary"

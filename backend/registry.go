@@ -67,6 +67,8 @@ func unknown(name string) error {
 	switch name {
 	case "mysql", "redis", "file", "memory":
 		hint = "forgotten import github.com/chisession/session/backend/" + name + "? "
+	case "postgres":
+		hint = "forgotten import github.com/chisession/session/backend/" + name + ", which is a module of its own: go get it? "
 	}
 	shown := strconv.Quote(name)
 	if strings.ContainsAny(name, ":@/") || len(name) > 64 {

@@ -61,7 +61,7 @@ func tryPgBouncer(path string, as account, server *Postgres, settings []string) 
 		"listen_addr = 127.0.0.1",
 		"listen_port = " + strconv.Itoa(port),
 		"unix_socket_dir = " + dir,
-		"auth_type = scram-sha-256",
+		"auth_type = md5", // see createRole
 		"auth_file = " + filepath.Join(dir, "users"),
 		"pool_mode = transaction",
 		"max_client_conn = 500",

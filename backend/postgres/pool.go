@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The pool that Open makes. Sixteen connections are enough for some ten
+// thousand requests a second, and six processes fit into the hundred that
+// PostgreSQL takes unless it is told otherwise. The lifetime is short enough
+// that connections move to another server soon, if a name leads elsewhere.
+const (
+	maxConns    = 16
+	maxLifetime = 3 * time.Minute
+	maxIdleTime = 90 * time.Second
+
+	dialTimeout    = time.Second // until an address responds at all
+	connectTimeout = 2 * time.Second
+	ioTimeout      = 2 * time.Second
+
+	// maxBounded is the longest that connecting may take with which the
+	// store still calls itself bounded.
+	maxBounded = 5 * time.Second
+)
+
+// openPool opens a pool for dsn with our defaults for what dsn leaves open, and
+// makes a first connection.
+func openPool(ctx context.Context, dsn string) (pool *pgxpool.Pool, bounded bool, err error) {
+	cfg, given, err := poolConfig(dsn)
+	if err != nil {
+		return nil, false, err
+	}
+	pool, err = connect(ctx, cfg)
+	if err != nil {
+		return nil, false, err
+	}
+	if !given("default_query_exec_mode") {
+		pooled, _, err := pgxDB{pool: pool}.pooler(ctx)
+		if err != nil {
+			pool.Close()
+			return nil, false, (&Store{}).failure(ctx, "connect", err, 0)
+		}
+		if pooled { // a statement's next connection may not know what the one before prepared
+			pool.Close()
+			cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+			if pool, err = connect(ctx, cfg); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	return pool, time.Duration(addresses(cfg.ConnConfig))*cfg.ConnConfig.ConnectTimeout <= maxBounded, nil
+}
+
+// connect makes a pool with one connection in it.
+func connect(ctx context.Context, cfg *pgxpool.Config) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: make a pool: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, (&Store{}).failure(ctx, "connect", err, 0)
+	}
+	return pool, nil
+}
+
+// poolConfig reads dsn and fills in what it leaves open. given tells whether
+// it set a parameter of pgx or its pool.
+func poolConfig(dsn string) (cfg *pgxpool.Config, given func(name string) bool, err error) {
+	cfg, err = pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, nil, badDSN(err)
+	}
+	// Here, what pgx and its pool take for themselves is still to be seen.
+	all, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, nil, badDSN(err)
+	}
+	given = func(name string) bool { _, ok := all.RuntimeParams[name]; return ok }
+	if !given("pool_max_conns") {
+		cfg.MaxConns = maxConns
+	}
+	if !given("pool_max_conn_lifetime") {
+		cfg.MaxConnLifetime = maxLifetime
+		if !given("pool_max_conn_lifetime_jitter") {
+			cfg.MaxConnLifetimeJitter = maxLifetime / 6
+		}
+	}
+	if !given("pool_max_conn_idle_time") {
+		cfg.MaxConnIdleTime = maxIdleTime
+	}
+	cfg.ShouldPing = shouldPing
+
+	conn := cfg.ConnConfig
+	if conn.ConnectTimeout == 0 {
+		conn.ConnectTimeout = connectTimeout
+	}
+	dialer := &net.Dialer{Timeout: min(dialTimeout, conn.ConnectTimeout), KeepAlive: 15 * time.Second}
+	conn.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &timedConn{Conn: c}, nil
+	}
+	lookup := conn.LookupFunc
+	conn.LookupFunc = func(ctx context.Context, host string) ([]string, error) {
+		ctx, cancel := context.WithTimeout(ctx, conn.ConnectTimeout)
+		defer cancel()
+		return lookup(ctx, host)
+	}
+	// Of several hosts, one that takes no writes is of no use.
+	if addresses(conn) > 1 && conn.ValidateConnect == nil {
+		conn.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	return cfg, given, nil
+}
+
+// addresses returns how many hosts a connection string names.
+func addresses(cfg *pgx.ConnConfig) int {
+	seen := map[string]bool{net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)): true}
+	for _, other := range cfg.Fallbacks { // the same once more, with or without TLS, too
+		seen[net.JoinHostPort(other.Host, fmt.Sprint(other.Port))] = true
+	}
+	return len(seen)
+}
+
+// badDSN is the error for a connection string that pgx does not understand.
+// Its own text can repeat a part of it, which is a part of the password if a
+// character is not escaped; so only what is known to hold none is passed on.
+func badDSN(err error) error {
+	detail := ""
+	for _, known := range []string{
+		"invalid port", "invalid connect_timeout", "sslmode is invalid", "unable to read CA file", "unable to read sslcert", "invalid sslmode",
+		"unknown target_session_attrs value", "invalid default_query_exec_mode", "failed to configure TLS",
+		"cannot parse pool_max_conns", "pool_max_conns too small", "cannot parse pool_max_conn_lifetime", "invalid pool_max_conn_lifetime",
+		"cannot parse pool_min_conns", "invalid pool_max_conn_idle_time", "failed to parse as keyword/value", "failed to parse as URL",
+	} {
+		if strings.Contains(err.Error(), known) {
+			detail = ": " + known
+		}
+	}
+	return errors.New("postgres: the connection string cannot be read" + detail + "; it looks like postgres://user:password@host:5432/database, " +
+		"with %-escapes for the characters :/?#[]@% in a password")
+}

@@ -21,6 +21,12 @@ const (
 	resultBusy   = 5
 	resultLocked = 6
 	resultTooBig = 18
+
+	// Processes that switch a new file to WAL at once get in each other's way:
+	// the journal was removed by another (SQLITE_IOERR_DELETE_NOENT), or the
+	// lock to read was lost to one (SQLITE_IOERR_RDLOCK). Nothing was written.
+	extendedJournalGone = 10 | 23<<8
+	extendedLockLost    = 10 | 9<<8
 )
 
 var errBusy = errors.New("another one writes (database is locked)")
@@ -78,11 +84,20 @@ func untilFree(ctx context.Context, until time.Time, f func() error) error {
 	}
 }
 
-// result returns SQLite's result code of an error of modernc's driver, or -1.
-func result(err error) int {
+// extended returns SQLite's extended result code of an error of modernc's
+// driver, or -1.
+func extended(err error) int {
 	var coded interface{ Code() int }
 	if errors.As(err, &coded) {
-		return coded.Code() & 0xff
+		return coded.Code()
+	}
+	return -1
+}
+
+// result returns SQLite's result code of an error of modernc's driver, or -1.
+func result(err error) int {
+	if code := extended(err); code >= 0 {
+		return code & 0xff
 	}
 	return -1
 }
@@ -90,6 +105,10 @@ func result(err error) int {
 // busy reports whether err says that another connection is in the way; by its
 // text for other drivers.
 func busy(err error) bool {
+	switch extended(err) {
+	case extendedJournalGone, extendedLockLost:
+		return true
+	}
 	switch result(err) {
 	case resultBusy, resultLocked:
 		return true

@@ -92,10 +92,10 @@ func (s *Store) inspect(ctx context.Context, table string) (found bool, err erro
 	var indexes int
 	err = s.reading(ctx, "look for table "+table, func() error {
 		err := s.read.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE", table).Scan(&text)
+		found = err == nil // also of an earlier try, which met a writer
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		found = true
 		if err != nil {
 			return err
 		}

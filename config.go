@@ -104,13 +104,23 @@ type Config struct {
 	// no cookie. It is meant for static files.
 	Skip func(*http.Request) bool
 
+	// AllowCrossSite lets a request from another site start a session by a
+	// plain Set, although the browser kept the cookie back that it may well
+	// have: the new cookie then replaces that one, and the user is logged out.
+	// By default such a request (Sec-Fetch-Site: cross-site, none of the cookie
+	// with it, and the cookie's SameSite the reason) gets 403 in place of the
+	// handler's response, or if its method is a safe one (GET), the handler's
+	// response with nothing stored; Err and Save return ErrCrossSite. SetUser and
+	// Renew always start a session: that is a login (SAML, Sign in with Apple).
+	AllowCrossSite bool
+
 	// Hooks are told of what happens to sessions.
 	Hooks Hooks
 
 	// ErrorHandler answers a request whose session could not be loaded or
 	// stored; nothing has been sent yet. The default sends a plain status
 	// text: 503 when the store failed, or when a new token would reach
-	// nobody as the request's context is done, 500 when the handler failed
+	// nobody as the request's context is done, 403 for ErrCrossSite, 500 when the handler failed
 	// (it Set what cannot be stored). The error is logged already.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 

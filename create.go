@@ -20,6 +20,9 @@ func (s *Session) create(ctx context.Context, vals *Values) error {
 		s.changed = 0
 		return ErrHeadersSent
 	}
+	if s.uninvited() {
+		return s.turnAway()
+	}
 	tries := attempt{began: nowMillis(), patience: s.m.cfg.StoreTimeout}
 	for collisions := 0; ; collisions++ {
 		if err := s.reachable(); err != nil {

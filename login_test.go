@@ -468,7 +468,7 @@ func TestStartAfterAFailedSave(t *testing.T) {
 			if err := s.Save(); !errors.Is(err, errTest) {
 				t.Errorf("%s: Save: %v", name, err)
 			}
-			http.Error(w, "not now", 503)
+			http.Error(w, "not now", http.StatusServiceUnavailable)
 			a.calls.Reset()
 			if err := s.Release(); !errors.Is(err, session.ErrHeadersSent) {
 				t.Errorf("%s: Release: %v, want an ErrHeadersSent", name, err)

@@ -179,6 +179,9 @@ func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if isA[*logoutError](err) {
 		level = slog.LevelInfo // two requests of one browser met; it tries again
 	}
+	if errors.Is(err, ErrCrossSite) {
+		level = slog.LevelWarn // any page of any site can have this logged
+	}
 	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.String("id", id), slog.Any("error", err),
 		slog.String("method", r.Method), slog.Int("status", status(err)))
 	if m.cfg.ErrorHandler != nil {
@@ -199,6 +202,8 @@ func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 // handler's own.
 func status(err error) int {
 	switch {
+	case errors.Is(err, ErrCrossSite):
+		return http.StatusForbidden
 	case errors.Is(err, backend.ErrTooLarge), errors.Is(err, backend.ErrUser):
 		return http.StatusInternalServerError
 	case isA[*StoreError](err), isA[*goneError](err), isA[*logoutError](err), errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):

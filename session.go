@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/chisession/session/internal/requestmethod"
 )
 
 // The errors that a caller may want to tell apart, with errors.Is.
@@ -464,5 +466,8 @@ func (s *Session) Local(key any) any {
 		return nil
 	}
 	defer s.unlock()
+	if _, ok := key.(requestmethod.Key); ok && s.x != nil {
+		return s.x.request.Method
+	}
 	return s.locals[key]
 }

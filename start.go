@@ -100,7 +100,7 @@ func (s *Session) announce() {
 	switch {
 	case s.exists && s.changed&changedSecret != 0 && !s.broken:
 		x.cookie[0] = s.m.cookie.Set(s.next.token(), s.maxAge())
-	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
+	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty() && !s.uninvited():
 		s.ensureID()
 		x.cookie[0] = s.m.cookie.Set(s.cred.token(), s.maxAge())
 	case s.doomed != nil && s.removal() == cookieRemove:

@@ -115,6 +115,9 @@ func (c *core) store(s *Session) error {
 	if (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {
 		err = nil // dropped, counted and logged; the response goes on
 	}
+	if errors.Is(err, ErrCrossSite) && safe(c.x.request.Method) {
+		err = nil // logged; such a request is not meant to change anything
+	}
 	if err == nil && s.carries && s.outrun(now) {
 		s.slide()
 	}

@@ -3,9 +3,11 @@ package flash
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/internal/requestmethod"
 )
 
 // MaxMessages is how many messages wait in a session at most; the oldest goes
@@ -42,8 +44,13 @@ func (f Flash) Now(level Level, format string, args ...any) {
 // Take returns all messages and removes them; see [Take]. With an error, which
 // is that of [session.Session.Update], it returns those of [Flash.Now] alone.
 // That the session ended meanwhile is no error: its messages went with it. In
-// an outage (session.Anonymous) there are none to take, and none is lost.
+// an outage (session.Anonymous) there are none to take, and none is lost. On
+// HEAD it is [Flash.Peek]: ServeMux serves HEAD by the handler of GET, whose
+// body, with the messages in it, nobody gets.
 func (f Flash) Take() (Messages, error) {
+	if f.s.Local(requestmethod.Key{}) == http.MethodHead {
+		return f.Peek(), nil
+	}
 	stored := keysOf(f.s.Keys())
 	if len(stored) == 0 && f.s.Local(localKey{}) == nil {
 		return nil, nil

@@ -50,6 +50,10 @@ func Now(r *http.Request, level Level, format string, args ...any) {
 // Take before the page is written, or while: an existing session can be
 // changed at any time. If the session has ended meanwhile, by a logout say,
 // its messages are gone with it, and none is shown.
+//
+// On HEAD, Take is [Peek]. A page that the browser fetches before anybody asks
+// for it (Sec-Purpose: prefetch) takes its messages, too, and they are shown
+// if it is: where such pages are common, Peek while that header is there.
 func Take(r *http.Request) Messages {
 	s := session.FromContext(r)
 	messages, err := Of(s).Take()

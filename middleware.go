@@ -136,16 +136,29 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 			return
 		}
 	}
+	r = r.WithContext(x)
 	returned := false
 	defer func() {
 		if !returned {
 			x.writer.panicked()
 		}
 		x.release()
+		m.removeUploads(r)
 	}()
-	next.ServeHTTP(x.writer.as(), r.WithContext(x))
+	next.ServeHTTP(x.writer.as(), r)
 	returned = true
 	x.writer.finish()
+}
+
+// removeUploads removes the temporary files of a form that the handler parsed.
+// net/http does so for its own request, and does not see the form of this copy.
+func (m *Manager) removeUploads(r *http.Request) {
+	if r.MultipartForm == nil {
+		return
+	}
+	if err := r.MultipartForm.RemoveAll(); err != nil {
+		m.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "session: temporary files of an upload stay", slog.Any("error", err))
+	}
 }
 
 // begun makes s an empty session of this request.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"time"
 
 	"github.com/chisession/session/backend"
@@ -58,12 +59,17 @@ func (s *Session) Update(fn func(*Values) error) error {
 }
 
 // Update replaces the value of key by what fn makes of it, atomically, and
-// returns what was stored. fn gets the zero T if there is none, or one of
-// another type. See [Session.Update].
+// returns what was stored. fn gets the zero T if there is no value, or nil. A
+// value that is no T (an int64 where T is int, or JSON that no longer decodes
+// into T) is an error that names both types, and stays as it is: Update with its
+// own type, or Delete it first. See [Session.Update].
 func Update[T any](s *Session, key string, fn func(T) T) (T, error) {
 	var stored T
 	err := s.Update(func(v *Values) error {
-		old, _ := ValueOf[T](v, key)
+		old, err := updatable[T](v, key)
+		if err != nil {
+			return err
+		}
 		stored = fn(old)
 		v.Set(key, stored)
 		return nil
@@ -73,6 +79,21 @@ func Update[T any](s *Session, key string, fn func(T) T) (T, error) {
 		return zero, err
 	}
 	return stored, nil
+}
+
+// updatable returns the value of key as a T, the zero T if there is none.
+func updatable[T any](v *Values, key string) (T, error) {
+	encoded := v.find(key)
+	if encoded == nil || encoded[0] == kindNil {
+		var zero T
+		return zero, nil
+	}
+	old, err := decodeTo[T](encoded)
+	if err != nil { // not wrapped: it may quote the value
+		return old, fmt.Errorf("session: Update of key %q: its value is a %s and cannot be read as a %v; it is left as it is: use its own type, or Delete it first",
+			shortKey(key), kindName(encoded), reflect.TypeFor[T]())
+	}
+	return old, nil
 }
 
 // maxUncertain is how often an update is tried again after a store error that

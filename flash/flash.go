@@ -56,11 +56,10 @@ func (f Flash) Take() (Messages, error) {
 		return nil, nil
 	}
 	l := f.local()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now
-	l.now = nil
-	if l.isKept(f.s) {
+	l.taking.Lock() // another Take of this request waits; Peek, from a logger, say, does not
+	defer l.taking.Unlock()
+	now, kept := l.begin(f.s)
+	if kept {
 		return append(l.show(f.s, f.read(stored)), now...), nil
 	}
 	if len(l.unseen(stored)) == 0 {
@@ -103,17 +102,15 @@ func (f Flash) Peek() Messages {
 	if !ok {
 		return messages(stored)
 	}
+	unshown := l.unshown(stored)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append(messages(l.unshown(stored)), l.now...)
+	return append(messages(unshown), l.now...)
 }
 
 // Keep leaves what this request takes for one more; see [Keep].
 func (f Flash) Keep() {
-	l := f.local()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.keep(f.s)
+	f.local().keep(f.s)
 }
 
 // read returns the messages of keys as this request has them.

@@ -26,23 +26,37 @@ func messages(entries []entry) Messages {
 // store. A session that it logged out of, and the one that came after, are
 // told apart by their IDs.
 type local struct {
-	mu    sync.Mutex // guards all below, and makes one Take of a request wait for the other
+	taking sync.Mutex // held by the one Take that runs
+
+	mu    sync.Mutex // guards all below; nothing of the session runs under it
 	now   Messages   // from Now
 	shown []entry    // what was taken
 	from  string     // ...of the session with this ID
 	kept  string     // the ID of the session that Keep was called on
 }
 
-func (l *local) isKept(s *session.Session) bool { return l.kept != "" && l.kept == s.ID() }
+// begin starts a Take: it hands over the messages of Now, and says whether Keep
+// was called on this session.
+func (l *local) begin(s *session.Session) (now Messages, kept bool) {
+	id := s.ID()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, l.now = l.now, nil
+	return now, l.kept != "" && l.kept == id
+}
 
 // keep puts back what was taken, under its old keys, so that the order stays,
 // and has later calls of Take leave what they return.
 func (l *local) keep(s *session.Session) {
-	l.kept = s.ID()
-	if l.from != l.kept {
-		return // it was another session's, which has been destroyed
+	id := s.ID()
+	l.mu.Lock()
+	l.kept = id
+	var shown []entry
+	if l.from == id { // not another session's, which has been destroyed
+		shown = slices.Clone(l.shown)
 	}
-	for _, e := range l.shown {
+	l.mu.Unlock()
+	for _, e := range shown {
 		s.Set(e.key, e.text)
 	}
 }
@@ -50,7 +64,10 @@ func (l *local) keep(s *session.Session) {
 // show notes that taken were shown, and returns those that were not before.
 func (l *local) show(s *session.Session, taken []entry) Messages {
 	fresh := l.unshown(taken)
-	if id := s.ID(); l.from != id {
+	id := s.ID()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.from != id {
 		l.from, l.shown = id, nil
 	}
 	l.shown = append(l.shown, fresh...)
@@ -68,5 +85,7 @@ func (l *local) unseen(keys []string) []string {
 }
 
 func (l *local) has(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return slices.ContainsFunc(l.shown, func(e entry) bool { return e.key == key })
 }

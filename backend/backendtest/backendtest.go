@@ -80,6 +80,7 @@ var cases = []testCase{
 	{"ByUser", UserIndex, testByUser},
 	{"ByUserExact", UserIndex, testByUserExact},
 	{"ByUserMany", UserIndex, testByUserMany},
+	{"ByUserHeads", UserIndex, testByUserHeads},
 	{"ByUserRace", UserIndex, testByUserRace},
 	{"Expiry", 0, testExpiry},
 	{"Expired", 0, testExpired},

@@ -79,6 +79,7 @@ func TestSuiteFindsFlaws(t *testing.T) {
 		{"index keeps expired ones", "ExpiredByUser"},
 		{"index does not follow", "ByUser"},
 		{"index ends at 100", "ByUserMany"},
+		{"index cuts too early", "ByUserHeads"},
 		{"sweep ignores the limit", "Sweep"},
 		{"sweep does not count", "Sweep"},
 		{"sweep goes by the first expiry", "SweepTouched"},

@@ -257,6 +257,9 @@ func (s *toy) ByUser(ctx context.Context, user string) ([]backend.Record, error)
 			continue
 		}
 		if rec.User == user || s.flaw == "index folds case" && strings.EqualFold(rec.User, user) {
+			if s.flaw == "index cuts too early" {
+				rec.Data = rec.Data[:min(len(rec.Data), backend.HeadSize-1)]
+			}
 			recs = append(recs, rec)
 		}
 		if s.flaw == "index ends at 100" && len(recs) == 100 {

@@ -26,7 +26,8 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 }
 
 // ByUser implements [backend.UserIndex], by the index on user: one round
-// trip. The empty name is no user and has no sessions.
+// trip, in which of each session's data come [backend.HeadSize] bytes, however
+// large it is. The empty name is no user and has no sessions.
 func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, error) {
 	if user == "" || len(user) > backend.MaxUser {
 		return nil, nil

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -188,6 +189,38 @@ func TestByUserOfNobody(t *testing.T) {
 	for _, user := range []string{"", "nobody", strings.Repeat("x", 256), strings.Repeat("x", 1<<20)} {
 		if got, err := s.ByUser(background, user); err != nil || len(got) != 0 {
 			t.Errorf("ByUser of %d bytes = %d records, %v; want none", len(user), len(got), err)
+		}
+	}
+}
+
+// TestByUserReadsBeginnings: of large sessions no more than a list needs
+// travels from the server.
+func TestByUserReadsBeginnings(t *testing.T) {
+	s := open(t)
+	for range 20 {
+		rec := record()
+		rec.User, rec.Data = "ann", bytes.Repeat([]byte("0123456789abcdef"), 50_000)
+		create(t, s, rec)
+	}
+	sent := func() (n int) {
+		t.Helper()
+		var name string
+		if err := server.Admin().QueryRow("SHOW GLOBAL STATUS LIKE 'Bytes_sent'").Scan(&name, &n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := sent()
+	recs, err := s.ByUser(background, "ann")
+	if got := sent() - before; got > 100_000 {
+		t.Errorf("the server sent %d bytes for a list of 20 sessions of 800 KB, want less than 100 KB", got)
+	}
+	if err != nil || len(recs) != 20 {
+		t.Fatalf("ByUser = %d records, %v; want 20", len(recs), err)
+	}
+	for _, rec := range recs {
+		if len(rec.Data) != backend.HeadSize {
+			t.Errorf("ByUser: %d bytes of data, want %d, as the statement has it", len(rec.Data), backend.HeadSize)
 		}
 	}
 }

@@ -48,7 +48,7 @@ const (
 	sqlExists = "SELECT 1 FROM {table} WHERE id = ? AND {alive}"
 
 	sqlSweep  = "DELETE FROM {table} WHERE expires <= UTC_TIMESTAMP(6) ORDER BY expires LIMIT ?"
-	sqlByUser = "SELECT id, version, {micros}, user, data FROM {table} FORCE INDEX (user) WHERE user = ? AND {live}"
+	sqlByUser = "SELECT id, version, {micros}, user, LEFT(data, 512) FROM {table} FORCE INDEX (user) WHERE user = ? AND {live}"
 	sqlCount  = "SELECT COUNT(*) FROM {table} FORCE INDEX (expires) WHERE {live}"
 )
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/chisession/session/backend"
@@ -437,13 +438,17 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 	return false, nil
 }
 
-// complete has the store write rec, a session of a user, once more as it is,
-// after a write that failed and whose record is there all the same. A store
-// that has several things to do for a write may have done that one alone: a
-// session that is missing from the index by user would outlive "log out
-// everywhere". It returns rec with the version that the store has.
+// complete makes sure of rec, a session of a user, after a write that failed
+// and whose record is there all the same. A store that has several things to do
+// for a write may have done that one alone: a session that is missing from the
+// index by user would outlive "log out everywhere". So the index is asked, and
+// if it does not know the session, the store writes it once more as it is.
+// complete returns rec with the version that the store has.
 func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
-	for uncertain := 0; rec.User != ""; {
+	if rec.User == "" || m.indexed(ctx, rec) {
+		return rec, nil
+	}
+	for uncertain := 0; ; {
 		err := m.store.Update(ctx, rec)
 		switch {
 		case err == nil:
@@ -469,7 +474,16 @@ func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attem
 		}
 		rec = there
 	}
-	return rec, nil
+}
+
+// indexed reports whether the store's index by user, if it has one, has rec.
+func (m *Manager) indexed(ctx context.Context, rec backend.Record) bool {
+	index, ok := m.store.(backend.UserIndex)
+	if !ok {
+		return true
+	}
+	listed, err := index.ByUser(ctx, rec.User)
+	return err == nil && slices.ContainsFunc(listed, func(r backend.Record) bool { return r.ID == rec.ID })
 }
 
 // lostUpdate ends an update of a session that has ended.

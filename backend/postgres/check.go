@@ -70,9 +70,14 @@ func isScan(err error) bool {
 // delete, say, everybody could log in, and nobody be logged out. It costs about
 // ten round trips.
 func (s *Store) Check(ctx context.Context) error {
-	rec := backend.Record{ID: uuid.New(), Version: 1, Data: []byte("probe"), Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond)}
+	rec := backend.Record{ID: uuid.New(), Version: 1, Data: []byte("probe")}
 	rec.User = "probe " + rec.ID.String()
-	err := s.prove(ctx, rec)
+	var now time.Time // by the server's clock, which records expire by
+	err := s.db.row(ctx, "SELECT clock_timestamp()", nil, &now)
+	if err == nil {
+		rec.Expires = now.Add(time.Hour).Truncate(time.Millisecond)
+		err = s.prove(ctx, rec, now)
+	}
 	if err != nil {
 		_ = s.Delete(ctx, rec.ID) // should it be there; the error before is the one to tell
 		return fmt.Errorf("postgres: check: %w", err)
@@ -80,11 +85,11 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) prove(ctx context.Context, rec backend.Record) error {
+func (s *Store) prove(ctx context.Context, rec backend.Record, now time.Time) error {
 	if err := s.Create(ctx, rec); err != nil {
 		return err
 	}
-	rec.Expires, rec.Shorten = time.Now().Add(probeLife).Truncate(time.Millisecond), true
+	rec.Expires, rec.Shorten = now.Add(probeLife).Truncate(time.Millisecond), true
 	if err := s.Update(ctx, rec); err != nil {
 		return err
 	}

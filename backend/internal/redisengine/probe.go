@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,12 +39,14 @@ func (s *Store) Check(ctx context.Context) error {
 func (s *Store) Prove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	rec := backend.Record{ID: uuid.New(), Data: []byte("probe"), Version: 1, Expires: time.Now().Add(probeLife)}
+	rec := backend.Record{ID: uuid.New(), Data: []byte("probe"), Version: 1}
 	rec.User = "probe " + rec.ID.String()
-	if err := s.tryCommands(ctx, rec); err != nil {
+	now, err := s.tryCommands(ctx, rec)
+	if err != nil {
 		return err
 	}
-	err := s.tryRecord(ctx, rec)
+	rec.Expires = now.Add(probeLife)
+	err = s.tryRecord(ctx, rec)
 	if Refused(err, "OOM", "MISCONF", "NOREPLICAS") {
 		return nil
 	}
@@ -76,8 +79,9 @@ var probeCommands = []struct {
 }
 
 // tryCommands finds out which commands the server lacks or forbids, and in
-// which mode it runs.
-func (s *Store) tryCommands(ctx context.Context, rec backend.Record) error {
+// which mode it runs. It returns the time by the server's clock, which may be
+// hours from ours and is the one that records expire by.
+func (s *Store) tryCommands(ctx context.Context, rec backend.Record) (time.Time, error) {
 	keys := map[bool]string{false: s.Key(rec.ID), true: s.Index(rec.User)}
 	names := []string{"PING", "TIME", "EVAL", "EVALSHA"}
 	cmds := []Command{
@@ -97,16 +101,29 @@ func (s *Store) tryCommands(ctx context.Context, rec backend.Record) error {
 	}
 	replies, err := s.many(ctx, cmds)
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	if len(replies) != len(names) {
-		return fmt.Errorf("%d replies to %d commands", len(replies), len(names))
+		return time.Time{}, fmt.Errorf("%d replies to %d commands", len(replies), len(names))
 	}
 	mode, err := s.wire.Mode(ctx)
 	if s.learn(mode, err) == unknownMode {
-		return err
+		return time.Time{}, err
 	}
-	return s.judge(names, replies)
+	return clock(replies[1]), s.judge(names, replies)
+}
+
+// clock reads the reply to TIME: seconds, then microseconds. It is ours if that
+// is something else; judge has the error.
+func clock(reply any) time.Time {
+	if parts, ok := reply.([]any); ok && len(parts) == 2 {
+		if text, ok := parts[0].([]byte); ok {
+			if seconds, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+				return time.Unix(seconds, 0)
+			}
+		}
+	}
+	return time.Now()
 }
 
 // judge makes one error of what the server refused.

@@ -31,7 +31,7 @@ func ExampleSession_Get() {
 			s.Set("uint8", uint8(7))
 			s.Set("duration", 90*time.Second)
 			s.Set("bytes", []byte{1, 2})
-			s.Set("map", map[string]int{"a": 1}) // becomes JSON
+			s.Set("map", map[string]int{"a": 1})
 		},
 		"/get": func(w http.ResponseWriter, r *http.Request) {
 			s := session.FromContext(r)
@@ -49,7 +49,7 @@ func ExampleSession_Get() {
 	// bytes: []uint8 [1 2]
 	// duration: time.Duration 1m30s
 	// int: int 7
-	// map: map[string]interface {} map[a:1]
+	// map: map[string]int map[a:1]
 	// uint8: uint8 7
 	// nothing: <nil>
 }

@@ -57,8 +57,8 @@ var loginFaults = []fault{
 	{
 		bar: "P3", what: `a write is taken for done because its record is there`,
 		file: "update.go",
-		old:  `for uncertain := 0; rec.User != ""; {`,
-		new:  `for uncertain := 0; rec.User == "\x00"; {`,
+		old:  `if rec.User == "" || m.indexed(ctx, rec) {`,
+		new:  `if rec.User == "" || m != nil {`,
 		pkg:  ".", test: `TestHalfDoneWrites/memory`,
 	},
 	{

@@ -68,7 +68,7 @@ func TestDoctorConfig(t *testing.T) {
 		{"for scripts", "sessionon = true\nsessiondisablehttponly = true", 0o644, "cookie", doctor.Warn, "read by scripts"},
 		{"not sealed", "sessionon = true\nsessionnoseal = true", 0o644, "sealing", doctor.Warn, "readable"},
 		{"memory", "sessionon = true", 0o644, "connection", doctor.Warn, "inside the application's own process"},
-		{"unknown provider", "sessionon = true\nsessionprovider = couchbase", 0o644, "connection", doctor.Fail, "no provider of this name"},
+		{"unknown provider", "sessionon = true\nsessionprovider = acme", 0o644, "connection", doctor.Fail, "no provider of this name"},
 		{"password for all", "sessionon = true\nsessionprovider = redis\nsessionsavepath = 127.0.0.1:1,1,hunter2-conf", 0o644, "configuration file", doctor.Warn, "everybody on this machine can read it"},
 		{"password for one", "sessionon = true\nsessionprovider = redis\nsessionsavepath = 127.0.0.1:1,1,hunter2-conf", 0o600, "configuration file", doctor.OK, "0600"},
 	} {

@@ -16,24 +16,24 @@ run:
 .PHONY: test
 test: servers
 	$(GO) test -race -count=$(COUNT) -timeout 15m ./...
-	COUNT=$(COUNT) ./internal/modules.sh test backend/* model integrations/* otelsession promsession cmd/sessionctl benchmarks tests
+	COUNT=$(COUNT) ./internal/modules.sh test backend/* otelsession promsession cmd/sessionctl benchmarks tests
 
 ## servers: install the servers that the tests start, where they are missing
 .PHONY: servers
 servers:
 	@./internal/testserver/install.sh
 
-## e2e: the login example in headless Chromium, double clicks and cookies in Firefox, too (installs both where they are missing); screenshots in e2e/screenshots
+## e2e: the login example in headless Chromium, double clicks and cookies in Firefox, too (installs both where they are missing); screenshots in tests/browser/screenshots
 .PHONY: e2e
 e2e:
-	@./e2e/install.sh
-	cd e2e && $(GO) vet ./... && $(GO) test -count=$(COUNT) -timeout 15m ./...
+	@./tests/browser/install.sh
+	$(GO) -C tests test -count=$(COUNT) -timeout 15m ./browser
 
 ## lint: gofmt, go vet, staticcheck, go mod tidy and verify, in all modules; govulncheck where its database can be reached
 .PHONY: lint
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
-	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* model integrations/* otelsession promsession cmd/sessionctl benchmarks tests e2e
+	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* otelsession promsession cmd/sessionctl benchmarks tests
 	./internal/vulncheck.sh
 
 ## fuzz: every fuzz target for FUZZTIME (default 30s)
@@ -64,18 +64,18 @@ behaviours: servers
 ## faults: break everything on purpose, on every backend (10 minutes, as root), and write docs/faults.md from what ran
 .PHONY: faults
 faults: servers
-	FAULTS=1 FAULTS_TABLE=../docs/faults.md $(GO) test -count=1 -timeout 20m -v ./faults
+	FAULTS=1 FAULTS_TABLE=../../docs/faults.md $(GO) -C tests test -count=1 -timeout 20m -v ./faults
 
-## mutate: plant every fault of internal/mutate in HEAD; a named test must find each; writes docs/mutations.md (15 minutes)
+## mutate: plant every fault of tests/mutate in HEAD; a named test must find each; writes docs/mutations.md (15 minutes)
 .PHONY: mutate
 mutate: servers
-	$(GO) run ./internal/mutate -times 3 -record
+	$(GO) -C tests run ./mutate -times 3 -record
 
 ## soak: SOAK=30m of users on every backend at once, and write docs/soak.md from what ran
 SOAK ?= 30m
 .PHONY: soak
 soak: servers
-	SOAK=$(SOAK) SOAK_TABLE=../docs/soak.md $(GO) test -count=1 -timeout 0 -run '^TestSoak$$' -v ./faults
+	SOAK=$(SOAK) SOAK_TABLE=../../docs/soak.md $(GO) -C tests test -count=1 -timeout 0 -run '^TestSoak$$' -v ./faults
 
 ## help: this list
 .PHONY: help

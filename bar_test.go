@@ -22,7 +22,7 @@ import (
 )
 
 // Tests of statements of SECURITY-BAR that no behaviour case decides; each is
-// named after its statement. Others are in the tests that internal/mutate
+// named after its statement. Others are in the tests that tests/mutate
 // names.
 
 // barStore returns a memory store; its records are sealed if it is handed to

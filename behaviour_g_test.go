@@ -17,7 +17,7 @@ import (
 )
 
 // TestBehaviourG is section G of BEHAVIOURS.md: requests that overlap on one
-// session. internal/twoproc has the same with two processes.
+// session. tests/processes has the same with two processes.
 func TestBehaviourG(t *testing.T) {
 	t.Run("54_merge", func(t *testing.T) { forEachBackend(t, testMerge) })                // CC-10
 	t.Run("54_parallel_keys", func(t *testing.T) { forEachBackend(t, testParallelKeys) }) // CC-1

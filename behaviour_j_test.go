@@ -24,7 +24,7 @@ import (
 )
 
 // TestBehaviourJ is section J of BEHAVIOURS.md: stores and the collector. 71's
-// kill -9 is in internal/twoproc, 74 in behaviour_j_outage_test.go.
+// kill -9 is in tests/processes, 74 in behaviour_j_outage_test.go.
 func TestBehaviourJ(t *testing.T) {
 	t.Run("68_sweep", func(t *testing.T) { forEachBackend(t, testSweep) })
 	t.Run("68_sweep_at_once", func(t *testing.T) { forEachBackend(t, testSweepAtOnce) })         // GC-3

@@ -46,7 +46,7 @@ fuzz:
 		done; \
 	done
 
-## bench: duels with other libraries and the bare drivers, costs, growth, load; writes docs/performance.md (QUICK=1: under 4 minutes)
+## bench: duels with other libraries and the bare drivers, costs, growth, load; writes docs/evidence/performance.md (QUICK=1: under 4 minutes)
 .PHONY: bench
 bench: servers
 	cd benchmarks && $(GO) run . $(if $(QUICK),-quick)
@@ -56,26 +56,26 @@ bench: servers
 bench-check: servers
 	cd benchmarks && $(GO) run . -check $(if $(EXACT),-exact)
 
-## behaviours: run the cases of BEHAVIOURS and write docs/behaviours.md from what passed
+## behaviours: run the cases of BEHAVIOURS and write docs/evidence/behaviours.md from what passed
 .PHONY: behaviours
 behaviours: servers
-	$(GO) test -race -run '^TestBehaviour' -json . | $(GO) run ./internal/behaviour > docs/behaviours.md
+	$(GO) test -race -run '^TestBehaviour' -json . | $(GO) run ./internal/behaviour > docs/evidence/behaviours.md
 
-## faults: break everything on purpose, on every backend (10 minutes, as root), and write docs/faults.md from what ran
+## faults: break everything on purpose, on every backend (10 minutes, as root), and write docs/evidence/faults.md from what ran
 .PHONY: faults
 faults: servers
-	FAULTS=1 FAULTS_TABLE=../../docs/faults.md $(GO) -C tests test -count=1 -timeout 20m -v ./faults
+	FAULTS=1 FAULTS_TABLE=../../docs/evidence/faults.md $(GO) -C tests test -count=1 -timeout 20m -v ./faults
 
-## mutate: plant every fault of tests/mutate in HEAD; a named test must find each; writes docs/mutations.md (15 minutes)
+## mutate: plant every fault of tests/mutate in HEAD; a named test must find each; writes docs/evidence/mutations.md (15 minutes)
 .PHONY: mutate
 mutate: servers
 	$(GO) -C tests run ./mutate -times 3 -record
 
-## soak: SOAK=30m of users on every backend at once, and write docs/soak.md from what ran
+## soak: SOAK=30m of users on every backend at once, and write docs/evidence/soak.md from what ran
 SOAK ?= 30m
 .PHONY: soak
 soak: servers
-	SOAK=$(SOAK) SOAK_TABLE=../../docs/soak.md $(GO) -C tests test -count=1 -timeout 0 -run '^TestSoak$$' -v ./faults
+	SOAK=$(SOAK) SOAK_TABLE=../../docs/evidence/soak.md $(GO) -C tests test -count=1 -timeout 0 -run '^TestSoak$$' -v ./faults
 
 ## help: this list
 .PHONY: help

@@ -1,7 +1,7 @@
 // Command benchmarks measures this library, those that people would otherwise
-// pick and the bare drivers, side by side; see docs/performance.md for how.
+// pick and the bare drivers, side by side; see docs/evidence/performance.md for how.
 //
-//	go run .                 everything: prints the tables, writes docs/performance.md and .svg
+//	go run .                 everything: prints the tables, writes docs/evidence/performance.md and .svg
 //	go run . -quick          the same in under 4 minutes
 //	go run . -check          fails when a cost or a ratio got worse
 //	go run . -check -exact   only what is exact: allocations and round trips
@@ -82,7 +82,7 @@ func execute() error {
 	flag.BoolVar(&r.update, "update", false, "write "+exactFile)
 	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of the scenario of -only to this file (go tool pprof -tagfocus turn=yes)")
 	flag.IntVar(&r.rounds, "rounds", 0, "rounds of a duel, if not the usual ones")
-	flag.StringVar(&r.out, "out", "../docs", "where performance.md and performance.svg go")
+	flag.StringVar(&r.out, "out", "../docs/evidence", "where performance.md and performance.svg go")
 	only := flag.String("only", "", "only the duels of place/scenario that match this")
 	serve := flag.String("serve", "", "internal: serve the handlers over a library")
 	flag.Parse()

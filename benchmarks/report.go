@@ -139,7 +139,7 @@ func (r *report) print(w io.Writer) error {
 	return nil
 }
 
-// markdown returns the page docs/performance.md.
+// markdown returns the page docs/evidence/performance.md.
 func (r *report) markdown(chart string) string {
 	var b strings.Builder
 	b.WriteString("# Performance\n\n")

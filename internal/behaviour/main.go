@@ -1,6 +1,6 @@
 // Command behaviour makes the table of behaviours × backends from a test run:
 //
-//	go test -json -run '^TestBehaviour' . | go run ./internal/behaviour > docs/behaviours.md
+//	go test -json -run '^TestBehaviour' . | go run ./internal/behaviour > docs/evidence/behaviours.md
 //
 // A case is a test with a part of its name that begins with the case's number
 // ("TestBehaviourA/03_no_cookie_session_set/memory", "Test61MaxPerUser"); a

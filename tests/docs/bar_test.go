@@ -17,7 +17,7 @@ import (
 	"github.com/chisession/session/cookie"
 )
 
-const barPage = "docs/security-bar.md"
+const barPage = "docs/evidence/security-statements.md"
 
 // bar are the statements of SECURITY-BAR, by section: the number of the last.
 var bar = []struct {
@@ -198,8 +198,8 @@ func TestBar_OP4_CI(t *testing.T) {
 			}
 		}
 	}
-	if table := read("docs/faults.md"); strings.Count(table, "\n|") < 40 || !strings.Contains(table, "redis") {
-		t.Errorf("docs/faults.md has no table of the fault suite")
+	if table := read("docs/evidence/faults.md"); strings.Count(table, "\n|") < 40 || !strings.Contains(table, "redis") {
+		t.Errorf("docs/evidence/faults.md has no table of the fault suite")
 	}
 	fuzzers := 0
 	for _, dir := range []string{".", "backend/file", "backend/redis", "cookie", "conf"} {

@@ -5,8 +5,8 @@
 //
 // A plain go test runs a short form of the cheapest cases. The whole is
 //
-//	make faults    # writes docs/faults.md, the table of cases and backends
-//	make soak      # SOAK=2m for a short one; writes docs/soak.md
+//	make faults    # writes docs/evidence/faults.md, the table of cases and backends
+//	make soak      # SOAK=2m for a short one; writes docs/evidence/soak.md
 //
 // Every answer in every case is checked against one rule, in browser_test.go:
 // a 200 tells the truth about the session, and anything else is an error

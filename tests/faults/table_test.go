@@ -71,7 +71,7 @@ const (
 
 var backends = []string{"memory", "file", "mysql", "redis"}
 
-// write writes docs/faults.md, if FAULTS_TABLE names it.
+// write writes docs/evidence/faults.md, if FAULTS_TABLE names it.
 func (r *results) write(passed bool) error {
 	path := os.Getenv("FAULTS_TABLE")
 	if path == "" {

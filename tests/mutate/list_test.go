@@ -81,7 +81,7 @@ func TestAskedFaultsAreThere(t *testing.T) {
 	}
 }
 
-// TestPageIsUpToDate: docs/mutations.md is what the list and the recorded
+// TestPageIsUpToDate: docs/evidence/mutations.md is what the list and the recorded
 // results make.
 func TestPageIsUpToDate(t *testing.T) {
 	inRoot(t)

@@ -6,7 +6,7 @@
 //	go -C tests run ./mutate -only FX-    # those whose statement, text or file matches
 //	go -C tests run ./mutate -local       # without those that need a server
 //	go -C tests run ./mutate -record      # plant in what is committed, keep the outcome
-//	go -C tests run ./mutate -table       # write docs/mutations.md from what was kept
+//	go -C tests run ./mutate -table       # write docs/evidence/mutations.md from what was kept
 //
 // The mutations are in faults_*.go: the text that is replaced, the statement
 // of SECURITY-BAR that it breaks, and the test that must fail. They are
@@ -16,7 +16,7 @@
 // exactly once, it does not compile, its test does not run or fails without it.
 //
 // With -record, the outcomes go to results.tsv beside this file, with the
-// commit, and docs/mutations.md is made of them. A full run may be recorded in
+// commit, and docs/evidence/mutations.md is made of them. A full run may be recorded in
 // parts: -pending leaves out the faults that are killed there already and have
 // not changed since.
 package main

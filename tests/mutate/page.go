@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-const pageFile = "docs/mutations.md"
+const pageFile = "docs/evidence/mutations.md"
 
 // asked are the faults that no list may lack, and what they are called here.
 var asked = []struct {
@@ -45,7 +45,7 @@ A fault is planted in a copy of the commit named in its row. It is *killed* if t
 with it, fails, panics or hangs, every time that it is run. Seconds are all its runs, on a shared machine; where the
 fault is in a statement or a script, and so is built alone, the build as well. All of them together, three runs each,
 took 15 minutes on two busy cores (0cb8813).
-The statements are those of [the bar](security.md); P1 to P10 are the promises. The mutations themselves are in
+The statements are those of [the bar](../security.md); P1 to P10 are the promises. The mutations themselves are in
 ` + "`tests/mutate/faults_*.go`" + `:
 
     go -C tests run ./mutate -only 'no secret check' -v    # plant one and see the test fail

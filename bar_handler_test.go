@@ -59,7 +59,7 @@ func TestBar_HB13_NoSecondHeader(t *testing.T) {
 				if op != backendtest.OpCreate {
 					b.get("/set?k=a&v=old")
 				}
-				a.calls.FailNext(op, 9, errTest)
+				a.calls.On(op, 9, backendtest.Fail(errTest))
 				n++
 				if _, err := b.try(b.request("GET", fmt.Sprintf("/answer?v=%d&file=behaviour_test.go&by=%s%s", n, strings.ReplaceAll(by, " ", "+"), more))); err != nil && more == "" {
 					t.Errorf("%s, %s fails: %v", by, op, err)
@@ -101,7 +101,7 @@ func TestBar_HB14_LateFailure(t *testing.T) {
 		b := a.browser(t)
 		b.get("/set?k=a&v=kept")
 		before := a.Stats().Errors
-		a.calls.FailAlways(backendtest.OpUpdate, errTest)
+		a.calls.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(errTest))
 		b.get("/late").want(t, 200, "first byte")
 		eventually(t, "the failure is told", func() bool {
 			return failed.Load() == 1 && a.Stats().Errors > before && len(a.log.lines("ERROR", errTest.Error())) > 0

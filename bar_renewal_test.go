@@ -242,7 +242,7 @@ func TestBar_OP2_Events(t *testing.T) {
 	r := other.request("GET", "/show")
 	r.Header["Cookie"] = []string{a.name + "=" + unknownToken() + "; " + a.name + "=" + b.token()}
 	other.do(r)
-	a.calls.FailNext(backendtest.OpUpdate, 9, errTest)
+	a.calls.On(backendtest.OpUpdate, 9, backendtest.Fail(errTest))
 	b.get("/set")
 	a.calls.Reset()
 	b.get("/logout")

@@ -187,7 +187,7 @@ func TestBar_GC6_NotOnARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newStage(t, session.Config{Store: newMemory(t), SweepEvery: time.Minute}, nil)
 		reached, open := make(chan struct{}), make(chan struct{})
-		a.calls.BeforeNext(backendtest.OpSweep, func(context.Context, backendtest.Call) error {
+		a.calls.On(backendtest.OpSweep, 1, func(context.Context, backendtest.Call) error {
 			close(reached)
 			<-open
 			return nil

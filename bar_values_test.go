@@ -186,7 +186,7 @@ func TestBar_OP3_PerRoute(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		fault := backendtest.NewFault(k.open(t))
 		strict := barManager(t, session.Config{Store: fault.Store()})
-		lenient := barManager(t, session.Config{Store: fault.Store(), OnOutage: session.Anonymous})
+		lenient := barManager(t, session.Config{Store: fault.Store(), OnOutage: session.OutageAnonymous})
 		router := chi.NewRouter()
 		show := func(w http.ResponseWriter, r *http.Request) {
 			s := session.FromContext(r)
@@ -207,7 +207,7 @@ func TestBar_OP3_PerRoute(t *testing.T) {
 		for _, down := range []bool{false, true, false} {
 			want := map[string]string{"/account": "200 1 false", "/news": "200 1 false"}
 			if fault.Reset(); down {
-				fault.FailAlways(backendtest.OpLoad, errTest)
+				fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errTest))
 				want = map[string]string{"/account": "503 Service Unavailable\n", "/news": "200 <nil> true"}
 			}
 			for path, want := range want {

@@ -179,7 +179,7 @@ func setAndDeleted(t *testing.T, k kind) {
 			s.Delete("a")
 			s.SetLabel("Firefox, Lisbon")
 			s.SetIdleTimeout(time.Minute)
-			s.Persist(true)
+			s.SetPersistent(true)
 		},
 	}
 	a.handle("/", func(_ http.ResponseWriter, r *http.Request, s *session.Session) {

@@ -360,7 +360,7 @@ func damaged(t *testing.T, k kind) {
 		check(t, data)
 	})
 	t.Run("the store says so", func(t *testing.T) {
-		a.calls.FailNext(backendtest.OpLoad, 2, fmt.Errorf("the row is torn: %w", backend.ErrCorrupt))
+		a.calls.On(backendtest.OpLoad, 2, backendtest.Fail(fmt.Errorf("the row is torn: %w", backend.ErrCorrupt)))
 		check(t, good.Data)
 	})
 	t.Run("whole again", func(t *testing.T) {
@@ -475,7 +475,7 @@ func collision(t *testing.T, k kind) {
 	a.basics()
 	// Somebody has the ID already: the store itself says so.
 	var taken backend.Record
-	a.calls.BeforeNext(backendtest.OpCreate, func(ctx context.Context, call backendtest.Call) error {
+	a.calls.On(backendtest.OpCreate, 1, func(ctx context.Context, call backendtest.Call) error {
 		taken = backend.Record{ID: call.ID, Expires: call.Record.Expires, User: "other", Data: []byte("somebody else's")}
 		return a.store.Create(ctx, taken)
 	})
@@ -492,7 +492,7 @@ func collision(t *testing.T, k kind) {
 
 	// A store that says so for ever is broken: the request ends.
 	a.calls.Reset()
-	a.calls.FailAlways(backendtest.OpCreate, backend.ErrExists)
+	a.calls.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(backend.ErrExists))
 	got := a.browser(t).get("/set?k=a&v=b")
 	got.want(t, 503, "Service Unavailable\n")
 	got.wantNoCookie(t)

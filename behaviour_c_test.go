@@ -356,7 +356,7 @@ func otherCookies(t *testing.T, k kind) {
 	if want := []string{"outer", "inner", "before", "after"}; !slices.Equal(names(got.setCookie), want) {
 		t.Errorf("the answer has the cookies %q, want %q", names(got.setCookie), want)
 	}
-	a.calls.FailNext(backendtest.OpCreate, 9, errTest)
+	a.calls.On(backendtest.OpCreate, 9, backendtest.Fail(errTest))
 	got = a.browser(t).get("/fails")
 	if want := []string{"outer", "inner", "before"}; got.status != 503 || !slices.Equal(names(got.setCookie), want) {
 		t.Errorf("the error answer %d has the cookies %q, want 503 and %q", got.status, names(got.setCookie), want)
@@ -383,7 +383,7 @@ func oneAResponse(t *testing.T, k kind) {
 		"destroy set":      func(s *session.Session) { s.Destroy(); s.Set("x", 1) },
 		"destroy save set": func(s *session.Session) { s.Destroy(); save(t, s); s.Set("x", 1) },
 		"renew destroy":    func(s *session.Session) { s.Renew(); s.Destroy() },
-		"persist renew":    func(s *session.Session) { s.Persist(true); s.Renew(); s.SetIdleTimeout(time.Minute) },
+		"persist renew":    func(s *session.Session) { s.SetPersistent(true); s.Renew(); s.SetIdleTimeout(time.Minute) },
 		"destroy destroy":  func(s *session.Session) { s.Destroy(); s.Destroy() },
 	}
 	a.handle("/way", func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -492,11 +492,11 @@ func ownLifetime(t *testing.T, k kind) {
 		s.Set("a", 1)
 		s.SetIdleTimeout(12 * time.Hour)
 		s.SetAbsoluteTimeout(72 * time.Hour)
-		s.Persist(true)
+		s.SetPersistent(true)
 	})
 	a.handle("/forget", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.SetIdleTimeout(10 * time.Minute)
-		s.Persist(false)
+		s.SetPersistent(false)
 	})
 	a.handle("/default", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.SetIdleTimeout(0)
@@ -523,7 +523,7 @@ func ownLifetime(t *testing.T, k kind) {
 	check("/renew", "; Max-Age=43200;", 12*time.Hour)
 	check("/forget", "; HttpOnly", 10*time.Minute)
 	if got := b.get("/renew"); strings.Contains(got.session, "Max-Age") {
-		t.Errorf("after Persist(false) the cookie has a lifetime: %q", attributesOf(got.session))
+		t.Errorf("after SetPersistent(false) the cookie has a lifetime: %q", attributesOf(got.session))
 	}
 	a.age(t, b.token(), 5*time.Minute)
 	check("/get?k=a", "", 10*time.Minute)

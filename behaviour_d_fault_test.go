@@ -54,8 +54,8 @@ func storingFails(t *testing.T, k kind) {
 			}
 			before, hooks := a.records(t), failed.Load()
 			a.calls.Reset()
-			a.calls.FailAlways(backendtest.OpCreate, errTest)
-			a.calls.FailAlways(backendtest.OpUpdate, errTest)
+			a.calls.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(errTest))
+			a.calls.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(errTest))
 			got := b.get("/answer?file=behaviour_test.go&by=" + strings.ReplaceAll(by, " ", "+"))
 			a.calls.Reset()
 			got.want(t, 503, "Service Unavailable\n")
@@ -113,13 +113,19 @@ var scenarios = map[string]scenario{
 // names a session that is there.
 func everyCallFails(t *testing.T, k kind) {
 	a := newApp(t, session.Config{Store: k.open(t), MaxPerUser: 1})
-	var failFrom atomic.Int64
+	var failAt, failFrom, loseAt atomic.Int64 // numbers of calls
 	failFrom.Store(1 << 60)
 	a.calls.Before = func(_ context.Context, call backendtest.Call) error {
-		if int64(call.Seq) >= failFrom.Load() {
+		if n := int64(call.Seq); n == failAt.Load() || n >= failFrom.Load() {
 			return errTest
 		}
 		return nil
+	}
+	a.calls.After = func(_ context.Context, call backendtest.Call, err error) error {
+		if err == nil && int64(call.Seq) == loseAt.Load() {
+			return backendtest.ErrLost
+		}
+		return err
 	}
 	a.basics()
 	a.handle("/login", func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -137,9 +143,9 @@ func everyCallFails(t *testing.T, k kind) {
 		io.WriteString(w, "done")
 	})
 	modes := map[string]func(n int){
-		"one":  func(n int) { a.calls.FailNth(backendtest.OpAny, n, errTest) },
+		"one":  func(n int) { failAt.Store(int64(n)) },
 		"all":  func(n int) { failFrom.Store(int64(n)) },
-		"lost": func(n int) { a.calls.LoseNth(backendtest.OpAny, n) },
+		"lost": func(n int) { loseAt.Store(int64(n)) },
 	}
 	for name, sc := range scenarios {
 		for mode, arm := range modes {
@@ -159,6 +165,8 @@ func everyCallFails(t *testing.T, k kind) {
 				got := b.get("/do/" + name)
 				calls := a.calls.Calls(backendtest.OpAny)
 				failFrom.Store(1 << 60)
+				failAt.Store(0)
+				loseAt.Store(0)
 				a.calls.Reset()
 
 				ok := got.status == 200
@@ -199,7 +207,7 @@ func loadingFails(t *testing.T, k kind) {
 		handled = append(handled, err)
 		http.Error(w, "sorry", 599)
 	}})
-	open := newApp(t, session.Config{Store: store, OnOutage: session.Anonymous})
+	open := newApp(t, session.Config{Store: store, OnOutage: session.OutageAnonymous})
 	ran := 0
 	for _, a := range []*app{closed, custom, open} {
 		a.handle("/read", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
@@ -214,7 +222,7 @@ func loadingFails(t *testing.T, k kind) {
 	with := func(app *app, path string) answer {
 		t.Helper()
 		app.calls.Reset()
-		app.calls.FailAlways(backendtest.OpAny, errTest)
+		app.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errTest))
 		defer app.calls.Reset()
 		b := app.browser(t)
 		b.setToken(token)
@@ -237,7 +245,7 @@ func loadingFails(t *testing.T, k kind) {
 		t.Errorf("the handler ran %d times, the ErrorHandler got %v", ran, handled)
 	}
 	// What has no cookie needs no store.
-	closed.calls.FailAlways(backendtest.OpAny, errTest)
+	closed.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errTest))
 	closed.browser(t).get("/ignore").want(t, 200, "ignored")
 	closed.calls.Reset()
 
@@ -281,7 +289,7 @@ func storeHangs(t *testing.T, k kind) {
 			b.get("/set?k=a&v=kept")
 			a.age(t, b.token(), 10*time.Minute)
 		}
-		gate := a.calls.Gate(tt.op)
+		gate := a.calls.Gate(tt.op, backendtest.AtCall)
 		start := time.Now()
 		got := b.get(tt.path)
 		took := time.Since(start)
@@ -434,7 +442,7 @@ func usedAfterReturn(t *testing.T, k kind) {
 	before := len(a.log.lines("ERROR", "unusable session used"))
 	uses := []func(){
 		func() { s.Set("a", "lost") }, func() { s.Delete("a") }, func() { s.Clear() }, func() { s.Renew() }, func() { s.Destroy() },
-		func() { s.SetUser("eve") }, func() { s.SetLabel("x") }, func() { s.SetIdleTimeout(time.Hour) }, func() { s.SetAbsoluteTimeout(time.Hour) }, func() { s.Persist(true) },
+		func() { s.SetUser("eve") }, func() { s.SetLabel("x") }, func() { s.SetIdleTimeout(time.Hour) }, func() { s.SetAbsoluteTimeout(time.Hour) }, func() { s.SetPersistent(true) },
 		func() {
 			if s.Get("a") != nil || s.Has("a") || s.Len() != 0 || s.Keys() != nil || s.Pop("a") != nil || s.User() != "" || s.Token() != "" {
 				t.Error("a released session has something in it")

@@ -416,7 +416,7 @@ func reload(t *testing.T, k kind) {
 	got.wantNoCookie(t)
 	// The store fails: Reload says so, and it is for the handler to decide.
 	a.handle("/fails", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
-		a.calls.FailNext(backendtest.OpLoad, 1, errTest)
+		a.calls.On(backendtest.OpLoad, 1, backendtest.Fail(errTest))
 		fmt.Fprint(w, errors.Is(s.Reload(), errTest))
 	})
 	b := a.browser(t)

@@ -50,11 +50,11 @@ func activity(t *testing.T, k kind) {
 	a := newApp(t, session.Config{Store: k.open(t), TouchEvery: 10 * time.Minute})
 	a.basics()
 	a.handle("/poll", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		session.NoTouch(r)
+		session.FromContext(r).NoTouch()
 		fmt.Fprint(w, s.Get("a"))
 	})
 	a.handle("/poll/write", func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
-		session.NoTouch(r)
+		session.FromContext(r).NoTouch()
 		s.Set("a", r.FormValue("v"))
 	})
 	a.handle("/stream", func(w http.ResponseWriter, _ *http.Request, _ *session.Session) {
@@ -124,7 +124,7 @@ func neverBackwards(t *testing.T, k kind) {
 		b.get("/set?k=a&v=1")
 		a.age(t, b.token(), 20*time.Minute)
 		further := time.Now().Add(3 * time.Hour).Truncate(time.Millisecond)
-		a.calls.BeforeNext(tt.op, func(ctx context.Context, call backendtest.Call) error {
+		a.calls.On(tt.op, 1, func(ctx context.Context, call backendtest.Call) error {
 			return a.store.Touch(ctx, call.ID, further)
 		})
 		if got := b.get(tt.path); got.status != 200 {
@@ -207,7 +207,7 @@ func sameExpiry(t *testing.T, k kind) {
 	// Two requests touch in the same millisecond: the other one was first.
 	a.age(t, b.token(), 10*time.Minute)
 	a.calls.Reset()
-	a.calls.BeforeNext(backendtest.OpTouch, func(ctx context.Context, call backendtest.Call) error {
+	a.calls.On(backendtest.OpTouch, 1, func(ctx context.Context, call backendtest.Call) error {
 		return store.Touch(ctx, call.ID, call.Expires)
 	})
 	b.get("/get?k=a").want(t, 200, "1")

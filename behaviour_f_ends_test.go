@@ -68,7 +68,7 @@ var moments = map[string]func(t *testing.T, a *app, slow *held, happen func()) a
 		return slow.finish()
 	},
 	"before_the_store": func(_ *testing.T, a *app, slow *held, happen func()) answer {
-		g := a.calls.Gate(backendtest.OpAny)
+		g := a.calls.Gate(backendtest.OpAny, backendtest.AtCall)
 		defer a.calls.Reset()
 		result := slow.let()
 		select {

@@ -191,7 +191,7 @@ func testRenewStoreFails(t *testing.T, open func(*testing.T) backend.Store) {
 	b.get("/start").want200(t)
 	for _, path := range []string{"/renew", "/setrenew", "/login"} {
 		before := b.token()
-		a.calls.FailAlways(backendtest.OpUpdate, errDown)
+		a.calls.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(errDown))
 		got := b.get(path).wantNoCookie(t)
 		if got.status != 503 || strings.Contains(got.body, "tea") {
 			t.Errorf("%s: answer %d %q, want 503 and nothing of the handler's", path, got.status, got.body)
@@ -210,7 +210,7 @@ func testRenewReplyLost(t *testing.T, open func(*testing.T) backend.Store) {
 	b.get("/start").want200(t)
 	for _, path := range []string{"/renew", "/setrenew", "/login"} {
 		old := b.twin()
-		a.calls.LoseReply(backendtest.OpUpdate, 1)
+		a.calls.Lose(backendtest.OpUpdate, 1)
 		b.get(path).want200(t)
 		if b.token() == old.token() {
 			t.Errorf("%s: the token is the old one", path)
@@ -245,7 +245,7 @@ func testRivals(t *testing.T, open func(*testing.T) backend.Store, winner, loser
 			return won.finish(), beaten.finish()
 		},
 		"loser_held_before_the_store": func(t *testing.T, _, there *app, won, beaten *held) (answer, answer) {
-			g := there.calls.Gate(backendtest.OpUpdate)
+			g := there.calls.Gate(backendtest.OpUpdate, backendtest.AtCall)
 			result := beaten.let()
 			reach(t, g)
 			first := won.finish()
@@ -253,7 +253,7 @@ func testRivals(t *testing.T, open func(*testing.T) backend.Store, winner, loser
 			return first, <-result
 		},
 		"winner_held_after_the_store": func(t *testing.T, here, _ *app, won, beaten *held) (answer, answer) {
-			g := here.calls.GateReply(backendtest.OpUpdate)
+			g := here.calls.Gate(backendtest.OpUpdate, backendtest.AtReply)
 			result := won.let()
 			reach(t, g)
 			second := beaten.finish()
@@ -369,7 +369,7 @@ func testDestroyFails(t *testing.T, open func(*testing.T) backend.Store) {
 				b.get("/start").want200(t)
 				old := b.twin()
 				held := b.hold(path)
-				a.calls.FailAlways(backendtest.OpAny, errDown)
+				a.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errDown))
 				got := held.finish().wantRemoval(t)
 				if got.status != 503 || strings.Contains(got.body, "none") {
 					t.Errorf("answer %d %q, want 503 and nothing of the handler's", got.status, got.body)
@@ -398,7 +398,7 @@ func testDestroyReplyLost(t *testing.T, open func(*testing.T) backend.Store) {
 			b := a.browser(t)
 			b.get("/start").want200(t)
 			old, id := b.twin(), b.id()
-			a.calls.LoseReply(c.op, 1)
+			a.calls.Lose(c.op, 1)
 			b.get("/logout").want200(t).wantRemoval(t)
 			old.wantState("none")
 			a.gone(t, id)

@@ -266,7 +266,7 @@ func testLostReplies(t *testing.T, open func(*testing.T) backend.Store) {
 		t.Run("Create"+path, func(t *testing.T) {
 			a, b := stage(t)
 			before := a.records(t)
-			a.calls.LoseReply(backendtest.OpCreate, 1)
+			a.calls.Lose(backendtest.OpCreate, 1)
 			b.get(path).want200(t)
 			b.wantState(want)
 			if n := a.records(t) - before; n != 1 {
@@ -283,7 +283,7 @@ func testLostReplies(t *testing.T, open func(*testing.T) backend.Store) {
 			t.Run(fmt.Sprintf("Update%s/%d", path, lost), func(t *testing.T) {
 				a, b := stage(t)
 				b.get("/start").want200(t)
-				a.calls.LoseReply(backendtest.OpUpdate, lost)
+				a.calls.Lose(backendtest.OpUpdate, lost)
 				b.get(path).want200(t)
 				a.calls.Reset()
 				b.wantState(strings.TrimSpace(want))
@@ -293,7 +293,7 @@ func testLostReplies(t *testing.T, open func(*testing.T) backend.Store) {
 	t.Run("Update_not_done", func(t *testing.T) {
 		a, b := stage(t)
 		b.get("/start").want200(t)
-		a.calls.FailNext(backendtest.OpUpdate, 1, errDown) // the request was lost, not the reply
+		a.calls.On(backendtest.OpUpdate, 1, backendtest.Fail(errDown)) // the request was lost, not the reply
 		b.get("/update").want200(t)
 		b.wantState(`"" a=1 cart=tea n=1`)
 	})
@@ -302,7 +302,7 @@ func testLostReplies(t *testing.T, open func(*testing.T) backend.Store) {
 		b.get("/start").want200(t)
 		elapse(2 * time.Millisecond)
 		a.calls.Reset()
-		a.calls.LoseReply(backendtest.OpTouch, 1)
+		a.calls.Lose(backendtest.OpTouch, 1)
 		b.get("/show").want200(t).wantNoCookie(t)
 		if n := a.calls.Calls(backendtest.OpTouch); n != 1 {
 			t.Errorf("%d touches, want 1", n)
@@ -312,7 +312,7 @@ func testLostReplies(t *testing.T, open func(*testing.T) backend.Store) {
 	t.Run("Delete_by_Revoke", func(t *testing.T) {
 		a, b := stage(t)
 		b.get("/start").want200(t)
-		a.calls.LoseReply(backendtest.OpDelete, 1)
+		a.calls.Lose(backendtest.OpDelete, 1)
 		if err := a.Revoke(t.Context(), b.id()); err != nil && !errors.Is(err, backendtest.ErrLost) {
 			t.Errorf("Revoke: %v, want nil or the lost reply", err)
 		}
@@ -337,11 +337,11 @@ func testOutcomeUnknown(t *testing.T, open func(*testing.T) backend.Store) {
 			other.setToken(b.token())
 			slow := b.hold("/update")
 			if done {
-				here.calls.LoseReply(backendtest.OpUpdate, 1)
+				here.calls.Lose(backendtest.OpUpdate, 1)
 			} else {
-				here.calls.FailNext(backendtest.OpUpdate, 1, errDown)
+				here.calls.On(backendtest.OpUpdate, 1, backendtest.Fail(errDown))
 			}
-			lookup := here.calls.Gate(backendtest.OpLoad)
+			lookup := here.calls.Gate(backendtest.OpLoad, backendtest.AtCall)
 			result := slow.let()
 			reach(t, lookup)
 			other.get("/update").want200(t)
@@ -377,7 +377,7 @@ func testStoredWhileFnRuns(t *testing.T, open func(*testing.T) backend.Store) {
 					return err
 				}
 			}
-			n, _ := session.ValueOf[int](v, "n")
+			n, _ := session.Get[int](v, "n")
 			v.Set("n", n+1)
 			return nil
 		})

@@ -286,7 +286,7 @@ func testTrimMeetsLogin(t *testing.T, open func(*testing.T) backend.Store) {
 			oldest, newer := there.browser(t), here.browser(t)
 			oldest.get("/login").want200(t)
 			elapse(2 * time.Millisecond)
-			listed := here.calls.GateReply(backendtest.OpByUser)
+			listed := here.calls.Gate(backendtest.OpByUser, backendtest.AtReply)
 			result := newer.send("/login")
 			reach(t, listed)
 			elapse(2 * time.Millisecond)
@@ -302,7 +302,7 @@ func testTrimMeetsLogin(t *testing.T, open func(*testing.T) backend.Store) {
 			here, there := newStage(t, session.Config{Store: store}, nil), newStage(t, session.Config{Store: store}, nil)
 			b := there.browser(t)
 			b.get("/login").want200(t)
-			listed := here.calls.GateReply(backendtest.OpByUser)
+			listed := here.calls.Gate(backendtest.OpByUser, backendtest.AtReply)
 			done := make(chan error, 1)
 			go func() {
 				_, err := here.RevokeUser(context.Background(), "ada")

@@ -138,7 +138,7 @@ func flashAddedInParallel(t *testing.T, open opener) {
 func flashBackground(t *testing.T, open opener) {
 	a := newFlashApp(t, open(t))
 	a.handle("/poll", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		session.NoTouch(r)
+		session.FromContext(r).NoTouch()
 		s.Set("polls", s.Len())
 		w.WriteHeader(http.StatusNoContent)
 	})
@@ -248,7 +248,7 @@ func flashStoreFails(t *testing.T, open opener) {
 	})
 	b := a.browser(t)
 	b.get("/add?level=success&m=Saved")
-	a.calls.FailAlways(backendtest.OpUpdate, errors.New("the disk is gone"))
+	a.calls.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(errors.New("the disk is gone")))
 	b.get("/err").want(t, 200, "error:now")
 	b.get("/take").want(t, 200, "")
 	a.calls.Reset()

@@ -199,7 +199,7 @@ func testSweepMeetsTouch(t *testing.T, open func(*testing.T) backend.Store) {
 func testSweepFails(t *testing.T, open func(*testing.T) backend.Store) {
 	store := open(t)
 	a := newStage(t, session.Config{Store: store, SweepEvery: -1}, nil)
-	a.calls.FailAlways(backendtest.OpSweep, errDown)
+	a.calls.On(backendtest.OpSweep, backendtest.Always, backendtest.Fail(errDown))
 	_, err := a.Sweep(t.Context())
 	var failed *session.StoreError
 	if sweepable(store) && (!errors.As(err, &failed) || failed.Op != "sweep" || !errors.Is(err, errDown)) {
@@ -223,7 +223,7 @@ func testCollector(t *testing.T) {
 			a.direct(t).get("/start").want200(t)
 		}
 		time.Sleep(9 * time.Minute)
-		a.calls.FailNext(backendtest.OpSweep, 2, errDown)
+		a.calls.On(backendtest.OpSweep, 2, backendtest.Fail(errDown))
 		if n := a.Stats().Swept; n != 0 {
 			t.Errorf("%d swept before they expired", n)
 		}
@@ -250,7 +250,7 @@ func testCloseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newStage(t, session.Config{Store: newMemory(t), SweepEvery: time.Minute}, nil)
 		reached, open := make(chan struct{}), make(chan struct{})
-		a.calls.BeforeNext(backendtest.OpSweep, func(context.Context, backendtest.Call) error {
+		a.calls.On(backendtest.OpSweep, 1, func(context.Context, backendtest.Call) error {
 			close(reached)
 			<-open
 			return nil

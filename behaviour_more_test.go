@@ -46,7 +46,7 @@ var deeds = map[string]deed{
 	"logout":   func(s *session.Session) error { s.Destroy(); return nil },
 	"restart":  func(s *session.Session) error { s.Destroy(); s.Set("fresh", true); return nil },
 	"label":    func(s *session.Session) error { s.SetLabel("late"); return nil },
-	"remember": func(s *session.Session) error { s.Persist(true); s.SetIdleTimeout(240 * time.Hour); return nil },
+	"remember": func(s *session.Session) error { s.SetPersistent(true); s.SetIdleTimeout(240 * time.Hour); return nil },
 	"update":   addOne,
 	"save":     func(s *session.Session) error { s.Set("late", true); return s.Save() },
 	"saveset": func(s *session.Session) error {

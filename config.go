@@ -53,7 +53,7 @@ type Config struct {
 	Cookie cookie.Options
 
 	// Transport is how tokens travel; the zero value is the cookie. See
-	// Header, Bearer and FirstOf.
+	// HeaderTransport, BearerTransport and FirstOf.
 	Transport Transport
 
 	// IdleTimeout ends a session that long after its last activity; default
@@ -97,7 +97,7 @@ type Config struct {
 	NoSeal bool
 
 	// OnOutage says what happens when a session cannot be loaded; default
-	// FailClosed.
+	// OutageFail.
 	OnOutage Outage
 
 	// Skip, if it returns true, keeps sessions out of a request: no load,
@@ -138,25 +138,25 @@ type Config struct {
 type Outage int
 
 const (
-	// FailClosed answers 503 and does not run the handler.
-	FailClosed Outage = iota
+	// OutageFail answers 503 and does not run the handler.
+	OutageFail Outage = iota
 
-	// Anonymous runs the handler with an empty session whose Unavailable
+	// OutageAnonymous runs the handler with an empty session whose Unavailable
 	// method says so. The cookie is left alone, so the session is there
 	// again when the store is. If the handler calls any method that would
 	// change such a session (Set, Delete, SetLabel, SetUser, Destroy, Update
 	// and so on), the response is 503 in place of what it wrote, and Err and
 	// Save return ErrUnavailable. So ask Unavailable before.
-	Anonymous
+	OutageAnonymous
 )
 
 // String returns the constant's name.
 func (o Outage) String() string {
 	switch o {
-	case FailClosed:
-		return "FailClosed"
-	case Anonymous:
-		return "Anonymous"
+	case OutageFail:
+		return "OutageFail"
+	case OutageAnonymous:
+		return "OutageAnonymous"
 	}
 	return fmt.Sprintf("Outage(%d)", int(o))
 }
@@ -238,8 +238,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("session: Config.MaxBytes is %d: give a positive number of bytes, or 0 for %d", c.MaxBytes, DefaultMaxBytes)
 	case c.MaxPerUser < 0:
 		return fmt.Errorf("session: Config.MaxPerUser is %d: give a positive number, or 0 for no limit", c.MaxPerUser)
-	case c.OnOutage != FailClosed && c.OnOutage != Anonymous:
-		return fmt.Errorf("session: Config.OnOutage is %v: use FailClosed or Anonymous", c.OnOutage)
+	case c.OnOutage != OutageFail && c.OnOutage != OutageAnonymous:
+		return fmt.Errorf("session: Config.OnOutage is %v: use OutageFail or OutageAnonymous", c.OnOutage)
 	}
 	timeouts := errors.Join(
 		checkTimeout("Config.IdleTimeout", c.IdleTimeout),

@@ -43,7 +43,7 @@ func TestCrossSiteSetStartsNoSession(t *testing.T) {
 		{"POST", navigation, session.Config{}, "set, renew", 200, true},
 		{"POST", navigation, session.Config{Cookie: cookie.Options{SameSite: strict}}, "login", 200, true},
 		{"POST", navigation, session.Config{AllowCrossSite: true}, "set", 200, true},
-		{"POST", navigation, session.Config{Transport: session.Header(session.TokenHeader)}, "set", 200, true},
+		{"POST", navigation, session.Config{Transport: session.HeaderTransport(session.TokenHeader)}, "set", 200, true},
 		{"POST", navigation, session.Config{Cookie: cookie.Options{SameSite: none}}, "set", 200, true},
 
 		{"GET", navigation, session.Config{}, "set", 200, true}, // a Lax cookie would have come

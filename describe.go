@@ -79,7 +79,7 @@ func (s *Session) ExpiresAt() time.Time {
 }
 
 // Unavailable reports whether the session could not be loaded and
-// Config.OnOutage is Anonymous.
+// Config.OnOutage is OutageAnonymous.
 func (s *Session) Unavailable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -87,7 +87,7 @@ func ExampleHooks() {
 }
 
 // A page that polls does not keep its session alive.
-func ExampleNoTouch() {
+func ExampleSession_NoTouch() {
 	ends := func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, session.FromContext(r).ExpiresAt().UnixMilli())
 	}
@@ -95,7 +95,7 @@ func ExampleNoTouch() {
 		"/login": func(w http.ResponseWriter, r *http.Request) { session.FromContext(r).SetUser("ada") },
 		"/page":  ends,
 		"/poll": func(w http.ResponseWriter, r *http.Request) {
-			session.NoTouch(r)
+			session.FromContext(r).NoTouch()
 			ends(w, r)
 		},
 	})

@@ -93,7 +93,7 @@ func Example_subRouters() {
 		return
 	}
 	defer pages.Close()
-	api, err := session.New(session.Config{Transport: session.Header(session.TokenHeader)})
+	api, err := session.New(session.Config{Transport: session.HeaderTransport(session.TokenHeader)})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/chisession/session/backend"
@@ -186,19 +185,19 @@ func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, 
 	s.changed |= bit
 }
 
-// Persist says whether the browser keeps the cookie when it is closed
+// SetPersistent says whether the browser keeps the cookie when it is closed
 // ("remember me"), now and in later requests, whatever Config.Cookie says.
 // After the header is sent it is refused, as the cookie has left already.
-func (s *Session) Persist(on bool) {
-	if !s.beginChange("Persist") {
+func (s *Session) SetPersistent(on bool) {
+	if !s.beginChange("SetPersistent") {
 		return
 	}
 	defer s.unlock()
-	if s.refuses("Persist") {
+	if s.refuses("SetPersistent") {
 		return
 	}
 	if s.sent && s.lost == nil {
-		s.refuse("Persist")
+		s.refuse("SetPersistent")
 		return
 	}
 	s.want.persist = flagTransient
@@ -248,13 +247,12 @@ func (s *Session) startOver() {
 	s.vals.reset(body{}, s.m.cfg.MaxBytes)
 }
 
-// NoTouch says that r is not activity of the user (a poll, say): it does not
-// move the session's idle expiry, not even by a Set. It may be called at any
-// time before the handler returns.
-func NoTouch(r *http.Request) {
-	if s, ok := lookup(r.Context()); ok {
-		s.mu.Lock()
-		s.noTouch = true
-		s.mu.Unlock()
-	}
+// NoTouch says that this request is not activity of the user (a poll, say): it
+// does not move the session's idle expiry, not even by a Set. It may be called
+// at any time before the handler returns. It is not yet a use of the session,
+// and where there is none it does nothing.
+func (s *Session) NoTouch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noTouch = true
 }

@@ -38,7 +38,7 @@ func TestDoubleClickOnLogIn(t *testing.T) {
 					second.finish().want200(t)
 				case "at the store, the second first":
 					first, second := one.hold("/login"), two.hold("/login")
-					g := a.calls.Gate(backendtest.OpUpdate)
+					g := a.calls.Gate(backendtest.OpUpdate, backendtest.AtCall)
 					late := first.let()
 					reach(t, g)
 					second.finish().want200(t)
@@ -118,7 +118,7 @@ func TestLostLoginKeepsWhatItHad(t *testing.T) {
 			s.Set("a", 1)
 			s.Set("cart", "tea")
 			s.Set("old", true)
-			s.Persist(true)
+			s.SetPersistent(true)
 			s.SetIdleTimeout(240 * time.Hour)
 			return nil
 		},
@@ -175,7 +175,7 @@ var replaced = map[string]struct {
 		s.Set("before", 1)
 		flash.Of(s).Add(flash.LevelNotice, "before")
 		s.SetLabel("before")
-		s.Persist(true)
+		s.SetPersistent(true)
 		s.SetUser("bob")
 		s.Set("after", 1)
 		flash.Of(s).Add(flash.LevelNotice, "after")
@@ -213,7 +213,7 @@ func TestSetUserOfAnother(t *testing.T) {
 			s.SetLabel("hers")
 			s.SetIdleTimeout(240 * time.Hour)
 			s.SetAbsoluteTimeout(480 * time.Hour)
-			s.Persist(true)
+			s.SetPersistent(true)
 			return nil
 		},
 		"hers": func(s *session.Session) error { s.Set("hers", 1); return nil },
@@ -244,14 +244,14 @@ func TestSetUserOfAnother(t *testing.T) {
 							want = strings.Replace(want, " flash", " hers=1 flash", 1)
 						}
 					case "hers comes to the store late":
-						g := other.calls.Gate(backendtest.OpUpdate)
+						g := other.calls.Gate(backendtest.OpUpdate, backendtest.AtCall)
 						late := hers.hold("/hers").let()
 						reach(t, g)
 						b.get(path).want200(t)
 						g.Release()
 						(<-late).want200(t).wantNoCookie(t)
 					case "hers comes between load and store":
-						g := a.calls.Gate(backendtest.OpUpdate)
+						g := a.calls.Gate(backendtest.OpUpdate, backendtest.AtCall)
 						slow := b.hold(path).let()
 						reach(t, g)
 						hers.get("/hers").want200(t)
@@ -391,7 +391,7 @@ func TestAfterTheErrorResponse(t *testing.T) {
 		var returned error
 		a.handle("/do/{need}/{then}", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			needs[r.PathValue("need")](s)
-			a.calls.FailAlways(backendtest.OpAny, errTest)
+			a.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errTest))
 			io.WriteString(w, "done")
 			a.calls.Reset()
 			returned = then[r.PathValue("then")](s)
@@ -464,7 +464,7 @@ func TestStartAfterAFailedSave(t *testing.T) {
 				t.Fatal(err)
 			}
 			do(s)
-			a.calls.FailAlways(backendtest.OpAny, errTest)
+			a.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errTest))
 			if err := s.Save(); !errors.Is(err, errTest) {
 				t.Errorf("%s: Save: %v", name, err)
 			}

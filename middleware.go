@@ -169,7 +169,7 @@ func (s *Session) begun(m *Manager, x *exchange) {
 
 // outage decides whether a request whose session could not be loaded goes on.
 func (m *Manager) outage(s *Session, err error) bool {
-	if m.cfg.OnOutage != Anonymous {
+	if m.cfg.OnOutage != OutageAnonymous {
 		return false
 	}
 	m.stats.add(statUnavailable, nil)

@@ -26,11 +26,11 @@ func TestNestedManagers(t *testing.T) {
 			"stricter":                   {session.Config{Store: store, IdleTimeout: 2 * time.Minute}, "IdleTimeout is 1h0m0s outside and 2m0s inside"},
 			"stricter in the end":        {session.Config{Store: store, AbsoluteTimeout: 2 * time.Hour}, "AbsoluteTimeout is 24h0m0s outside and 2h0m0s inside"},
 			"one session a user":         {session.Config{Store: store, MaxPerUser: 1}, "MaxPerUser is 0 outside and 1 inside"},
-			"open in an outage":          {session.Config{Store: store, OnOutage: session.Anonymous}, "OnOutage is FailClosed outside and Anonymous inside"},
+			"open in an outage":          {session.Config{Store: store, OnOutage: session.OutageAnonymous}, "OnOutage is OutageFail outside and OutageAnonymous inside"},
 			"cookies of its own kind":    {session.Config{Store: store, Cookie: cookie.Options{SameSite: http.SameSiteStrictMode}}, "Cookie is"},
-			"headers besides":            {session.Config{Store: store, Transport: session.FirstOf(session.Bearer(), session.Transport{})}, "Transport is"},
+			"headers besides":            {session.Config{Store: store, Transport: session.FirstOf(session.BearerTransport(), session.Transport{})}, "Transport is"},
 			"another cookie":             {session.Config{Store: store, Cookie: cookie.Options{Name: "admin"}, IdleTimeout: time.Minute}, ""},
-			"headers and no cookie":      {session.Config{Store: store, Transport: session.Bearer(), IdleTimeout: time.Minute}, ""},
+			"headers and no cookie":      {session.Config{Store: store, Transport: session.BearerTransport(), IdleTimeout: time.Minute}, ""},
 			"stricter, and switched off": {session.Config{Store: store, IdleTimeout: time.Minute, Disabled: true}, ""},
 		} {
 			t.Run(name, func(t *testing.T) {

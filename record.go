@@ -34,8 +34,8 @@ const (
 	format1 = 1
 
 	flagSealed    = 1 << 0
-	flagPersist   = 1 << 1 // Persist(true)
-	flagTransient = 1 << 2 // Persist(false)
+	flagPersist   = 1 << 1 // SetPersistent(true)
+	flagTransient = 1 << 2 // SetPersistent(false)
 	flagTagged    = 1 << 3 // Config.NoSeal: readable, and authenticated all the same
 	flagEnds      = 1 << 4 // the expiry is in the head: see head.ends
 	flagsKnown    = flagSealed | flagPersist | flagTransient | flagTagged | flagEnds

@@ -91,7 +91,7 @@ var calls = func() map[string]change {
 		"Session.Get", "Session.Has", "Session.Keys", "Session.Len", "Session.SetLocal", "Session.Local", "Session.ID", "Session.Token",
 		"Session.User", "Session.IsNew", "Session.CreatedAt", "Session.ExpiresAt", "Session.Unavailable", "Session.Err",
 		"Session.Format", "Session.LogValue", "Session.MarshalJSON", "Session.Save", "Session.Reload", "Session.Release",
-		"session.Get", "session.FromContext", "session.NoTouch", "flash.Of", "flash.Now", "flash.Peek", "Flash.Now", "Flash.Peek",
+		"session.Get", "session.FromContext", "Session.NoTouch", "flash.Of", "flash.Now", "flash.Peek", "Flash.Now", "Flash.Peek",
 	)
 	maps.Copy(m, map[string]change{
 		"Session.Set":    onlyDoes(addsValue, two, func(s *session.Session) { s.Set("b", "2") }),
@@ -104,7 +104,7 @@ var calls = func() map[string]change {
 		"Session.SetIdleTimeout": onlyDoes(setsHead, strings.Replace(untouched, "1h", "2h", 1), func(s *session.Session) { s.SetIdleTimeout(2 * time.Hour) }),
 		"Session.SetAbsoluteTimeout": onlyDoes(setsHead, strings.Replace(untouched, "1h0m", "30m", 1),
 			func(s *session.Session) { s.SetAbsoluteTimeout(30 * time.Minute) }),
-		"Session.Persist": onlyDoes(setsCookie, strings.Replace(untouched, "persist=0", "persist=2", 1), func(s *session.Session) { s.Persist(true) }),
+		"Session.SetPersistent": onlyDoes(setsCookie, strings.Replace(untouched, "persist=0", "persist=2", 1), func(s *session.Session) { s.SetPersistent(true) }),
 
 		"Session.Renew":               onlyDoes(renewsToken, untouched, func(s *session.Session) { s.Renew() }),
 		"Session.SetUser":             onlyDoes(logsIn, "bob"+emptied, func(s *session.Session) { s.SetUser("bob") }),
@@ -270,8 +270,8 @@ func refusedBy(err error) func(of change) told {
 var situations = map[string]situation{
 	"nothing": {want: stored},
 	"outage": {
-		cfg:     func(cfg *session.Config) { cfg.OnOutage = session.Anonymous },
-		prepare: func(c *cell) { c.a.calls.FailNext(backendtest.OpLoad, 1, errTest) },
+		cfg:     func(cfg *session.Config) { cfg.OnOutage = session.OutageAnonymous },
+		prepare: func(c *cell) { c.a.calls.On(backendtest.OpLoad, 1, backendtest.Fail(errTest)) },
 		want: func(of change) told {
 			o := told{status: 503, err: session.ErrUnavailable, save: session.ErrUnavailable,
 				log: "ERROR request failed", count: "Errors 1, Unavailable 1", store: "kept"}
@@ -318,7 +318,7 @@ var situations = map[string]situation{
 	"error response sent to a new visitor": {
 		fresh: true,
 		arise: func(c *cell, w http.ResponseWriter, s *session.Session) {
-			c.a.calls.FailNext(backendtest.OpCreate, 1, backend.ErrTooLarge)
+			c.a.calls.On(backendtest.OpCreate, 1, backendtest.Fail(backend.ErrTooLarge))
 			s.Set("failing", true)
 			io.WriteString(w, "…")
 		},
@@ -333,7 +333,7 @@ var situations = map[string]situation{
 	},
 	"error response sent": {
 		arise: func(c *cell, w http.ResponseWriter, s *session.Session) {
-			c.a.calls.FailNext(backendtest.OpUpdate, 1, backend.ErrTooLarge)
+			c.a.calls.On(backendtest.OpUpdate, 1, backendtest.Fail(backend.ErrTooLarge))
 			s.Set("failing", true)
 			io.WriteString(w, "…")
 		},

@@ -65,7 +65,7 @@ var (
 // What a handler does is kept here and stored in one go before the first byte
 // of the answer leaves, and merged with what other requests stored meanwhile.
 // A new session is stored when it has a value or a user: a label, a timeout or
-// Persist alone do not store it.
+// SetPersistent alone do not store it.
 type Session struct {
 	m *Manager
 	x *exchange
@@ -108,7 +108,7 @@ type Session struct {
 	carries  bool  // the response that is about to leave may bring the cookie again
 	live     bool  // the request came with its token
 	altered  bool  // the request has changed something, or taken it
-	outage   bool  // it could not be loaded: Config.OnOutage is Anonymous
+	outage   bool  // it could not be loaded: Config.OnOutage is OutageAnonymous
 	hand     bool  // started by Manager.Start: cookies go out at once
 	broken   bool  // ...but not for what could not be stored
 	reason   error // why there is no session here at all: see detached
@@ -274,14 +274,24 @@ func (s *Session) Get(key string) any {
 	return value
 }
 
+// A Getter is what [Get] reads from: a *[Session], or the *[Values] that an
+// Update works on.
+type Getter interface {
+	// Get returns the value of key in the Go type it was Set with.
+	Get(key string) any
+
+	lookup(key string) []byte
+	unreadable(key string, err error)
+}
+
 // Get returns the value of key as a T, structs included, and whether there is
 // one that is a T. It needs no registration. A built-in type comes back only
 // as itself, or as a type defined from it (type Role string); what was stored
 // as JSON, and slices and maps, as any T that encoding/json can decode it into. If it cannot, after
 // a deploy that changed the type, say, that is logged and counted, and the
 // value reads as absent.
-func Get[T any](s *Session, key string) (T, bool) {
-	encoded := s.lookup(key)
+func Get[T any](from Getter, key string) (T, bool) {
+	encoded := from.lookup(key)
 	if encoded == nil {
 		var zero T
 		return zero, false
@@ -289,7 +299,7 @@ func Get[T any](s *Session, key string) (T, bool) {
 	value, err := decodeTo[T](encoded)
 	if err != nil {
 		if encoded[0] == kindJSON || encoded[0] == kindNamed || encoded[0] == kindTree {
-			s.unreadable(key, err)
+			from.unreadable(key, err)
 		}
 		var zero T
 		return zero, false

@@ -51,7 +51,7 @@ func TestShortenedIdleTimeoutHolds(t *testing.T) {
 						b.get(tt.shorten).want200(t)
 						got = slow.finish()
 					} else { // it has decided to touch, and by how much
-						g := other.calls.Gate(backendtest.OpTouch)
+						g := other.calls.Gate(backendtest.OpTouch, backendtest.AtCall)
 						slow := old.hold("/show").let()
 						reach(t, g)
 						b.get(tt.shorten).want200(t)

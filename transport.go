@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// TokenHeader is the header of [Header] and [Bearer] answers, and the usual
-// one of requests.
+// TokenHeader is the header of [HeaderTransport] and [BearerTransport]
+// responses, and the usual one of requests.
 const TokenHeader = "X-Session-Token"
 
 // A Transport is how tokens travel between client and server. The zero value
-// is the cookie of Config.Cookie, which is right for browsers. [Header],
-// [Bearer] and [FirstOf] make others, for mobile applications and APIs.
+// is the cookie of Config.Cookie, which is right for browsers. [HeaderTransport],
+// [BearerTransport] and [FirstOf] make others, for mobile applications and APIs.
 type Transport struct {
 	kind   transportKind
 	header string      // of the request; empty for the cookie
@@ -29,19 +29,19 @@ const (
 	byFirstOf
 )
 
-// Header is a transport in which the client sends its token in the request
+// HeaderTransport is a transport in which the client sends its token in the request
 // header of that name (X-Session-Token is usual) and gets a new one in the
 // answer header of that name: at the first store, and at every Renew. When the
 // session is destroyed the answer's header is empty. No cookie is ever read or
 // set.
-func Header(name string) Transport {
+func HeaderTransport(name string) Transport {
 	return Transport{kind: byHeader, header: textproto.CanonicalMIMEHeaderKey(name)}
 }
 
-// Bearer is a transport in which the client sends "Authorization: Bearer
+// BearerTransport is a transport in which the client sends "Authorization: Bearer
 // TOKEN" (RFC 6750 §2.1), and gets a new token in the answer header
 // X-Session-Token.
-func Bearer() Transport { return Transport{kind: byBearer, header: "Authorization"} }
+func BearerTransport() Transport { return Transport{kind: byBearer, header: "Authorization"} }
 
 // FirstOf serves clients of several kinds: a request belongs to the first
 // transport that it uses, and the answer goes the same way, so a token that
@@ -49,7 +49,7 @@ func Bearer() Transport { return Transport{kind: byBearer, header: "Authorizatio
 // the last. A client that has no token yet says that it wants one in a header
 // by sending that header without a value.
 //
-//	Transport: session.FirstOf(session.Header(session.TokenHeader), session.Transport{})
+//	Transport: session.FirstOf(session.HeaderTransport(session.TokenHeader), session.Transport{})
 func FirstOf(transports ...Transport) Transport {
 	return Transport{kind: byFirstOf, first: transports}
 }
@@ -59,13 +59,13 @@ func (t Transport) validate() error {
 	case t.kind == byFirstOf && len(t.first) == 0:
 		return fmt.Errorf("session: Config.Transport: FirstOf needs at least one transport")
 	case t.kind == byHeader && t.header == "":
-		return fmt.Errorf("session: Config.Transport: Header needs the name of a header; X-Session-Token is usual")
+		return fmt.Errorf("session: Config.Transport: HeaderTransport needs the name of a header; X-Session-Token is usual")
 	case strings.ContainsFunc(t.header, notHeaderName):
-		return fmt.Errorf("session: Config.Transport: Header(%q) is no header name (RFC 9110 §5.1)", t.header)
+		return fmt.Errorf("session: Config.Transport: HeaderTransport(%q) is no header name (RFC 9110 §5.1)", t.header)
 	case t.kind == byHeader && (t.header == "Cookie" || t.header == "Authorization"):
-		return fmt.Errorf("session: Config.Transport: Header(%q): use the zero Transport for cookies, and Bearer for Authorization", t.header)
+		return fmt.Errorf("session: Config.Transport: HeaderTransport(%q): use the zero Transport for cookies, and BearerTransport for Authorization", t.header)
 	case t.kind == byHeader && standard(t.header):
-		return fmt.Errorf("session: Config.Transport: Header(%q) has a meaning of its own in HTTP: use X-Session-Token", t.header)
+		return fmt.Errorf("session: Config.Transport: HeaderTransport(%q) has a meaning of its own in HTTP: use X-Session-Token", t.header)
 	}
 	for _, one := range t.first {
 		if one.kind == byFirstOf {

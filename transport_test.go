@@ -42,16 +42,16 @@ func TestHeaderTransport(t *testing.T) {
 		request   func(token string) http.Header
 		vary      string
 	}{
-		"header": {session.Header("x-session-token"), func(token string) http.Header {
+		"header": {session.HeaderTransport("x-session-token"), func(token string) http.Header {
 			return http.Header{"X-Session-Token": {token}}
 		}, "X-Session-Token"},
-		"bearer": {session.Bearer(), func(token string) http.Header {
+		"bearer": {session.BearerTransport(), func(token string) http.Header {
 			return http.Header{"Authorization": {"bearer  " + token}}
 		}, "Authorization"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newManager(t, session.Config{Transport: tc.transport})
-			res := through(m, nil, func(s *session.Session) { s.Set("n", 1); s.Persist(true) })
+			res := through(m, nil, func(s *session.Session) { s.Set("n", 1); s.SetPersistent(true) })
 			token := res.Header.Get(session.TokenHeader)
 			if len(token) != 64 || res.Header["Set-Cookie"] != nil || res.Header.Get("Vary") != tc.vary || res.Header.Get("Cache-Control") != "no-store" {
 				t.Fatalf("a new session: header %v", res.Header)
@@ -88,7 +88,7 @@ func TestHeaderTransport(t *testing.T) {
 }
 
 func TestFirstOf(t *testing.T) {
-	m := newManager(t, session.Config{Transport: session.FirstOf(session.Header(session.TokenHeader), session.Bearer(), session.Transport{})})
+	m := newManager(t, session.Config{Transport: session.FirstOf(session.HeaderTransport(session.TokenHeader), session.BearerTransport(), session.Transport{})})
 	set := func(s *session.Session) { s.Set("n", 1) }
 	if res := through(m, nil, set); res.Header["Set-Cookie"] == nil || res.Header[session.TokenHeader] != nil {
 		t.Errorf("a request without a token: header %v, want a cookie", res.Header)
@@ -111,10 +111,10 @@ func TestFirstOf(t *testing.T) {
 
 func TestTransportRefused(t *testing.T) {
 	for _, transport := range []session.Transport{
-		session.Header("no good"), session.Header("Cookie"), session.Header("authorization"), session.Header("a:b"),
-		session.FirstOf(session.FirstOf(session.Bearer())), session.FirstOf(session.Header("\n")),
-		session.Header(""), session.FirstOf(), session.FirstOf(session.Header("")), // an unset variable is not a wish for cookies
-		session.Header("location"), session.Header("Set-Cookie2"), session.Header("content-encoding"), session.Header("X-Forwarded-For"),
+		session.HeaderTransport("no good"), session.HeaderTransport("Cookie"), session.HeaderTransport("authorization"), session.HeaderTransport("a:b"),
+		session.FirstOf(session.FirstOf(session.BearerTransport())), session.FirstOf(session.HeaderTransport("\n")),
+		session.HeaderTransport(""), session.FirstOf(), session.FirstOf(session.HeaderTransport("")), // an unset variable is not a wish for cookies
+		session.HeaderTransport("location"), session.HeaderTransport("Set-Cookie2"), session.HeaderTransport("content-encoding"), session.HeaderTransport("X-Forwarded-For"),
 	} {
 		if _, err := session.New(session.Config{Transport: transport}); err == nil || !strings.Contains(err.Error(), "Config.Transport") {
 			t.Errorf("New with %+v: %v, want an error that names Config.Transport", transport, err)
@@ -123,7 +123,7 @@ func TestTransportRefused(t *testing.T) {
 }
 
 func TestStartByHeader(t *testing.T) {
-	m := newManager(t, session.Config{Transport: session.Bearer()})
+	m := newManager(t, session.Config{Transport: session.BearerTransport()})
 	w := httptest.NewRecorder()
 	s, err := m.Start(w, httptest.NewRequest("GET", "/", nil))
 	if err != nil {
@@ -218,7 +218,7 @@ func TestSetCookieIsNotPublic(t *testing.T) {
 		"max-age=0, no-store":     "max-age=0, no-store",
 		"no-store, must-validate": "no-store, must-validate",
 	} {
-		for name, transport := range map[string]session.Transport{"cookie": {}, "header": session.Header(session.TokenHeader)} {
+		for name, transport := range map[string]session.Transport{"cookie": {}, "header": session.HeaderTransport(session.TokenHeader)} {
 			m := newManager(t, session.Config{Transport: transport})
 			r := httptest.NewRequest("GET", "https://example.com/", nil)
 			w := httptest.NewRecorder()
@@ -253,7 +253,7 @@ func TestSetCookieIsNotPublic(t *testing.T) {
 // client that comes with a token.
 // Of SECURITY-BAR: CK-10.
 func TestVaryOfFirstOf(t *testing.T) {
-	m := newManager(t, session.Config{Transport: session.FirstOf(session.Header("X-Session-Token"), session.Bearer(), session.Transport{})})
+	m := newManager(t, session.Config{Transport: session.FirstOf(session.HeaderTransport("X-Session-Token"), session.BearerTransport(), session.Transport{})})
 	for name, tc := range map[string]struct {
 		header http.Header
 		want   []string

@@ -90,14 +90,13 @@ func (v *Values) Get(key string) any {
 	return value
 }
 
-// ValueOf returns the value of key as a T: what [Get] is to a session.
-func ValueOf[T any](v *Values, key string) (T, bool) {
-	t, err := decodeTo[T](v.find(key))
-	return t, err == nil
-}
-
 // Has reports whether key is there, even if its value is nil.
 func (v *Values) Has(key string) bool { return v.find(key) != nil }
+
+// lookup and unreadable make Values a [Getter].
+func (v *Values) lookup(key string) []byte { return v.find(key) }
+
+func (v *Values) unreadable(string, error) {} // the function of Update decides what to do about it
 
 // find returns the encoded value of key, nil if there is none.
 func (v *Values) find(key string) []byte {

@@ -45,7 +45,7 @@ func TestValuesAreWhatAMapIs(t *testing.T) {
 				t.Fatalf("round %d, %s: keys %v (Len %d), want %v", round, when, got, v.Len(), want)
 			}
 			for key, n := range want {
-				if got, ok := ValueOf[int](v, key); !ok || got != n {
+				if got, ok := Get[int](v, key); !ok || got != n {
 					t.Fatalf("round %d, %s: %q is %d, %t, want %d", round, when, key, got, ok, n)
 				}
 			}

@@ -58,7 +58,7 @@ func TestStorePanics(t *testing.T) {
 func TestErrorAnswerHasNoHandlerHeaders(t *testing.T) {
 	fault := newFault(t)
 	m := newManager(t, session.Config{Store: fault.Store()})
-	fault.FailAlways(backendtest.OpCreate, fmt.Errorf("disk full"))
+	fault.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(fmt.Errorf("disk full")))
 	w := httptest.NewRecorder()
 	w.Header().Set("X-Request-Id", "7")
 	w.Header().Add("Set-Cookie", "outer=1")
@@ -99,7 +99,7 @@ func TestErrorAnswerHasNoDeadCookie(t *testing.T) {
 		}
 		s.Destroy()
 		s.Set("n", 2)
-		fault.FailAlways(backendtest.OpCreate, fmt.Errorf("disk full"))
+		fault.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(fmt.Errorf("disk full")))
 	})).ServeHTTP(w, httptest.NewRequest("GET", "https://example.com/", nil))
 	if w.Code != http.StatusServiceUnavailable || w.Header()["Set-Cookie"] != nil {
 		t.Errorf("answer %d, Set-Cookie %q; want 503 without a cookie", w.Code, w.Header()["Set-Cookie"])
@@ -116,7 +116,7 @@ func TestConfigRefuses(t *testing.T) {
 		{session.Config{Store: backend.Store(none)}, "Config.Store is a nil *memory.Store"},
 		{session.Config{SavePath: "./tmp"}, "Config.Provider"},
 		{session.Config{IdleTimeout: -1}, "Config.IdleTimeout"},
-		{session.Config{Transport: session.Header("Content-Length")}, "X-Session-Token"},
+		{session.Config{Transport: session.HeaderTransport("Content-Length")}, "X-Session-Token"},
 	} {
 		if _, err := session.New(tc.cfg); err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "TouchEvery") {
 			t.Errorf("New(%v): %v, want an error with %q", tc.cfg, err, tc.want)

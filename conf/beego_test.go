@@ -33,7 +33,7 @@ var beego = []struct {
 	{line: "SessionAutoSetCookie = true", want: off(session.Config{})},
 	{line: "SessionAutoSetCookie = false", refused: "use sessionon = false"},
 	{line: "SessionEnableSidInHTTPHeader = false", want: off(session.Config{})},
-	{line: "SessionEnableSidInHTTPHeader = true", refused: "set Config.Transport to session.FirstOf(session.Header(NAME), session.Transport{})"},
+	{line: "SessionEnableSidInHTTPHeader = true", refused: "set Config.Transport to session.FirstOf(session.HeaderTransport(NAME), session.Transport{})"},
 	{line: "SessionNameInHTTPHeader = Beegosessionid", want: off(session.Config{})},
 	{line: "SessionEnableSidInURLQuery = false", want: off(session.Config{})},
 	{line: "SessionEnableSidInURLQuery = true", refused: "the cookie carries it"},

@@ -153,7 +153,7 @@ var keys = []Key{{
 }, {
 	Name: "sessionenablesidinhttpheader", Values: "false", Default: "false",
 	Meaning: "true is refused: a header is chosen in Go, by Config.Transport.",
-	set:     refuse(true, "true is refused: a header is chosen in Go: set Config.Transport to session.FirstOf(session.Header(NAME), session.Transport{})"),
+	set:     refuse(true, "true is refused: a header is chosen in Go: set Config.Transport to session.FirstOf(session.HeaderTransport(NAME), session.Transport{})"),
 }, {
 	Name: "sessionnameinhttpheader", Values: wantText,
 	Meaning: "No effect: it names the header of sessionenablesidinhttpheader.",

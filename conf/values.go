@@ -109,9 +109,9 @@ func onOutage(c *session.Config, value string) error {
 	case "":
 		return errBlank
 	case "failclosed":
-		c.OnOutage = session.FailClosed
+		c.OnOutage = session.OutageFail
 	case "anonymous":
-		c.OnOutage = session.Anonymous
+		c.OnOutage = session.OutageAnonymous
 	default:
 		return errSyntax
 	}

@@ -44,7 +44,7 @@ func (f Flash) Now(level Level, format string, args ...any) {
 // Take returns all messages and removes them; see [Take]. With an error, which
 // is that of [session.Session.Update], it returns those of [Flash.Now] alone.
 // That the session ended meanwhile is no error: its messages went with it. In
-// an outage (session.Anonymous) there are none to take, and none is lost. On
+// an outage (session.OutageAnonymous) there are none to take, and none is lost. On
 // HEAD it is [Flash.Peek]: ServeMux serves HEAD by the handler of GET, whose
 // body, with the messages in it, nobody gets.
 func (f Flash) Take() (Messages, error) {

@@ -206,7 +206,7 @@ func TestLostReply(t *testing.T) {
 	fault := backendtest.NewFault(inner)
 	c := newClient(t, session.Config{Store: fault.Store()})
 	c.do(func(r *http.Request, _ *session.Session) { flash.Notice(r, "x") })
-	fault.LoseReply(backendtest.OpUpdate, 1)
+	fault.Lose(backendtest.OpUpdate, 1)
 	c.wantTaken("notice:x")
 	c.wantTaken()
 }
@@ -330,9 +330,9 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	fault := backendtest.NewFault(inner)
-	c := newClient(t, session.Config{Store: fault.Store(), OnOutage: session.Anonymous})
+	c := newClient(t, session.Config{Store: fault.Store(), OnOutage: session.OutageAnonymous})
 	c.do(func(r *http.Request, _ *session.Session) { flash.Notice(r, "x") })
-	fault.FailAlways(backendtest.OpLoad, backend.ErrClosed)
+	fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(backend.ErrClosed))
 	c.do(func(r *http.Request, s *session.Session) {
 		flash.Now(r, flash.LevelWarning, "read only")
 		messages, err := flash.Of(s).Take()

@@ -40,7 +40,7 @@ func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
 		s.SetAbsoluteTimeout(left(old.Deadline))
 	}
 	if old.Persistent {
-		s.Persist(true)
+		s.SetPersistent(true)
 		if !old.Deadline.IsZero() {
 			s.SetIdleTimeout(left(old.Deadline))
 		}

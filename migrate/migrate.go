@@ -34,7 +34,7 @@
 //   - A session with a value that cannot be read, or that the new one cannot
 //     keep, stays where it is (see Options.Lossy).
 //   - If the new store fails right after the removal, the response has the new
-//     cookie all the same: the manager's 503, or with session.Anonymous the
+//     cookie all the same: the manager's 503, or with session.OutageAnonymous the
 //     page of somebody who is not logged in. The next request is.
 //
 // Requests that bring the same old cookie at the same time, as those of several

@@ -24,7 +24,7 @@ func in(t *testing.T, transport session.Transport, cookieName string, source mig
 }
 
 var (
-	inHeader = session.Header(session.TokenHeader)
+	inHeader = session.HeaderTransport(session.TokenHeader)
 	inCookie = session.Transport{}
 )
 
@@ -32,7 +32,7 @@ var (
 // found out later, it would have cost the old record.
 func TestTransportRefused(t *testing.T) {
 	for name, transport := range map[string]session.Transport{
-		"header": inHeader, "bearer": session.Bearer(), "cookie not last": session.FirstOf(inCookie, inHeader),
+		"header": inHeader, "bearer": session.BearerTransport(), "cookie not last": session.FirstOf(inCookie, inHeader),
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

@@ -31,11 +31,11 @@ func faulty(t *testing.T, outage session.Outage, source migrate.Source, opts mig
 // The old record is gone when the adopted session cannot be loaded: the answer
 // has the new cookie, whatever else it is.
 func TestNotLoadedAfterAdoption(t *testing.T) {
-	for outage, want := range map[session.Outage]int{session.FailClosed: 503, session.Anonymous: 200} {
+	for outage, want := range map[session.Outage]int{session.OutageFail: 503, session.OutageAnonymous: 200} {
 		t.Run(outage.String(), func(t *testing.T) {
 			old := holding(ann)
 			a, f := faulty(t, outage, old, migrate.Options{Adopted: login})
-			f.FailNext(backendtest.OpLoad, 1, errStore)
+			f.On(backendtest.OpLoad, 1, backendtest.Fail(errStore))
 			token := expect(t, a.get("/", oldCookie), want, "", 1)
 			if old.has(oldID) {
 				t.Fatal("the old record is still there: nothing was tested")
@@ -72,7 +72,7 @@ func TestMarkFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := holding(ann)
-	a, f := faulty(t, session.FailClosed, old, migrate.Options{Adopted: login})
+	a, f := faulty(t, session.OutageFail, old, migrate.Options{Adopted: login})
 	for _, op := range []backendtest.Op{backendtest.OpCreate, backendtest.OpUpdate} {
 		f.Before = func(_ context.Context, call backendtest.Call) error {
 			if call.Op == op && call.ID == mark {
@@ -86,7 +86,7 @@ func TestMarkFails(t *testing.T) {
 		}
 	}
 	f.Before = nil
-	f.FailNext(backendtest.OpLoad, 1, errStore)
+	f.On(backendtest.OpLoad, 1, backendtest.Fail(errStore))
 	expect(t, a.get("/set", oldName+"=id-of-bob"), 503, "", 0)
 	expect(t, a.get("/set", oldCookie), 200, "ann Ann", 1)
 }

@@ -24,7 +24,7 @@ var acts = map[string]func(*session.Session){
 	"login":   func(s *session.Session) { s.SetUser("bob") },
 	"destroy": (*session.Session).Destroy,
 	"restart": func(s *session.Session) { s.Destroy(); s.Set("name", "again") },
-	"persist": func(s *session.Session) { s.Persist(true) },
+	"persist": func(s *session.Session) { s.SetPersistent(true) },
 	"fail":    func(s *session.Session) { s.Set("name", make(chan int)) },
 }
 

@@ -88,7 +88,7 @@ func TestCounters(t *testing.T) {
 	m, fault := setup(t)
 	res := visit(m, func(s *session.Session) { s.Set("n", 1) })
 	visit(m, func(s *session.Session) { s.Set("n", 2) }, res.Cookies()...)
-	fault.FailNext(backendtest.OpLoad, 1, errors.New("down"))
+	fault.On(backendtest.OpLoad, 1, backendtest.Fail(errors.New("down")))
 	visit(m, func(*session.Session) {}, res.Cookies()...)
 	visit(m, func(s *session.Session) { s.SetUser("ada") }, res.Cookies()...)
 	visit(m, func(*session.Session) {}, res.Cookies()...) // by now an old token
@@ -136,7 +136,7 @@ func TestLiveSessions(t *testing.T) {
 		live("within the minute", 1, 1)
 		time.Sleep(time.Minute)
 		live("after it", 2, 2)
-		fault.FailNext(backendtest.OpCount, 1, errors.New("down"))
+		fault.On(backendtest.OpCount, 1, backendtest.Fail(errors.New("down")))
 		time.Sleep(time.Minute)
 		live("the store is down", -1, 3)
 		live("and is not asked again at once", -1, 3)

@@ -83,7 +83,7 @@ func TestSetups(t *testing.T) {
 		sessiontest.Values{"n": 1, "when": 3 * time.Second},
 		sessiontest.User("ada"),
 		sessiontest.Label("Firefox"),
-		sessiontest.With(func(s *session.Session) { s.Persist(true) }),
+		sessiontest.With(func(s *session.Session) { s.SetPersistent(true) }),
 	)
 	res := c.Serve(doing(func(s *session.Session) {
 		if s.Get("n") != 1 || s.Get("when") != 3*time.Second || s.User() != "ada" || s.IsNew() {
@@ -172,7 +172,7 @@ func TestClientLeavesNoTrace(t *testing.T) {
 }
 
 func TestTransportWithCookie(t *testing.T) {
-	c := sessiontest.New(t, session.Config{Transport: session.FirstOf(session.Bearer(), session.Transport{})})
+	c := sessiontest.New(t, session.Config{Transport: session.FirstOf(session.BearerTransport(), session.Transport{})})
 	res := c.Serve(doing(func(s *session.Session) { s.Renew() }), c.Request("GET", "/", sessiontest.User("ada")))
 	if !res.Renewed() {
 		t.Error("Renewed() = false")
@@ -220,7 +220,7 @@ func TestLookingDoesNotTouch(t *testing.T) {
 		res := c.Serve(doing(func(s *session.Session) { s.Set("n", 1) }), c.Request("GET", "/"))
 		want := res.Session().ExpiresAt()
 		time.Sleep(30 * time.Minute)
-		poll := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { session.NoTouch(r) })
+		poll := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { session.FromContext(r).NoTouch() })
 		res = c.Serve(poll, res.Next("GET", "/"))
 		if got := res.Session().ExpiresAt(); !got.Equal(want) {
 			t.Errorf("ExpiresAt() = %v, want %v still", got, want)
@@ -236,7 +236,7 @@ func TestOutage(t *testing.T) {
 	fault := backendtest.NewFault(store)
 	c := sessiontest.New(t, session.Config{Store: fault.Store()})
 	req := c.Request("GET", "/", sessiontest.User("ada"))
-	fault.FailAlways(backendtest.OpLoad, errors.New("no answer"))
+	fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errors.New("no answer")))
 	res := c.Serve(doing(func(*session.Session) { t.Error("the handler ran") }), req)
 	if res.Code != http.StatusServiceUnavailable {
 		t.Errorf("status = %d, want 503", res.Code)
@@ -288,7 +288,7 @@ func TestMisuseEndsTheTest(t *testing.T) {
 		{"bad config", func(t testing.TB) { sessiontest.New(t, session.Config{MaxBytes: -1}) }, "New: %v"},
 		{"bad provider", func(t testing.TB) { sessiontest.New(t, session.Config{Provider: "nosuch"}) }, "Provider"},
 		{"no cookie", func(t testing.TB) {
-			sessiontest.New(t, session.Config{Transport: session.Bearer()})
+			sessiontest.New(t, session.Config{Transport: session.BearerTransport()})
 		}, "Config.Transport"},
 		{"nothing to store", func(t testing.TB) {
 			sessiontest.New(t, session.Config{}).Request("GET", "/", sessiontest.Label("x"))

@@ -43,9 +43,9 @@ func ExampleFault() {
 
 	ctx := context.Background()
 	rec := backend.Record{ID: uuid.Must(uuid.NewV7()), Expires: time.Now().Add(time.Hour)}
-	fault.FailNext(backendtest.OpCreate, 1, errors.New("disk on fire"))
+	fault.On(backendtest.OpCreate, 1, backendtest.Fail(errors.New("disk on fire")))
 	fmt.Println(s.Create(ctx, rec))
-	fault.LoseReply(backendtest.OpCreate, 1)
+	fault.Lose(backendtest.OpCreate, 1)
 	fmt.Println(s.Create(ctx, rec)) // done, but the caller cannot know
 	fmt.Println(s.Create(ctx, rec))
 	fmt.Println(fault.Calls(backendtest.OpCreate), "calls")

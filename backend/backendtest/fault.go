@@ -43,9 +43,9 @@ type Call struct {
 
 // A Fault stands before a store and makes its calls fail, wait, or lose their
 // reply; [Fault.Store] is the store to use. What it does is decided by rules
-// ([Fault.FailNext], [Fault.LoseReply], [Fault.Gate] …), oldest first, and by
-// the hooks Before and After. Without any it just counts the calls. It is safe
-// for concurrent use.
+// ([Fault.On], [Fault.Lose], [Fault.Gate]), oldest first, and by the hooks
+// Before and After. Without any it just counts the calls. It is safe for
+// concurrent use.
 type Fault struct {
 	// Before runs before each call, after the rules. An error is returned
 	// to the caller instead of calling the store. It may block, until ctx

@@ -55,7 +55,7 @@ func TestFaultEveryOp(t *testing.T) {
 	for i, call := range calls(s, rec) {
 		op := Op(call.name)
 		before := inner.Calls(op)
-		f.FailNext(op, 1, errBoom)
+		f.On(op, 1, Fail(errBoom))
 		if err := call.do(t.Context()); err != errBoom {
 			t.Errorf("%s: got error %v, want %v", op, err, errBoom)
 		}
@@ -75,25 +75,30 @@ func TestFaultEveryOp(t *testing.T) {
 	}
 }
 
-func TestFaultNth(t *testing.T) {
+func TestFaultOneOfSeveral(t *testing.T) {
 	f := NewFault(newToy(""))
 	s, id := f.Store(), newID()
-	f.FailNth(OpAny, 2, errBoom)
-	f.LoseNth(OpDelete, 2)
+	f.On(OpAny, Always, func(_ context.Context, call Call) error {
+		if call.Seq == 2 {
+			return errBoom
+		}
+		return nil
+	})
+	f.Lose(OpDelete, 2)
 	var got []error
 	for range 4 {
 		got = append(got, s.Delete(t.Context(), id))
 	}
 	// The second call meets both rules: it fails before its reply can be lost.
-	for i, want := range []error{nil, errBoom, nil, nil} {
+	for i, want := range []error{ErrLost, errBoom, nil, nil} {
 		if got[i] != want {
 			t.Errorf("call %d: got error %v, want %v", i+1, got[i], want)
 		}
 	}
-	f.FailAlways(OpDelete, errBoom)
+	f.On(OpDelete, Always, Fail(errBoom))
 	for range 2 {
 		if err := s.Delete(t.Context(), id); err != errBoom {
-			t.Errorf("FailAlways: got error %v", err)
+			t.Errorf("Always: got error %v", err)
 		}
 	}
 	f.Reset()
@@ -102,10 +107,10 @@ func TestFaultNth(t *testing.T) {
 	}
 }
 
-func TestFaultLoseReply(t *testing.T) {
+func TestFaultLose(t *testing.T) {
 	f := NewFault(newToy(""))
 	s, rec := f.Store(), newRecord("", "data")
-	f.LoseReply(OpCreate, 2)
+	f.Lose(OpCreate, 2)
 	if err := s.Create(t.Context(), rec); err != ErrLost {
 		t.Errorf("Create with a lost reply: got error %v, want %v", err, ErrLost)
 	}
@@ -153,7 +158,7 @@ func TestFaultBeforeNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec.Version = 1
-	f.BeforeNext(OpUpdate, func(ctx context.Context, call Call) error { return inner.Update(ctx, call.Record) })
+	f.On(OpUpdate, 1, func(ctx context.Context, call Call) error { return inner.Update(ctx, call.Record) })
 	if err := s.Update(t.Context(), rec); err != backend.ErrConflict {
 		t.Errorf("Update after another's: got error %v, want %v", err, backend.ErrConflict)
 	}
@@ -168,11 +173,11 @@ func TestFaultGates(t *testing.T) {
 		gate   *Gate
 		stored bool // while the call is at the gate
 	}{
-		{"Gate", f.Gate(OpCreate), false},
-		{"GateReply", nil, true},
+		{"Gate at the call", f.Gate(OpCreate, AtCall), false},
+		{"Gate at the reply", nil, true},
 	} {
 		if tt.gate == nil {
-			tt.gate = f.GateReply(OpCreate)
+			tt.gate = f.Gate(OpCreate, AtReply)
 		}
 		rec := newRecord("", "data")
 		done := make(chan error, 1)
@@ -193,9 +198,9 @@ func TestFaultGates(t *testing.T) {
 func TestFaultWaitsEndWithTheContext(t *testing.T) {
 	f := NewFault(newToy(""))
 	s := f.Store()
-	f.DelayNext(OpLoad, 1, time.Hour)
-	f.Gate(OpTouch)
-	f.GateReply(OpDelete)
+	f.On(OpLoad, 1, Delay(time.Hour))
+	f.Gate(OpTouch, AtCall)
+	f.Gate(OpDelete, AtReply)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	_, load := s.Load(ctx, uuid.Nil)
@@ -207,7 +212,7 @@ func TestFaultWaitsEndWithTheContext(t *testing.T) {
 	live, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
 	if err := s.Delete(live, uuid.Nil); err != context.Canceled {
-		t.Errorf("GateReply: got error %v, want %v", err, context.Canceled)
+		t.Errorf("Gate at the reply: got error %v, want %v", err, context.Canceled)
 	}
 }
 
@@ -219,7 +224,7 @@ func TestFaultRace(t *testing.T) {
 	c.race(8, func(i int) error {
 		for range 100 {
 			if i%2 == 0 {
-				f.FailNext(OpLoad, 1, errBoom)
+				f.On(OpLoad, 1, Fail(errBoom))
 				continue
 			}
 			s.Load(c.ctx, uuid.Nil)

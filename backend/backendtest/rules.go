@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -10,14 +11,13 @@ import (
 // ErrLost is what the caller gets of a call whose reply was lost.
 var ErrLost = errors.New("backendtest: reply lost")
 
-// always is the number of times of a rule without end.
-const always = -1
+// Always is the number of calls of a rule that holds until [Fault.Reset].
+const Always = -1
 
 // A rule interferes with some calls.
 type rule struct {
 	op     Op
-	skip   int // calls of op to let pass first
-	times  int // calls of op to apply to after that; always, or 0 when spent
+	times  int // calls of op that it is still for; Always, or 0 when spent
 	before func(ctx context.Context, call Call) error
 	after  func(ctx context.Context, call Call, err error) error
 }
@@ -26,9 +26,6 @@ type rule struct {
 func (r *rule) applies(op Op) bool {
 	switch {
 	case r.op != OpAny && r.op != op, r.times == 0:
-		return false
-	case r.skip > 0:
-		r.skip--
 		return false
 	case r.times > 0:
 		r.times--
@@ -42,50 +39,24 @@ func (f *Fault) add(r *rule) {
 	f.rules = append(f.rules, r)
 }
 
-func fail(err error) func(context.Context, Call) error {
+// On runs fn before each of the next n calls of op ([Always]: before all of
+// them): what somebody else does to the store at the worst moment, a failure
+// ([Fail]), a wait ([Delay]). If fn returns an error, the call does not reach
+// the store, and its caller gets that error. Call.Seq tells the calls apart.
+func (f *Fault) On(op Op, n int, fn func(ctx context.Context, call Call) error) {
+	f.add(&rule{op: op, times: n, before: fn})
+}
+
+// Fail makes calls fail with err, without reaching the store. With
+// [backend.ErrConflict] it is a conflict on demand.
+func Fail(err error) func(context.Context, Call) error {
 	return func(context.Context, Call) error { return err }
 }
 
-func lose(_ context.Context, _ Call, err error) error {
-	if err != nil {
-		return err
-	}
-	return ErrLost
-}
-
-// FailNext makes the next n calls of op fail with err, without reaching the
-// store. With [backend.ErrConflict] it is a conflict on demand.
-func (f *Fault) FailNext(op Op, n int, err error) {
-	f.add(&rule{op: op, times: n, before: fail(err)})
-}
-
-// FailNth makes the n-th call of op from now on fail with err, and only that.
-// FailNth(OpAny, n, err), for n from 1 until a run ends with fewer calls than
-// n, fails every call of a scenario in turn.
-func (f *Fault) FailNth(op Op, n int, err error) {
-	f.add(&rule{op: op, skip: n - 1, times: 1, before: fail(err)})
-}
-
-// FailAlways makes every call of op fail with err, until [Fault.Reset].
-func (f *Fault) FailAlways(op Op, err error) {
-	f.add(&rule{op: op, times: always, before: fail(err)})
-}
-
-// LoseReply lets the next n calls of op do their work, and then tells the
-// caller [ErrLost]. A call that fails by itself keeps its error.
-func (f *Fault) LoseReply(op Op, n int) {
-	f.add(&rule{op: op, times: n, after: lose})
-}
-
-// LoseNth is LoseReply for the n-th call of op from now on only.
-func (f *Fault) LoseNth(op Op, n int) {
-	f.add(&rule{op: op, skip: n - 1, times: 1, after: lose})
-}
-
-// DelayNext makes the next n calls of op wait for d before they reach the
-// store, or until their context ends, whose error the caller then gets.
-func (f *Fault) DelayNext(op Op, n int, d time.Duration) {
-	f.add(&rule{op: op, times: n, before: func(ctx context.Context, _ Call) error {
+// Delay makes calls wait for d before they reach the store, or until their
+// context ends, whose error the caller then gets.
+func Delay(d time.Duration) func(context.Context, Call) error {
+	return func(ctx context.Context, _ Call) error {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
@@ -94,14 +65,15 @@ func (f *Fault) DelayNext(op Op, n int, d time.Duration) {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}})
+	}
 }
 
-// BeforeNext runs fn before the next call of op: what somebody else does to
-// the store at the worst moment. If fn returns an error, the call fails with
-// it and does not reach the store.
-func (f *Fault) BeforeNext(op Op, fn func(ctx context.Context, call Call) error) {
-	f.add(&rule{op: op, times: 1, before: fn})
+// Lose lets the next n calls of op do their work, and then tells the caller
+// [ErrLost]. A call that fails by itself keeps its error.
+func (f *Fault) Lose(op Op, n int) {
+	f.add(&rule{op: op, times: n, after: func(_ context.Context, _ Call, err error) error {
+		return cmp.Or(err, ErrLost)
+	}})
 }
 
 // A Gate holds one call until it is released.
@@ -110,23 +82,28 @@ type Gate struct {
 	release           sync.Once
 }
 
-// Gate holds the next call of op before it reaches the store.
-func (f *Fault) Gate(op Op) *Gate {
-	g := newGate()
-	f.add(&rule{op: op, times: 1, before: func(ctx context.Context, _ Call) error { return g.wait(ctx) }})
-	return g
-}
+// A GatePoint is where a [Gate] holds a call.
+type GatePoint int
 
-// GateReply holds the next call of op after the store has done its work: the
-// caller does not know yet.
-func (f *Fault) GateReply(op Op) *Gate {
+// The two places. At a reply the store has done its work, and the caller does
+// not know yet.
+const (
+	AtCall GatePoint = iota
+	AtReply
+)
+
+// Gate holds the next call of op, before it reaches the store or after that.
+func (f *Fault) Gate(op Op, at GatePoint) *Gate {
 	g := newGate()
-	f.add(&rule{op: op, times: 1, after: func(ctx context.Context, _ Call, err error) error {
-		if waited := g.wait(ctx); err == nil {
-			err = waited
+	r := &rule{op: op, times: 1}
+	if at == AtCall {
+		r.before = func(ctx context.Context, _ Call) error { return g.wait(ctx) }
+	} else {
+		r.after = func(ctx context.Context, _ Call, err error) error {
+			return cmp.Or(err, g.wait(ctx))
 		}
-		return err
-	}})
+	}
+	f.add(r)
 	return g
 }
 

@@ -51,7 +51,7 @@ func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 // remember keeps the session for a month of inactivity, and its cookie when
 // the browser is closed; or as the configuration says.
 func remember(s *session.Session, on bool) {
-	s.Persist(on)
+	s.SetPersistent(on)
 	if on {
 		s.SetIdleTimeout(rememberFor)
 	} else {

@@ -133,7 +133,7 @@ func (s *shop) removeFromCart(w http.ResponseWriter, r *http.Request) {
 func (s *shop) pay(w http.ResponseWriter, r *http.Request) {
 	var paid cart
 	err := session.FromContext(r).Update(func(v *session.Values) error {
-		paid, _ = session.ValueOf[cart](v, cartKey)
+		paid, _ = session.Get[cart](v, cartKey)
 		v.Delete(cartKey)
 		return nil
 	})

@@ -65,7 +65,7 @@ type status struct {
 // activity, or an open tab would keep the session for ever, and it takes no
 // messages.
 func (s *shop) status(w http.ResponseWriter, r *http.Request) {
-	session.NoTouch(r)
+	session.FromContext(r).NoTouch()
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(statusOf(session.FromContext(r)))
 }
@@ -83,7 +83,7 @@ func statusOf(s *session.Session) status {
 func (s *shop) events(w http.ResponseWriter, r *http.Request) {
 	s.streams.Add(1)
 	defer s.streams.Done()
-	session.NoTouch(r)
+	session.FromContext(r).NoTouch()
 	out := http.NewResponseController(w)
 	out.SetReadDeadline(time.Time{}) // the server's own would end the stream
 	w.Header().Set("Content-Type", "text/event-stream")

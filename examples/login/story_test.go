@@ -76,7 +76,7 @@ func TestLogoutDuringSlowPage(t *testing.T) {
 	v.get("/")
 	slow, out := v.with(v.token()), v.with(v.token())
 
-	gate := fault.Gate(backendtest.OpUpdate) // where the slow page stores
+	gate := fault.Gate(backendtest.OpUpdate, backendtest.AtCall) // where the slow page stores
 	shown := make(chan page)
 	go func() { shown <- slow.get("/slow?seconds=0") }()
 	<-gate.Reached()
@@ -228,7 +228,7 @@ func TestOutage(t *testing.T) {
 	s := newSite(t, session.Config{Store: fault.StoreWith(backendtest.Capabilities(store))})
 	v := s.visitor(t)
 	v.post("/cart/add", "item", "mug")
-	fault.FailAlways(backendtest.OpUpdate, backend.ErrClosed)
+	fault.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(backend.ErrClosed))
 	if p := v.post("/cart/add", "item", "mug"); p.status != http.StatusServiceUnavailable {
 		t.Errorf("adding during an outage: status %d, want 503", p.status)
 	}

@@ -215,7 +215,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 	}{
 		{"program", fence("package main\n\nfunc main() { println(1) }\n"), ""},
 		{"statements", fence("m, err := session.New(session.Config{})\n"), ""},
-		{"declarations", fence("func f(r *http.Request) { session.NoTouch(r) }\n"), ""},
+		{"declarations", fence("func f(r *http.Request) { session.FromContext(r).NoTouch() }\n"), ""},
 		{"declared twice", fence("cfg, err := conf.Load(\"a\")\ncfg, err := conf.FromEnv(\"A_\")\n"), ""},
 		{"own import", fence("import \"math/bits\"\n\nvar n = bits.Len(3)\n"), ""},
 		{"parameters", "<!-- go: s *session.Session -->\n" + fence("s.Set(\"a\", 1)\n")[6:], ""},

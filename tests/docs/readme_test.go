@@ -79,7 +79,7 @@ func TestCosts(t *testing.T) {
 	t.Run("conflict", func(t *testing.T) {
 		c, fault, calls := counting(t, session.Config{})
 		r := c.Request("GET", "/", stored...)
-		fault.FailNext(backendtest.OpUpdate, 1, backend.ErrConflict)
+		fault.On(backendtest.OpUpdate, 1, backendtest.Fail(backend.ErrConflict))
 		// The Update that meets the conflict fails before it can be seen.
 		calls(r, func(s *session.Session) { s.Set("n", 2) }, "Load Load Update")
 	})

@@ -21,7 +21,7 @@ var (
 		"503 within the store's time-outs, never a hang; first success within 1 s of the thaw; no write done twice or lost; flat"}
 	shutdownFrozen = row{databaseServer, "frozen while http.Server.Shutdown waits for requests that store",
 		"the requests get their 503, the process ends by itself, within the store's time-outs"}
-	anonymousOutage = row{databaseServer, "killed, with OnOutage: Anonymous",
+	anonymousOutage = row{databaseServer, "killed, with OnOutage: OutageAnonymous",
 		"reading: 200, as nobody, and the handler is told so; writing, login and logout: 503; no cookie set or removed; afterwards every session is there"}
 	sweepOutage = row{databaseServer, "killed while the collector sweeps every 50 ms",
 		"its errors are logged, the process lives; after the return what has expired goes"}
@@ -156,7 +156,7 @@ func TestShutdownFrozen(t *testing.T) {
 // TestAnonymousOutage: OP-3, BEHAVIOURS 35.
 func TestAnonymousOutage(t *testing.T) {
 	on(t, anonymousOutage, cheap(servers), func(t *testing.T, k kind, note noter) {
-		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), OnOutage: session.Anonymous})
+		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), OnOutage: session.OutageAnonymous})
 		w := gather(t, c, 4)
 		d := k.daemon(t)
 		must(t, "kill", d.Kill9())

@@ -40,11 +40,11 @@ var loginFaults = []fault{
 		pkg:  ".", test: `TestRefusals/memory/lost_to_a_renewal/Session.Destroy/save=false`,
 	},
 	{
-		bar: "P3", what: `Persist after the header is taken`,
+		bar: "P3", what: `SetPersistent after the header is taken`,
 		file: "lifecycle.go",
 		old:  `if s.sent && s.lost == nil {`,
 		new:  `if false {`,
-		pkg:  ".", test: `TestRefusals/memory/header_sent/Session.Persist/save=false`,
+		pkg:  ".", test: `TestRefusals/memory/header_sent/Session.SetPersistent/save=false`,
 	},
 	{
 		bar: "P3", what: `a delete by a request with a replaced token is not told`,

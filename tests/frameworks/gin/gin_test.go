@@ -83,7 +83,7 @@ func TestInsideIsWrong(t *testing.T) {
 	if res, _ := get(t, inside, "/set/green"); len(res.Cookies()) != 0 {
 		t.Errorf("the adapter sends a cookie now: %v", res.Cookies())
 	}
-	fault.FailAlways(backendtest.OpAny, errors.New("down"))
+	fault.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errors.New("down")))
 	if res, _ := get(t, inside, "/set/green"); res.StatusCode != 200 {
 		t.Errorf("the adapter answers %d now while the store is down", res.StatusCode)
 	}
@@ -133,7 +133,7 @@ func TestAccessLog(t *testing.T) {
 	m := manager(t, session.Config{Store: fault.Store()})
 	var inside int
 	e := engine(nil, func(c *gin.Context) { c.Next(); inside = c.Writer.Status() })
-	fault.FailAlways(backendtest.OpAny, errors.New("down"))
+	fault.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errors.New("down")))
 	res, _ := get(t, m.Middleware(e), "/json")
 	if inside != 201 || res.StatusCode != 503 {
 		t.Errorf("the log inside saw %d, the client %d; documented are 201 and 503", inside, res.StatusCode)

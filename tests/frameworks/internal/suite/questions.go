@@ -126,8 +126,8 @@ func storeFails(t *testing.T, b *browser) {
 		}
 		token := b.token()
 		for _, path := range []string{"/set/red", "/json", "/empty", "/refuse", "/stream"} {
-			b.fault.FailAlways(backendtest.OpCreate, errDown)
-			b.fault.FailAlways(backendtest.OpUpdate, errDown)
+			b.fault.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(errDown))
+			b.fault.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(errDown))
 			b.step <- struct{}{}
 			res := b.expect("GET", path, 503, "Service Unavailable")
 			for _, name := range []string{"Etag", "Location", "Set-Cookie", "Content-Encoding"} {
@@ -144,7 +144,7 @@ func storeFails(t *testing.T, b *browser) {
 			}
 			b.fault.Reset()
 		}
-		b.fault.FailAlways(backendtest.OpAny, errDown)
+		b.fault.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errDown))
 		b.expect("POST", "/login", 503, "Service Unavailable") // and no redirect to follow
 		b.fault.Reset()
 		if b.token() != token {
@@ -158,7 +158,7 @@ func storeFails(t *testing.T, b *browser) {
 func loadFails(t *testing.T, b *browser) {
 	b.expect("GET", "/set/green", 200, "noted")
 	token := b.token()
-	b.fault.FailAlways(backendtest.OpLoad, errDown)
+	b.fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errDown))
 	b.expect("GET", "/set/red", 503, "Service Unavailable")
 	b.expect("GET", "/get", 503, "Service Unavailable")
 	b.fault.Reset()
@@ -172,8 +172,8 @@ func loadFails(t *testing.T, b *browser) {
 // in the store. The browser forgets its cookie all the same.
 func logoutFails(t *testing.T, b *browser) {
 	b.expect("POST", "/login", 200, "ada:Welcome.")
-	b.fault.FailAlways(backendtest.OpDelete, errDown)
-	b.fault.FailAlways(backendtest.OpDeleteVersion, errDown)
+	b.fault.On(backendtest.OpDelete, backendtest.Always, backendtest.Fail(errDown))
+	b.fault.On(backendtest.OpDeleteVersion, backendtest.Always, backendtest.Fail(errDown))
 	b.expect("POST", "/logout", 503, "Service Unavailable")
 	b.fault.Reset()
 	if b.token() != "" {

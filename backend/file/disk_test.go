@@ -3,6 +3,7 @@
 package file
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,6 +54,7 @@ var changes = []struct {
 	create bool
 	gone   bool
 	user   bool // the record before is one of the user
+	size   int  // of the record before, in numbers; 0 is 10
 }{
 	{name: "create", create: true, call: func(t *testing.T, s *Store, rec backend.Record, user string) error {
 		return s.Create(t.Context(), rec)
@@ -71,6 +73,10 @@ var changes = []struct {
 	}},
 	{name: "update that grows", call: func(t *testing.T, s *Store, rec backend.Record, user string) error {
 		rec.Version, rec.Data = 1, payload(2, 20_000)
+		return s.Update(t.Context(), rec)
+	}},
+	{name: "update of a large record", size: 3000, call: func(t *testing.T, s *Store, rec backend.Record, user string) error {
+		rec.Version, rec.Data = 1, payload(2, 3000)
 		return s.Update(t.Context(), rec)
 	}},
 	{name: "login", call: func(t *testing.T, s *Store, rec backend.Record, user string) error {
@@ -103,7 +109,7 @@ func TestFailedStepIsNeverTakenForDone(t *testing.T) {
 				for at := 0; steps < 0 || at < steps; at++ {
 					for _, howOften := range []int{1, 1000} {
 						user := fmt.Sprintf("user %d %d", at, howOften)
-						rec := newRecord(10)
+						rec := newRecord(cmp.Or(c.size, 10))
 						if c.user {
 							rec.User = user
 						}
@@ -213,21 +219,22 @@ func checkAfterFault(t *testing.T, s *Store, disk *brokenDisk, create, gone bool
 // flushed before its name, and a marker before the record that it finds.
 func TestSyncFlushes(t *testing.T) {
 	want := map[string]string{
-		"create":               "write, fsync a file, close, fsync a directory",
-		"create of a user":     "make a user's directory, make a marker, fsync a directory, fsync a directory, write, fsync a file, close, fsync a directory",
-		"update":               "write, fsync a file, close",
-		"update that shortens": "write, write the expiry, fsync a file, close",
-		"update that grows":    "write, fsync a file, close, rename, fsync a directory, close",
-		"login":                "make a user's directory, make a marker, fsync a directory, fsync a directory, write, fsync a file, close",
-		"delete":               "remove, fsync a directory",
-		"delete of a version":  "remove, fsync a directory",
+		"create":                   "write, fsync a file, close, fsync a directory",
+		"create of a user":         "make a user's directory, make a marker, fsync a directory, fsync a directory, write, fsync a file, close, fsync a directory",
+		"update":                   "write, fsync a file, close",
+		"update that shortens":     "write, write the expiry, fsync a file, close",
+		"update of a large record": "write, write, fsync a file, close",
+		"update that grows":        "write, fsync a file, close, rename, fsync a directory, close",
+		"login":                    "make a user's directory, make a marker, fsync a directory, fsync a directory, write, fsync a file, close",
+		"delete":                   "remove, fsync a directory",
+		"delete of a version":      "remove, fsync a directory",
 	}
 	for _, c := range changes {
 		s, err := New(t.TempDir()+"/sessions", Options{Sync: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec := newRecord(10)
+		rec := newRecord(cmp.Or(c.size, 10))
 		if c.user {
 			rec.User = "ann"
 		}

@@ -176,6 +176,12 @@ func (h handle) read(id uuid.UUID, sc *scratch, keep bool) (e entry, torn bool, 
 	if n == len(sc.first) && hd.size() > n {
 		return h.readLarge(hd, sc, keep)
 	}
+	return newestIn(b, hd)
+}
+
+// newestIn returns the newest valid slot in b, all that a file has. torn is as
+// read has it.
+func newestIn(b []byte, hd head) (e entry, torn bool, err error) {
 	found := false
 	for i := range 2 {
 		f, state := parseFrame(slotIn(b, hd, i), hd)

@@ -149,8 +149,14 @@ func TestKill(t *testing.T) {
 		if err := checkPayload(got); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
-		if list, err := s.ByUser(t.Context(), got.User); err != nil || (got.User != "" && len(list) != 1) {
+		list, err := s.ByUser(t.Context(), got.User)
+		if err != nil || (got.User != "" && len(list) != 1) {
 			t.Fatalf("round %d: ByUser(%q) = %d records, %v; want 1", round, got.User, len(list), err)
+		}
+		for _, listed := range list {
+			if err := checkPayload(listed); err != nil || listed.Version != got.Version {
+				t.Fatalf("round %d: ByUser lists version %d, Load has %d; %v", round, listed.Version, got.Version, err)
+			}
 		}
 	}
 	t.Logf("%d kills, %d versions acknowledged, %d times corrupt", rounds, acked, s.Corrupt())

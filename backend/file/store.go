@@ -139,7 +139,7 @@ func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64)
 			return err
 		}
 		if e.version != version {
-			return backend.ErrConflict
+			return cmp.Or(s.clearClaim(sh, id, e, version), backend.ErrConflict)
 		}
 		if err := s.remove(sh, recordName(id)); err != nil {
 			return err
@@ -331,7 +331,7 @@ func (s *Store) store(sh *shard, h handle, e entry, rec backend.Record, ms int64
 	sc := getScratch()
 	defer sc.put()
 	frame := sc.frame(e.head.sum, rec, e.version+1, ms)
-	if err := s.write(h, frame, e.head.slotAt(1-e.slot)); err != nil {
+	if err := s.writeSlot(h, e.head, 1-e.slot, frame); err != nil {
 		return err // the slot is torn, and the other one holds the record
 	}
 	err := s.complete(h, e.head, ms)

@@ -31,9 +31,11 @@ func isUserDir(name string) bool {
 	return err == nil && len(b) == sha256.Size && hex.EncodeToString(b) == name
 }
 
-// ByUser returns the live records of user. It lists one directory and reads
-// the records in it, whoever else has sessions. The name that counts is that
-// in the record, so it is exact.
+// ByUser returns the live records of user, with the first [backend.HeadSize]
+// bytes of their Data. It lists one directory, whoever else has sessions, and
+// reads the records in it: of one in a file of up to 16 KiB all, of a larger
+// one less than 6 KiB, under the lock. The name that counts is that in the
+// record, so it is exact.
 func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, error) {
 	if user == "" {
 		return nil, nil
@@ -56,7 +58,7 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	}
 	var recs []backend.Record
 	for _, id := range ids {
-		rec, err := s.Load(ctx, id)
+		rec, err := s.listed(ctx, user, id)
 		switch {
 		case err == nil && rec.User == user:
 			recs = append(recs, rec)

@@ -10,24 +10,41 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// ByUser returns the live records of user, none for the empty name. The index
+// ByUser returns the live records of user, none for the empty name, with the
+// first [backend.HeadSize] bytes of their Data, which are not copied. To be
+// listed is not to be used: it saves no session from eviction. The index
 // behind it is exact: it changes under the lock that the record changes under.
-func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, error) {
+func (s *Store) ByUser(_ context.Context, user string) ([]backend.Record, error) {
 	if s.closed.Load() {
 		return nil, backend.ErrClosed
 	}
 	ids := s.users.ids(user)
 	recs := make([]backend.Record, 0, len(ids))
 	for _, id := range ids {
-		rec, err := s.Load(ctx, id)
-		if err == backend.ErrClosed {
-			return nil, err
-		}
-		if err == nil && rec.User == user { // it may have changed hands meanwhile
+		rec, ok := s.glance(id)
+		if ok && rec.User == user { // it may have changed hands meanwhile
 			recs = append(recs, rec)
 		}
 	}
+	if s.closed.Load() {
+		return nil, backend.ErrClosed // records that are missing were let go
+	}
 	return recs, nil
+}
+
+// glance returns the live record of id, its Data cut after the head.
+func (s *Store) glance(id uuid.UUID) (backend.Record, bool) {
+	sh := s.shard(id)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	e := sh.live(id, nowMilli())
+	if e == nil {
+		return backend.Record{}, false
+	}
+	rec := e.public()
+	size := min(len(rec.Data), backend.HeadSize)
+	rec.Data = rec.Data[:size:size] // so that nobody appends to what follows
+	return rec, true
 }
 
 const userShards = 256

@@ -44,7 +44,8 @@ func (s *Session) create(ctx context.Context, vals *Values) error {
 		expires := s.m.expiry(&s.cred, now.idle, now.absolute, tries.began)
 		rec.Expires = time.UnixMilli(expires)
 		rec.Version = 1
-		tries.commit = h.commit
+		rec.Confirm = rec.User != ""
+		tries.commit, tries.confirm = h.commit, rec.Confirm
 		s.outside(func() { rec, err = s.m.create(ctx, rec, &h, &tries) })
 		switch {
 		case err == nil:
@@ -76,6 +77,7 @@ func (m *Manager) create(ctx context.Context, rec backend.Record, h *head, tries
 	if err == nil || errors.Is(err, backend.ErrExists) || definite(err) || tries.hung(ctx) {
 		return rec, err
 	}
+	tries.doubted(err)
 	return m.createdAfterAll(ctx, err, rec, h, tries)
 }
 

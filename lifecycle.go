@@ -232,6 +232,8 @@ func (s *Session) Destroy() {
 	switch {
 	case s.exists && s.doomed == nil:
 		s.doomed = &doomed{cred: s.cred, version: s.version}
+	case !s.exists && s.lost == nil && s.absent != nil && s.doomed == nil:
+		s.doomed = &doomed{cred: *s.absent}
 	case !s.exists && s.lost == nil && s.cookie == cookieAlone:
 		s.cookie = s.removal() // a cookie that is dead, or never was a token
 	}

@@ -68,6 +68,10 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 		m.unreadable(s, cred, err)
 		return nil
 	case errors.Is(err, backend.ErrNotFound):
+		if m.confirms {
+			gone := *cred
+			s.absent = &gone
+		}
 		m.reject(cred, ReasonUnknown)
 		return nil
 	case err != nil && s.x.Err() != nil && errors.Is(err, s.x.Err()):

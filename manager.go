@@ -28,6 +28,7 @@ type Manager struct {
 
 	protect    protection // of records
 	bounded    bool       // the store keeps time itself, and well enough
+	confirms   bool       // the store is a backend.Confirmer, and waits
 	persistent bool       // cookies outlive the browser
 
 	collector *gc.Collector
@@ -101,6 +102,8 @@ func (m *Manager) open() error {
 		}
 		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", m.store)
 	}
+	confirmer, ok := m.store.(backend.Confirmer)
+	m.confirms = ok && confirmer.Confirms()
 	m.protect = protectBySeal
 	if m.cfg.NoSeal {
 		m.protect = protectByTag

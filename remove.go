@@ -21,6 +21,8 @@ func (s *Session) remove(ctx context.Context) error {
 	var err error
 	s.outside(func() { err = s.m.removeVersion(ctx, s.doomed) }) // which nobody else changes
 	switch {
+	case err == nil && s.doomed.version == 0: // it was gone, and now for good
+		s.cookie = s.removal()
 	case err == nil:
 		s.m.stats.add(statDeletes, &s.doomed.cred)
 		if f := s.m.cfg.Hooks.Destroyed; f != nil {
@@ -45,6 +47,8 @@ func (s *Session) remove(ctx context.Context) error {
 			s.changed = 0
 			return &logoutError{ErrSuperseded}
 		}
+	case errors.Is(err, backend.ErrNotReplicated):
+		return s.m.failed("destroy", err) // the browser keeps its cookie, for the next try
 	default:
 		s.cookie = s.removal() // the browser shall forget it all the same
 		return s.m.failed("destroy", err)
@@ -73,6 +77,9 @@ func (s *Session) removal() cookieState {
 
 // removeVersion deletes the record of d if its secret is still that of d.
 func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
+	if d.version == 0 {
+		return m.confirmGone(ctx, d.cred.id())
+	}
 	tries := attempt{began: nowMillis(), patience: m.cfg.StoreTimeout}
 	for uncertain := 0; ; {
 		err := m.deleteVersion(ctx, d.cred.id(), d.version)
@@ -80,8 +87,8 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 		case err == nil:
 			return nil
 		case errors.Is(err, backend.ErrNotFound):
-			if uncertain > 0 {
-				return nil // our own delete, its reply lost
+			if gone := m.confirmGone(ctx, d.cred.id()); gone != nil || uncertain > 0 {
+				return gone // nil: our own delete, its reply lost
 			}
 			return err
 		case errors.Is(err, backend.ErrConflict) && !tries.late(ctx):
@@ -92,7 +99,7 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 		}
 		rec, loadErr := m.store.Load(ctx, d.cred.id())
 		if errors.Is(loadErr, backend.ErrNotFound) && uncertain > 0 {
-			return nil
+			return m.confirmGone(ctx, d.cred.id())
 		}
 		if loadErr != nil {
 			return loadErr
@@ -102,6 +109,16 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 		}
 		d.version = rec.Version
 	}
+}
+
+// confirmGone makes sure that the record of id, which the store does not find,
+// is not found after a failover either. That needs a call only with a store that
+// is a backend.Confirmer: whoever ended the session may not have been told nil.
+func (m *Manager) confirmGone(ctx context.Context, id uuid.UUID) error {
+	if !m.confirms {
+		return nil
+	}
+	return m.store.Delete(ctx, id)
 }
 
 // deleteVersion deletes a record at its version: by the store's own means, or

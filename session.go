@@ -92,7 +92,8 @@ type Session struct {
 	vals    Values
 	want    settings // what this request changed of the head
 	changed changedBits
-	doomed  *doomed // what Destroy has to remove
+	doomed  *doomed      // what Destroy has to remove
+	absent  *credentials // what the store did not find, if it is a backend.Confirmer
 	cookie  cookieState
 	err     error // the first change that cannot be stored: nothing is
 	over    error // the client got the error response: nothing more is stored
@@ -144,7 +145,7 @@ const (
 // doomed is a stored session that Destroy was called on.
 type doomed struct {
 	cred    credentials
-	version uint64
+	version uint64 // 0: the store did not find it, and is to confirm that
 }
 
 type cookieState uint8

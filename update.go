@@ -309,7 +309,9 @@ func (s *Session) encode(t *try, vals *Values, tries *attempt, now int64) (backe
 	rec := backend.Record{
 		ID: s.cred.id(), Version: s.version, User: set.user, Data: data,
 		Expires: time.UnixMilli(expires), Shorten: shorten,
+		Confirm: s.changed&(changedSecret|changedOwner) != 0,
 	}
+	tries.confirm = rec.Confirm
 	return rec, plain, h, err
 }
 
@@ -387,7 +389,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 	case definite(err), tries.uncertain == maxUncertain, tries.hung(ctx):
 		return true, s.m.failed("update", err)
 	default:
-		tries.uncertain++
+		tries.doubted(err)
 		tries.doubt = version
 	}
 	newest, fetchErr := s.fetch(ctx, t.next, tries.commit)
@@ -443,9 +445,12 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 // for a write may have done that one alone: a session that is missing from the
 // index by user would outlive "log out everywhere". So the index is asked, and
 // if it does not know the session, the store writes it once more as it is.
-// complete returns rec with the version that the store has.
+// A write that a failover must not undo, and that no reply has confirmed, is
+// written once more, too. complete returns rec with the version that the store
+// has.
 func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
-	if rec.User == "" || m.indexed(ctx, rec) {
+	rec.Confirm = tries.confirm && m.confirms
+	if !rec.Confirm && (rec.User == "" || m.indexed(ctx, rec)) {
 		return rec, nil
 	}
 	for uncertain := 0; ; {
@@ -470,10 +475,25 @@ func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attem
 			return rec, loadErr
 		}
 		if h, headErr := parseHead(there.Data); headErr != nil || h.commit != tries.commit {
-			return rec, nil // others have written since, and all that a write is
+			return rec, m.confirmOther(ctx, there, rec.Confirm) // others have written since, and all that a write is
 		}
+		there.Confirm = rec.Confirm
 		rec = there
 	}
+}
+
+// confirmOther makes sure, if it has to, of the write of others that came after
+// one that no reply has confirmed. It changes nothing but the version.
+func (m *Manager) confirmOther(ctx context.Context, there backend.Record, has bool) error {
+	if !has {
+		return nil
+	}
+	there.Confirm = true
+	err := m.store.Update(ctx, there)
+	if errors.Is(err, backend.ErrNotFound) {
+		return nil // ended, and not by us
+	}
+	return err
 }
 
 // indexed reports whether the store's index by user, if it has one, has rec.
@@ -503,8 +523,15 @@ type attempt struct {
 	conflicts int
 	uncertain int    // errors that may hide a success
 	doubt     uint64 // the version named by the last of those; 0 when it is settled
+	confirm   bool   // a failover must not undo it: see complete
 	began     int64  // Unix ms
 	patience  time.Duration
+}
+
+// doubted notes an error that may hide a success.
+func (a *attempt) doubted(err error) {
+	a.uncertain++
+	a.confirm = a.confirm || errors.Is(err, backend.ErrNotReplicated)
 }
 
 // begin notes when the first try was made.

@@ -115,7 +115,9 @@ func (m *Manager) ended(id string, reason Reason) {
 }
 
 // RevokeUser ends all sessions of user but those with the IDs in except, and
-// returns how many. One that logs in while it runs may stay.
+// returns how many. One that logs in while it runs may stay. If the error is
+// backend.ErrNotReplicated, the session that it names may have ended, and not for
+// good: it need not be listed any more, so Revoke it by its ID.
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string) (int, error) {
 	for _, id := range except {
 		if _, err := parseID(id); err != nil {
@@ -133,7 +135,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 		}
 		switch done, err := m.revokeOf(ctx, user, info); {
 		case err != nil:
-			return revoked, m.failed("revoke", err)
+			return revoked, m.failed("revoke session "+info.ID, err)
 		case done:
 			m.ended(info.ID, ReasonRevoked)
 			revoked++
@@ -145,12 +147,16 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 // revokeOf ends a listed session if it is still user's: it may have been
 // logged in as somebody else since.
 func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bool, err error) {
-	for {
+	for again := false; ; {
 		err := m.deleteVersion(ctx, info.id, info.version)
-		if errors.Is(err, backend.ErrNotFound) {
-			return false, nil
-		}
-		if !errors.Is(err, backend.ErrConflict) {
+		switch {
+		case errors.Is(err, backend.ErrNotFound):
+			err = m.confirmGone(ctx, info.id)
+			return again && err == nil, err
+		case errors.Is(err, backend.ErrNotReplicated) && !again:
+			again = true
+			continue
+		case !errors.Is(err, backend.ErrConflict):
 			return err == nil, err
 		}
 		rec, err := m.store.Load(ctx, info.id)

@@ -22,6 +22,7 @@ func Measure(store backend.Store) (backend.Store, *Meter) {
 	c := &measured{inner: store, meter: newMeter()}
 	c.versioned, _ = store.(backend.VersionedDeleter)
 	c.bounded, _ = store.(backend.Bounded)
+	c.confirmer, _ = store.(backend.Confirmer)
 	c.sweeper, _ = store.(backend.Sweeper)
 	return c.expose(store), c.meter
 }
@@ -33,6 +34,7 @@ type measured struct {
 	inner     backend.Store
 	versioned backend.VersionedDeleter // nil if inner is none
 	bounded   backend.Bounded          // likewise
+	confirmer backend.Confirmer        // likewise
 	sweeper   backend.Sweeper          // likewise
 	meter     *Meter
 }
@@ -155,6 +157,9 @@ func (c *measured) Sweep(ctx context.Context, limit int) (int, error) {
 // Bounded is the store's own answer.
 func (c *measured) Bounded() bool { return c.bounded != nil && c.bounded.Bounded() }
 
+// Confirms is the store's own answer.
+func (c *measured) Confirms() bool { return c.confirmer != nil && c.confirmer.Confirms() }
+
 // Close closes the store, if it can be closed.
 func (c *measured) Close() error {
 	closer, ok := c.inner.(io.Closer)
@@ -172,5 +177,6 @@ var (
 	_ backend.VersionedDeleter = (*measured)(nil)
 	_ backend.Sweeper          = (*measured)(nil)
 	_ backend.Bounded          = (*measured)(nil)
+	_ backend.Confirmer        = (*measured)(nil)
 	_ io.Closer                = (*measured)(nil)
 )

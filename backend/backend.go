@@ -45,6 +45,13 @@ var (
 	// [MaxUser]). Nothing is written.
 	ErrUser = errors.New("backend: user name cannot be stored")
 
+	// ErrNotReplicated says that a write has reached fewer servers than it was
+	// to (see [Confirmer]): it may have been done here, and a failover may undo
+	// it. What the store says of the record afterwards, ErrNotFound after a
+	// Delete say, proves nothing before the same call, made again, has returned
+	// nil: that covers whatever came before.
+	ErrNotReplicated = errors.New("backend: the write is not on enough replicas: a failover may undo it")
+
 	// ErrClosed says that the store was used after Close.
 	ErrClosed = errors.New("backend: store is closed")
 )
@@ -83,6 +90,11 @@ type Record struct {
 	// write cannot undo a Touch that overtook it. Load never sets it; a
 	// store does not keep it.
 	Shorten bool
+
+	// Confirm says that Create or Update logs somebody in, or replaces or ends
+	// a token: what must not be undone by a failover. It means something to a
+	// [Confirmer] alone. Load never sets it; a store does not keep it.
+	Confirm bool
 }
 
 // Format prints what identifies r and how large it is, whatever the verb:
@@ -178,6 +190,19 @@ type Counter interface {
 type InProcess interface {
 	// InProcess does nothing; having it is the statement.
 	InProcess()
+}
+
+// A Confirmer can wait until a write is on other servers as well, so that it
+// outlives the one that took it. If Confirms reports true, each Delete and
+// DeleteVersion, and each Create and Update of a Record with Confirm, returns
+// nil only then, or else [ErrNotReplicated]. Delete of a record that is not
+// there is no exception: its nil says that no failover brings it back.
+//
+// A store should find out whether the other servers follow before it writes,
+// so that ErrNotReplicated most often means that nothing was done.
+type Confirmer interface {
+	// Confirms reports whether the store waits.
+	Confirms() bool
 }
 
 // A Bounded store ends each of its calls by itself within five seconds, even

@@ -51,7 +51,7 @@ type Options struct {
 // with error.type; or canceled, when the client has gone.
 //
 // The result has exactly the optional interfaces of store, [backend.InProcess],
-// [backend.Bounded] and io.Closer included. A call costs some
+// [backend.Bounded], [backend.Confirmer] and io.Closer included. A call costs some
 // microseconds more: three without an SDK, four with metrics, nine with a
 // recorded span, where it was measured.
 //
@@ -199,15 +199,17 @@ func (s *store) Count(ctx context.Context) (n int, err error) {
 // Close is no call of a request's: it passes.
 func (s *store) Close() error { return s.inner.(io.Closer).Close() }
 
-// base is what every exposed store has. That it has a method Bounded claims
-// nothing, as that can say no. InProcess does by being there: it is a method of
+// base is what every exposed store has. That it has methods Bounded and
+// Confirms claims nothing, as those can say no. InProcess does by being there: it is a method of
 // the pointer only, so that a store is in-process if it is one; see as.
 type base struct {
 	backend.Store
-	bounded bool
+	bounded, confirms bool
 }
 
 func (b base) Bounded() bool { return b.bounded }
+
+func (b base) Confirms() bool { return b.confirms }
 
 func (b *base) InProcess() {}
 
@@ -227,4 +229,9 @@ func is[T any](s backend.Store) bool {
 func bounded(s backend.Store) bool {
 	b, ok := s.(backend.Bounded)
 	return ok && b.Bounded()
+}
+
+func confirms(s backend.Store) bool {
+	c, ok := s.(backend.Confirmer)
+	return ok && c.Confirms()
 }

@@ -11,8 +11,8 @@ import (
 // them.
 type Capability uint8
 
-// The optional interfaces of package backend. A store has [Bounded] if its
-// method says so.
+// The optional interfaces of package backend. A store has [Bounded]
+// and [Confirmer] if its method says so.
 const (
 	VersionedDeleter Capability = 1 << iota
 	Sweeper
@@ -20,11 +20,12 @@ const (
 	Counter
 	InProcess
 	Bounded
+	Confirmer
 
 	closer // io.Closer
 )
 
-var capabilityNames = []string{"VersionedDeleter", "Sweeper", "UserIndex", "Counter", "InProcess", "Bounded", "io.Closer"}
+var capabilityNames = []string{"VersionedDeleter", "Sweeper", "UserIndex", "Counter", "InProcess", "Bounded", "Confirmer", "io.Closer"}
 
 // String returns the names of the interfaces.
 func (c Capability) String() string {
@@ -62,5 +63,7 @@ func Capabilities(s backend.Store) Capability {
 	has(ok, closer)
 	b, ok := s.(backend.Bounded)
 	has(ok && b.Bounded(), Bounded)
+	confirmer, ok := s.(backend.Confirmer)
+	has(ok && confirmer.Confirms(), Confirmer)
 	return c
 }

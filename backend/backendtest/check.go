@@ -101,7 +101,7 @@ func (c *check) wantErr(call string, err, want error) {
 func (c *check) create(s backend.Store, rec backend.Record) backend.Record {
 	c.ok("Create", s.Create(c.ctx, rec))
 	rec.Version = 1
-	rec.Shorten = false
+	rec.Shorten, rec.Confirm = false, false
 	return rec
 }
 
@@ -110,7 +110,7 @@ func (c *check) create(s backend.Store, rec backend.Record) backend.Record {
 func (c *check) update(s backend.Store, rec backend.Record) backend.Record {
 	c.ok("Update", s.Update(c.ctx, rec))
 	rec.Version++
-	rec.Shorten = false
+	rec.Shorten, rec.Confirm = false, false
 	return rec
 }
 
@@ -143,7 +143,7 @@ func (c *check) wantSame(call string, got, want backend.Record) {
 // same compares two records. Expires is an instant, in whatever zone.
 func same(a, b backend.Record) bool {
 	return a.ID == b.ID && a.Version == b.Version && a.Expires.Equal(b.Expires) &&
-		a.User == b.User && bytes.Equal(a.Data, b.Data) && a.Shorten == b.Shorten
+		a.User == b.User && bytes.Equal(a.Data, b.Data) && a.Shorten == b.Shorten && a.Confirm == b.Confirm
 }
 
 func describe(rec backend.Record) string {
@@ -152,6 +152,9 @@ func describe(rec backend.Record) string {
 		rec.ID, rec.Version, rec.Expires.UTC().Format("15:04:05.999999999"), brief(rec.User), brief(string(rec.Data)))
 	if rec.Shorten {
 		b.WriteString(" Shorten")
+	}
+	if rec.Confirm {
+		b.WriteString(" Confirm")
 	}
 	return b.String()
 }

@@ -12,15 +12,17 @@ type full interface {
 	backend.Counter
 }
 
-// base is what every exposed store has. That it has a method Bounded claims
-// nothing, as that can say no. InProcess does by being there: it is a method of
+// base is what every exposed store has. That it has methods Bounded and Confirms
+// claims nothing, as those can say no. InProcess does by being there: it is a method of
 // the pointer only, so that a store is in-process if it is one; see as.
 type base struct {
 	backend.Store
-	bounded bool
+	bounded, confirms bool
 }
 
 func (b base) Bounded() bool { return b.bounded }
+
+func (b base) Confirms() bool { return b.confirms }
 
 func (b *base) InProcess() {}
 
@@ -42,7 +44,7 @@ func expose(f full, have Capability) backend.Store {
 		counter   = backend.Counter
 	)
 	const V, S, U, C = VersionedDeleter, Sweeper, UserIndex, Counter
-	b, in := base{f, have&Bounded != 0}, have&InProcess != 0
+	b, in := base{f, have&Bounded != 0, have&Confirmer != 0}, have&InProcess != 0
 	switch have & (V | S | U | C) {
 	case V:
 		return as(struct {

@@ -78,10 +78,10 @@ func (f *Fault) Store() backend.Store {
 }
 
 // StoreWith is Store for exactly the optional interfaces have: fewer than the
-// inner store has, or InProcess and Bounded, which are mere claims. It panics
+// inner store has, or InProcess, Bounded and Confirmer, which are mere claims. It panics
 // if the inner store has no such methods.
 func (f *Fault) StoreWith(have Capability) backend.Store {
-	if missing := have &^ (Capabilities(f.inner) | Bounded | InProcess); missing != 0 {
+	if missing := have &^ (Capabilities(f.inner) | Bounded | InProcess | Confirmer); missing != 0 {
 		panic(fmt.Sprintf("backendtest: Fault.StoreWith: the inner store has no %v", missing))
 	}
 	return expose((*faulty)(f), have)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/chisession/session/backend"
 )
 
 // ErrLost is what the caller gets of a call whose reply was lost.
@@ -73,6 +75,14 @@ func Delay(d time.Duration) func(context.Context, Call) error {
 func (f *Fault) Lose(op Op, n int) {
 	f.add(&rule{op: op, times: n, after: func(_ context.Context, _ Call, err error) error {
 		return cmp.Or(err, ErrLost)
+	}})
+}
+
+// Unconfirmed lets the next n calls of op do their work, and then tells the
+// caller [backend.ErrNotReplicated]. A call that fails by itself keeps its error.
+func (f *Fault) Unconfirmed(op Op, n int) {
+	f.add(&rule{op: op, times: n, after: func(_ context.Context, _ Call, err error) error {
+		return cmp.Or(err, backend.ErrNotReplicated)
 	}})
 }
 

@@ -53,6 +53,8 @@ func TestSuiteFindsFlaws(t *testing.T) {
 		{"create keeps the version", "Create"},
 		{"create in two steps", "CreateRace"},
 		{"keeps Shorten", "Create"},
+		{"keeps Confirm", "Create"},
+		{"keeps Confirm", "UpdateExpires"},
 		{"keeps seconds", "Create"},
 		{"touch moves back", "Touch"},
 		{"touch counts", "Touch"},

@@ -61,6 +61,10 @@ func (s *toy) live(id uuid.UUID) (backend.Record, bool) {
 func (s *toy) kept(rec backend.Record) backend.Record {
 	switch s.flaw {
 	case "keeps Shorten":
+		rec.Confirm = false
+		return rec
+	case "keeps Confirm":
+		rec.Shorten = false
 		return rec
 	case "keeps seconds":
 		rec.Expires = rec.Expires.Truncate(time.Second)
@@ -75,7 +79,7 @@ func (s *toy) kept(rec backend.Record) backend.Record {
 	case "wants UTF-8":
 		rec.Data = bytes.ToValidUTF8(rec.Data, []byte("?"))
 	}
-	rec.Shorten = false
+	rec.Shorten, rec.Confirm = false, false
 	return rec
 }
 

@@ -22,9 +22,9 @@ func testCreate(c *check) {
 		rec.Version = version
 		c.wantRecord(s, c.create(s, rec)) // with Version 1, whatever it was
 	}
-	shorten := newRecord("ann", "data")
-	shorten.Shorten = true
-	c.wantRecord(s, c.create(s, shorten)) // Shorten is not kept
+	said := newRecord("ann", "data")
+	said.Shorten, said.Confirm = true, true
+	c.wantRecord(s, c.create(s, said)) // neither is kept
 	bare := newRecord("", "")
 	bare.Data = nil
 	c.wantRecord(s, c.create(s, bare))
@@ -111,7 +111,7 @@ func testUpdateExpires(c *check) {
 	c.wantRecord(s, early) // earlier: the later one is kept
 
 	rec = early
-	rec.Expires, rec.Shorten = start.Add(-time.Minute), true
+	rec.Expires, rec.Shorten, rec.Confirm = start.Add(-time.Minute), true, true
 	rec = c.update(s, rec)
 	c.wantRecord(s, rec) // earlier, with Shorten: moved
 

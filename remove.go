@@ -47,10 +47,10 @@ func (s *Session) remove(ctx context.Context) error {
 			s.changed = 0
 			return &logoutError{ErrSuperseded}
 		}
-	case errors.Is(err, backend.ErrNotReplicated):
-		return s.m.failed("destroy", err) // the browser keeps its cookie, for the next try
 	default:
-		s.cookie = s.removal() // the browser shall forget it all the same
+		if !errors.Is(err, backend.ErrNotReplicated) { // which is most often gone at the next try
+			s.cookie = s.removal() // the browser shall forget it all the same
+		}
 		return s.m.failed("destroy", err)
 	}
 	s.doomed = nil

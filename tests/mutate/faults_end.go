@@ -10,6 +10,26 @@ var endFaults = []fault{
 		pkg:  ".", test: `TestBehaviourF/50_destroy/memory`,
 	},
 	{
+		bar: "LO-1", what: `a logout that no replica has confirmed is "logged out" once the record is not found`,
+		file: "remove.go",
+		old: `	return m.store.Delete(ctx, id)
+}
+
+// deleteVersion`,
+		new: `	return nil
+}
+
+// deleteVersion`,
+		pkg: ".", test: `TestLogoutUnconfirmed/memory`,
+	},
+	{
+		bar: "LO-1", what: `a logout that no replica has confirmed takes the cookie that the next try needs`,
+		file: "remove.go",
+		old:  `if !errors.Is(err, backend.ErrNotReplicated) {`,
+		new:  `if true {`,
+		pkg:  ".", test: `TestLogoutRefusedByReplicas/memory`,
+	},
+	{
 		bar: "FX-4", what: `a renewal whose reply was lost is lost`,
 		file: "load.go",
 		old: `		cred = &next

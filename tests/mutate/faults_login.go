@@ -57,9 +57,16 @@ var loginFaults = []fault{
 	{
 		bar: "P3", what: `a write is taken for done because its record is there`,
 		file: "update.go",
-		old:  `if rec.User == "" || m.indexed(ctx, rec) {`,
-		new:  `if rec.User == "" || m != nil {`,
+		old:  `if !rec.Confirm && (rec.User == "" || m.indexed(ctx, rec)) {`,
+		new:  `if !rec.Confirm {`,
 		pkg:  ".", test: `TestHalfDoneWrites/memory`,
+	},
+	{
+		bar: "P3", what: `a login that no replica has confirmed is taken for done`,
+		file: "update.go",
+		old:  `rec.Confirm = tries.confirm && m.confirms`,
+		new:  `rec.Confirm = false`,
+		pkg:  ".", test: `TestLoginUnconfirmed/memory`,
 	},
 	{
 		bar: "FX-8", what: `a login that lost its record has no cart`,

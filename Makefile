@@ -16,7 +16,7 @@ run:
 .PHONY: test
 test: servers
 	$(GO) test -race -count=$(COUNT) -timeout 15m ./...
-	COUNT=$(COUNT) ./internal/modules.sh test backend/* otelsession promsession cmd/sessionctl benchmarks tests
+	COUNT=$(COUNT) ./internal/modules.sh test backend/* otelsession promsession ginsession echosession cmd/sessionctl benchmarks tests
 
 ## servers: install the servers that the tests start, where they are missing
 .PHONY: servers
@@ -33,7 +33,7 @@ e2e:
 .PHONY: lint
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
-	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* otelsession promsession cmd/sessionctl benchmarks tests
+	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* otelsession promsession ginsession echosession cmd/sessionctl benchmarks tests
 	./internal/vulncheck.sh
 
 ## fuzz: every fuzz target for FUZZTIME (default 30s)

@@ -2,11 +2,17 @@ module github.com/chisession/session/tests
 
 go 1.26.0
 
-replace github.com/chisession/session => ../
+replace (
+	github.com/chisession/session => ../
+	github.com/chisession/session/echosession => ../echosession
+	github.com/chisession/session/ginsession => ../ginsession
+)
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/chisession/session v0.1.0
+	github.com/chisession/session/echosession v0.1.0
+	github.com/chisession/session/ginsession v0.1.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15

@@ -90,7 +90,7 @@ func requirements(t *testing.T) map[requirement][]string {
 			return err
 		}
 		for _, r := range file.Require {
-			if r.Indirect || r.Path == module {
+			if r.Indirect || r.Path == module || strings.HasPrefix(r.Path, module+"/") {
 				continue
 			}
 			key := requirement{r.Path, r.Version}

@@ -11,7 +11,10 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/backend/backendtest"
+	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/echosession"
 	"github.com/chisession/session/tests/frameworks/internal/suite"
 )
 
@@ -37,6 +40,64 @@ func TestInsideHandlers(t *testing.T) {
 	suite.Run(t, func(m *session.Manager, step <-chan struct{}) http.Handler {
 		return app(step, recoverQuietly(), echo.WrapMiddleware(m.Middleware))
 	})
+}
+
+// By echosession, inside of the application.
+func TestEchosession(t *testing.T) {
+	suite.Run(t, func(m *session.Manager, step <-chan struct{}) http.Handler {
+		return app(step, recoverQuietly(), echosession.Middleware(m))
+	})
+}
+
+// The same behind middlewares that write in ways of their own.
+func TestEchosessionMore(t *testing.T) {
+	suite.Run(t, func(m *session.Manager, step <-chan struct{}) http.Handler {
+		dump := middleware.BodyDump(func(echo.Context, []byte, []byte) {})
+		return app(step, middleware.RequestID(), middleware.Secure(), middleware.Gzip(), dump, recoverQuietly(), echosession.Middleware(m))
+	})
+}
+
+// TestEchosessionErrors: the session is there in HTTPErrorHandler, a hook of
+// Response.Before is in time, and what stands outside sees the status that the
+// client got.
+func TestEchosessionErrors(t *testing.T) {
+	store, err := memory.New(memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	fault := backendtest.NewFault(store)
+	m := manager(t, session.Config{Store: fault.Store()})
+	e := echo.New()
+	var status int
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			status = c.Response().Status
+			return err
+		}
+	}, echosession.Middleware(m))
+	e.HTTPErrorHandler = func(_ error, c echo.Context) {
+		s := echosession.FromContext(c)
+		c.Response().Before(func() { s.Set("before", true) })
+		s.Set("tried", true)
+		c.NoContent(http.StatusTeapot)
+	}
+	e.GET("/", func(echo.Context) error { return errors.New("for the error handler") })
+	e.GET("/get", func(c echo.Context) error {
+		return c.JSON(http.StatusOK, echosession.FromContext(c).Keys())
+	})
+	res, _ := get(e, "/")
+	if len(res.Cookies()) != 1 || res.StatusCode != http.StatusTeapot || status != res.StatusCode {
+		t.Fatalf("status %d, outside %d, %d cookies; want %d twice and one cookie", res.StatusCode, status, len(res.Cookies()), http.StatusTeapot)
+	}
+	if _, got := get(e, "/get", res.Cookies()...); got != "[\"before\",\"tried\"]\n" {
+		t.Errorf("stored are %s, want both what the error handler and its hook Set", got)
+	}
+	fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errors.New("down")))
+	if res, _ := get(e, "/get", res.Cookies()...); res.StatusCode != http.StatusServiceUnavailable || status != res.StatusCode {
+		t.Errorf("not loaded: the client got %d, outside saw %d; want 503 twice", res.StatusCode, status)
+	}
 }
 
 func manager(t *testing.T, cfg session.Config) *session.Manager {

@@ -1,5 +1,5 @@
-// Package gin shows, by its tests, sessions in a gin application. No adapter
-// is needed: the net/http middleware goes around the whole engine.
+// Package gin shows, by its tests, sessions in a gin application: around the
+// whole engine by the net/http middleware, or inside of it by ginsession.
 //
 //	engine := gin.New()
 //	engine.Use(gin.Recovery(), dropOnPanic)
@@ -8,11 +8,10 @@
 //
 // A handler has its session by session.FromContext(c.Request).
 //
-// Wired inside, by engine.Use with an adapter that calls m.Middleware, it does
-// not work: gin's c.Writer cannot be replaced by an http.ResponseWriter, so
-// the header leaves before the session is stored, without the cookie; see
-// TestInsideIsWrong. For sessions in a part of the application only, give that
-// part an engine of its own, or use Config.Skip; see TestTwoEngines.
+// Wired inside, by an adapter that calls m.Middleware and leaves c.Writer where
+// it is, it does not work: the header leaves before the session is stored,
+// without the cookie; see TestInsideIsWrong. ginsession puts a writer of its own
+// there; see TestGinsession.
 //
 // gin's Recovery stops a panic inside the engine, so the sessions see a
 // handler that returned, and store what it Set. The three lines of dropOnPanic

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -14,6 +15,7 @@ import (
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/ginsession"
 	"github.com/chisession/session/tests/frameworks/internal/suite"
 )
 
@@ -22,6 +24,49 @@ func TestAround(t *testing.T) {
 	suite.Run(t, func(m *session.Manager, step <-chan struct{}) http.Handler {
 		return m.Middleware(engine(step, dropOnPanic))
 	})
+}
+
+// By ginsession, inside of the engine.
+func TestGinsession(t *testing.T) {
+	suite.Run(t, func(m *session.Manager, step <-chan struct{}) http.Handler {
+		return engine(step, ginsession.Middleware(m))
+	})
+}
+
+// TestGinsessionGroup: what stands outside of ginsession sees the response as
+// the client does, gin's request and writer are back, and a request whose
+// session cannot be loaded runs no further handler.
+func TestGinsessionGroup(t *testing.T) {
+	store, err := memory.New(memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	fault := backendtest.NewFault(store)
+	m := manager(t, session.Config{Store: fault.Store()})
+	var status, size, late int
+	e := engine(nil, func(c *gin.Context) {
+		request, writer := c.Request, c.Writer
+		c.Next()
+		status, size = c.Writer.Status(), c.Writer.Size()
+		if c.Request != request || c.Writer != writer {
+			t.Error("the request or the writer of the session is still in the context")
+		}
+	}, ginsession.Middleware(m), func(c *gin.Context) { late++ })
+
+	res, body := get(t, e, "/json")
+	if status != res.StatusCode || size != len(body) || res.StatusCode != http.StatusCreated || len(res.Cookies()) != 1 || late != 1 {
+		t.Errorf("outside: status %d, %d bytes, %d cookies, %d handlers; the client got %d, %d bytes; want the same with one cookie, after one handler",
+			status, size, len(res.Cookies()), late, res.StatusCode, len(body))
+	}
+	if res, body := get(t, e, "/no/such/page"); res.StatusCode != http.StatusNotFound || !strings.Contains(body, "404") {
+		t.Errorf("an unknown path: status %d and %q, want gin's page of 404", res.StatusCode, body)
+	}
+	late = 0
+	fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errors.New("down")))
+	if res, _ := get(t, e, "/json", res.Cookies()...); res.StatusCode != http.StatusServiceUnavailable || status != res.StatusCode || late != 0 {
+		t.Errorf("not loaded: the client got %d, the log saw %d, %d handlers ran; want 503 twice and none", res.StatusCode, status, late)
+	}
 }
 
 func manager(t *testing.T, cfg session.Config) *session.Manager {

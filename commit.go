@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/chisession/session/internal/record"
 )
 
 // Save stores now what would be stored when the answer begins, so that its
@@ -53,7 +55,7 @@ func (s *Session) Reload() error {
 	}
 	s.err, s.refused, s.want, s.changed = nil, nil, settings{}, 0
 	if !s.exists {
-		s.vals.reset(body{}, s.m.cfg.MaxBytes)
+		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 		return nil
 	}
 	ctx, cancel := s.m.storeContext(s.x)
@@ -64,7 +66,7 @@ func (s *Session) Reload() error {
 		return err
 	}
 	s.adopt(&newest)
-	s.vals.reset(newest.values, s.m.cfg.MaxBytes)
+	s.vals.Reset(newest.values, s.m.cfg.MaxBytes)
 	return nil
 }
 
@@ -155,18 +157,18 @@ func (s *Session) commitAll(now int64, left func(*Session) bool) error {
 // value or a user: it is not stored for a label alone.
 func (s *Session) dirty() bool {
 	if s.exists {
-		return s.changed != 0 || len(s.vals.changes) > 0
+		return s.changed != 0 || s.vals.Changed()
 	}
-	return len(s.vals.changes) > 0 || s.currentUser() != ""
+	return s.vals.Changed() || s.currentUser() != ""
 }
 
 // dropped forgets the changes of a session that has ended.
 func (s *Session) dropped() error {
 	lost := s.lost
-	if len(s.vals.changes) > 0 || s.changed != 0 || s.tried {
+	if s.vals.Changed() || s.changed != 0 || s.tried {
 		s.m.stats.add(droppedAs(lost), &s.cred)
 		s.log(slog.LevelInfo, "session: changes dropped", lost)
-		s.vals.reset(s.vals.base, s.m.cfg.MaxBytes)
+		s.vals.Drop()
 		s.changed, s.tried = 0, false
 		return lost
 	}
@@ -183,7 +185,7 @@ func droppedAs(lost error) stat {
 
 // log writes a record when mu is free.
 func (s *Session) log(level slog.Level, message string, err error) {
-	m, ctx, id := s.m, context.WithoutCancel(s.x), s.cred.id().String()
+	m, ctx, id := s.m, context.WithoutCancel(s.x), s.cred.ID().String()
 	s.later(func() { m.cfg.Logger.LogAttrs(ctx, level, message, slog.String("id", id), slog.Any("error", err)) })
 }
 
@@ -191,10 +193,10 @@ func (s *Session) log(level slog.Level, message string, err error) {
 func (s *Session) settings() settings {
 	now := settings{
 		user:     s.user,
-		label:    string(s.loaded.label),
-		idle:     s.loaded.idle,
-		absolute: s.loaded.absolute,
-		persist:  s.loaded.flags & (flagPersist | flagTransient),
+		label:    string(s.loaded.Label),
+		idle:     s.loaded.Idle,
+		absolute: s.loaded.Absolute,
+		persist:  s.loaded.Flags & (record.FlagPersist | record.FlagTransient),
 	}
 	if s.changed&changedOwner != 0 {
 		now = settings{}
@@ -226,12 +228,12 @@ func (s *Session) lose(why error) {
 		s.loginAfresh(why)
 		return
 	}
-	changes, changed, want := s.vals.sorted(), s.changed, s.want
+	changed, want := s.changed, s.want
 	cred := s.cred
-	s.startOver()
+	s.forget()
 	s.cred, s.known = cred, true
-	s.vals.changes, s.changed, s.want = changes, changed, want
-	s.vals.rebase(body{})
+	s.changed, s.want = changed, want
+	s.vals.Rebase(record.Body{})
 	s.lost = why
 }
 
@@ -241,15 +243,13 @@ func (s *Session) lose(why error) {
 // do not come back.
 func (s *Session) loginAfresh(why error) {
 	s.log(slog.LevelInfo, "session: a login goes on in a new session", why)
-	kept, set, changed := body{}, s.want, s.changed
+	kept, set, changed := record.Body{}, s.want, s.changed
 	if why == ErrSuperseded {
 		s.m.stats.add(statSuperseded, &s.cred)
-		kept, set, changed = s.vals.base, s.settings(), changedUser|changedLabel|changedIdle|changedAbsolute|changedPersist
+		kept, set, changed = s.vals.Base(), s.settings(), changedUser|changedLabel|changedIdle|changedAbsolute|changedPersist
 	}
-	vals := s.vals.sorted()
-	s.startOver()
-	s.vals.changes = vals
-	s.vals.detach(kept)
+	s.forget()
+	s.vals.Detach(kept)
 	s.want, s.changed = set, changed&^changedOwner|changedSecret
 }
 
@@ -257,7 +257,7 @@ func (s *Session) loginAfresh(why error) {
 // may have been changed.
 type try struct {
 	epoch   uint
-	next    credentials // of the session once it is stored
+	next    record.Credentials // of the session once it is stored
 	changed changedBits
 	want    settings
 }
@@ -293,36 +293,36 @@ func (s *Session) left(t *try) changedBits {
 		}
 	}
 	if left&changedUser != 0 && left&changedSecret == 0 { // another user, another token
-		s.next = s.cred.renewed()
+		s.next = s.cred.Renewed()
 		left |= changedSecret
 	}
 	return left
 }
 
 // newHead returns the head to store, with a new commit ID.
-func (s *Session) newHead(set settings, t *try) head {
-	h := head{
-		hash:     s.loaded.hash,
-		commit:   newCommit(),
-		renewed:  s.loaded.renewed,
-		idle:     set.idle,
-		absolute: set.absolute,
-		label:    []byte(set.label),
+func (s *Session) newHead(set settings, t *try) record.Head {
+	h := record.Head{
+		Hash:     s.loaded.Hash,
+		Commit:   record.NewCommit(),
+		Renewed:  s.loaded.Renewed,
+		Idle:     set.idle,
+		Absolute: set.absolute,
+		Label:    []byte(set.label),
 	}
-	h.flags = set.persist
+	h.Flags = set.persist
 	if !s.exists || t.changed&changedSecret != 0 {
-		h.hash = t.next.hash()
+		h.Hash = t.next.Hash()
 	}
 	if t.changed&changedSecret != 0 {
-		h.renewed = max(time.Now().UnixMicro(), s.loaded.renewed)
+		h.Renewed = max(time.Now().UnixMicro(), s.loaded.Renewed)
 	}
 	return h
 }
 
 // hook calls a hook with the session's ID when mu is free.
-func (s *Session) hook(f func(id, user string), of *credentials, user string) {
+func (s *Session) hook(f func(id, user string), of *record.Credentials, user string) {
 	if f != nil {
-		id := of.id().String()
+		id := of.ID().String()
 		s.later(func() { f(id, user) })
 	}
 }

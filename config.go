@@ -11,6 +11,7 @@ import (
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/record"
 )
 
 // The defaults of [Config]. The timeouts are those of NIST SP 800-63B-4
@@ -23,7 +24,7 @@ const (
 	DefaultSweepEvery      = 5 * time.Minute
 	DefaultMaxBytes        = 1 << 20
 
-	maxTimeout    = 100 * 365 * 24 * time.Hour
+	maxTimeout    = record.MaxTimeout
 	maxTouchEvery = time.Minute
 )
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // maxCollisions is how many taken IDs a new session puts up with: one is a
@@ -14,9 +15,9 @@ const maxCollisions = 3
 
 // create stores a new session with vals: its own, or a copy that Update's
 // function has worked on.
-func (s *Session) create(ctx context.Context, vals *Values) error {
+func (s *Session) create(ctx context.Context, vals *record.Changes) error {
 	if s.sent {
-		s.vals.reset(body{}, s.m.cfg.MaxBytes)
+		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 		s.changed = 0
 		return ErrHeadersSent
 	}
@@ -36,16 +37,16 @@ func (s *Session) create(ctx context.Context, vals *Values) error {
 		if err != nil {
 			return err
 		}
-		data, plain, err := encodeRecord(s.cred.id(), now.user, &h, &vals.base, vals.sorted(), s.m.protect, key)
+		data, plain, err := record.Encode(s.cred.ID(), now.user, &h, vals, s.m.protect, key)
 		if err != nil {
 			return err
 		}
-		rec := backend.Record{ID: s.cred.id(), User: now.user, Data: data}
+		rec := backend.Record{ID: s.cred.ID(), User: now.user, Data: data}
 		expires := s.m.expiry(&s.cred, now.idle, now.absolute, tries.began)
 		rec.Expires = time.UnixMilli(expires)
 		rec.Version = 1
 		rec.Confirm = rec.User != ""
-		tries.commit, tries.confirm = h.commit, rec.Confirm
+		tries.commit, tries.confirm = h.Commit, rec.Confirm
 		s.outside(func() { rec, err = s.m.create(ctx, rec, &h, &tries) })
 		switch {
 		case err == nil:
@@ -72,7 +73,7 @@ func (s *Session) create(ctx context.Context, vals *Values) error {
 }
 
 // create stores a new record, and finds out what became of a call that failed.
-func (m *Manager) create(ctx context.Context, rec backend.Record, h *head, tries *attempt) (backend.Record, error) {
+func (m *Manager) create(ctx context.Context, rec backend.Record, h *record.Head, tries *attempt) (backend.Record, error) {
 	err := m.store.Create(ctx, rec)
 	if err == nil || errors.Is(err, backend.ErrExists) || definite(err) || tries.hung(ctx) {
 		return rec, err
@@ -83,7 +84,7 @@ func (m *Manager) create(ctx context.Context, rec backend.Record, h *head, tries
 
 // createdAfterAll finds out whether a Create that failed was done all the
 // same, its reply lost; if it was not, it is tried once more.
-func (m *Manager) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *head, tries *attempt) (backend.Record, error) {
+func (m *Manager) createdAfterAll(ctx context.Context, failure error, rec backend.Record, h *record.Head, tries *attempt) (backend.Record, error) {
 	there, err := m.store.Load(ctx, rec.ID)
 	if errors.Is(err, backend.ErrNotFound) {
 		err = m.store.Create(ctx, rec)
@@ -95,7 +96,7 @@ func (m *Manager) createdAfterAll(ctx context.Context, failure error, rec backen
 	if err != nil {
 		return rec, failure
 	}
-	if got, err := parseHead(there.Data); err == nil && got.commit == h.commit && got.hash == h.hash {
+	if got, err := record.ParseHead(there.Data); err == nil && got.Commit == h.Commit && got.Hash == h.Hash {
 		return m.complete(ctx, there, tries)
 	}
 	return rec, backend.ErrExists
@@ -109,19 +110,13 @@ func definite(err error) bool {
 
 // stored makes s what it is after a successful write of vals. What was changed
 // since t is left for the next one.
-func (s *Session) stored(t *try, rec backend.Record, h head, plain body, vals *Values) {
+func (s *Session) stored(t *try, rec backend.Record, h record.Head, plain record.Body, vals *record.Changes) {
 	s.version, s.user, s.loaded = rec.Version, rec.User, h
 	s.expires = rec.Expires.UnixMilli()
 	if s.changed = s.left(t); s.changed == 0 {
 		s.want = settings{}
 	}
-	switch {
-	case s.changed&changedOwner != 0: // another user's since t: all that was stored is to go
-	case vals == &s.vals:
-		s.vals.settle(plain)
-	default:
-		since := s.vals.since(vals)
-		s.vals.reset(plain, s.m.cfg.MaxBytes)
-		s.vals.replay(since)
+	if s.changed&changedOwner == 0 { // else another user's since t: all that was stored is to go
+		s.vals.Settle(vals, plain)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+
+	"github.com/chisession/session/internal/record"
 )
 
 // ErrCrossSite says that a request from another site, which came without the
@@ -41,7 +43,7 @@ func (s *Session) uninvited() bool {
 
 // turnAway drops what would have started an uninvited session.
 func (s *Session) turnAway() error {
-	s.vals.reset(body{}, s.m.cfg.MaxBytes)
+	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 	s.changed, s.refused = 0, ErrCrossSite
 	s.m.stats.add(statErrors, nil)
 	m, x := s.m, s.x

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/chisession/session/internal/record"
 )
 
 // ID returns the session's public ID: fit for logs and lists, it opens
@@ -22,12 +24,12 @@ func (s *Session) ID() string {
 	if !s.known {
 		return ""
 	}
-	return s.cred.id().String()
+	return s.cred.ID().String()
 }
 
 func (s *Session) ensureID() {
 	if !s.known {
-		s.cred, s.known = newCredentials(time.Now()), true
+		s.cred, s.known = record.NewCredentials(time.Now()), true
 	}
 }
 
@@ -43,7 +45,7 @@ func (s *Session) Token() string {
 	if !s.exists {
 		return ""
 	}
-	return s.cred.token()
+	return s.cred.Token()
 }
 
 // IsNew reports whether the session has not been stored yet.
@@ -63,7 +65,7 @@ func (s *Session) CreatedAt() time.Time {
 	if !s.exists {
 		return time.Time{}
 	}
-	return createdAt(s.cred.id())
+	return record.CreatedAt(s.cred.ID())
 }
 
 // ExpiresAt returns when the session ends if nothing more happens, as stored;

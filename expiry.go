@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // timeouts returns the idle and absolute timeout that hold for a session with
@@ -26,9 +27,9 @@ func nowMillis() int64 { return time.Now().UnixMilli() }
 
 // expiry returns when a session that is active at now expires. Both are in
 // Unix ms.
-func (m *Manager) expiry(cred *credentials, idle, absolute time.Duration, now int64) int64 {
+func (m *Manager) expiry(cred *record.Credentials, idle, absolute time.Duration, now int64) int64 {
 	idle, absolute = m.timeouts(idle, absolute)
-	return min(now+idle.Milliseconds(), createdMillis(cred.id())+absolute.Milliseconds())
+	return min(now+idle.Milliseconds(), record.CreatedMillis(cred.ID())+absolute.Milliseconds())
 }
 
 // touchDue reports whether activity at now, in Unix ms, has to be noted in the
@@ -37,15 +38,15 @@ func (s *Session) touchDue(now int64) bool {
 	if !s.exists || s.noTouch {
 		return false
 	}
-	moves := s.noted(s.loaded.idle, s.loaded.absolute, now) - s.expires
+	moves := s.noted(s.loaded.Idle, s.loaded.Absolute, now) - s.expires
 	return moves > 0 && time.Duration(moves)*time.Millisecond >= s.touchEvery()
 }
 
 // touchEvery is how often activity of this session is noted.
 func (s *Session) touchEvery() time.Duration {
 	every := s.m.cfg.TouchEvery
-	if s.loaded.idle != 0 {
-		every = touchEvery(s.loaded.idle)
+	if s.loaded.Idle != 0 {
+		every = touchEvery(s.loaded.Idle)
 	}
 	if fixed := s.m.cookie.Options().MaxAge; fixed > 0 && s.slides() {
 		every = min(every, touchEvery(fixed)) // for the cookie must go out that often
@@ -77,8 +78,8 @@ func (s *Session) outrun(now int64) bool {
 	if fixed == 0 || !s.exists || s.noTouch || !s.slides() {
 		return false
 	}
-	idle, absolute := s.m.timeouts(s.loaded.idle, s.loaded.absolute)
-	return fixed < idle && now+idle.Milliseconds() > createdMillis(s.cred.id())+absolute.Milliseconds()
+	idle, absolute := s.m.timeouts(s.loaded.Idle, s.loaded.Absolute)
+	return fixed < idle && now+idle.Milliseconds() > record.CreatedMillis(s.cred.ID())+absolute.Milliseconds()
 }
 
 // touch moves the expiry. It is no more than a note: if it fails the request
@@ -88,12 +89,12 @@ func (s *Session) touch(ctx context.Context) {
 	if !s.touchDue(now) {
 		return
 	}
-	if s.loaded.ends != 0 {
+	if s.loaded.Ends != 0 {
 		s.touchInHead(ctx)
 		return
 	}
-	expires := s.noted(s.loaded.idle, s.loaded.absolute, now)
-	epoch, id := s.epoch, s.cred.id()
+	expires := s.noted(s.loaded.Idle, s.loaded.Absolute, now)
+	epoch, id := s.epoch, s.cred.ID()
 	var err error
 	s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })
 	switch {
@@ -134,9 +135,9 @@ func (s *Session) slide() {
 // closed.
 func (s *Session) persistent() bool {
 	switch {
-	case s.loaded.flags&flagPersist != 0:
+	case s.loaded.Flags&record.FlagPersist != 0:
 		return true
-	case s.loaded.flags&flagTransient != 0:
+	case s.loaded.Flags&record.FlagTransient != 0:
 		return false
 	}
 	return s.m.persistent

@@ -211,7 +211,7 @@ func (x *exchange) setToken(h http.Header) {
 	s := x.session.Load()
 	x.cookie[0] = ""
 	if s.cookie != cookieRemove {
-		x.cookie[0] = s.cred.token()
+		x.cookie[0] = s.cred.Token()
 	}
 	h[x.transport.answerHeader()] = x.cookie[:1:1]
 }
@@ -223,5 +223,5 @@ func (x *exchange) cookieLine() string {
 		return m.cookie.Remove()
 	}
 	s.warnPlainHTTP()
-	return m.cookie.Set(s.cred.token(), s.maxAge())
+	return m.cookie.Set(s.cred.Token(), s.maxAge())
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // Renew gives the session a new token when it is stored; values and ID stay.
@@ -43,7 +44,7 @@ func (s *Session) renew(afresh bool) {
 	}
 	if s.changed&changedSecret == 0 {
 		s.ensureID()
-		s.next = s.cred.renewed()
+		s.next = s.cred.Renewed()
 		s.changed |= changedSecret
 	}
 }
@@ -92,7 +93,7 @@ func (s *Session) SetUser(user string) {
 	}
 	s.renew(user != "")
 	if was := s.currentUser(); was != "" && was != user {
-		s.vals.reset(body{}, s.m.cfg.MaxBytes)
+		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 		s.want, s.changed = settings{}, changedSecret|changedOwner
 	}
 	s.want.user = user
@@ -102,12 +103,12 @@ func (s *Session) SetUser(user string) {
 // startAfresh makes a session that is lost a new one, of this request's own
 // changes.
 func (s *Session) startAfresh() {
-	s.cred, s.known = credentials{}, false
+	s.cred, s.known = record.Credentials{}, false
 	s.lost, s.late, s.tried = nil, false, false
 	if isA[*logoutError](s.err) {
 		s.err = nil // Destroy came too late; this login has a session of its own
 	}
-	s.vals.detach(body{})
+	s.vals.Detach(record.Body{})
 }
 
 // User returns the name given to SetUser, empty if there is none.
@@ -134,7 +135,7 @@ func (s *Session) SetLabel(label string) {
 	}
 	defer s.unlock()
 	if !s.refuses("SetLabel") {
-		s.want.label = cut(label, maxLabel)
+		s.want.label = cut(label, record.MaxLabel)
 		s.changed |= changedLabel
 	}
 }
@@ -200,9 +201,9 @@ func (s *Session) SetPersistent(on bool) {
 		s.refuse("SetPersistent")
 		return
 	}
-	s.want.persist = flagTransient
+	s.want.persist = record.FlagTransient
 	if on {
-		s.want.persist = flagPersist
+		s.want.persist = record.FlagPersist
 	}
 	s.changed |= changedPersist
 }
@@ -243,10 +244,15 @@ func (s *Session) Destroy() {
 
 // startOver makes s an empty, unstored session.
 func (s *Session) startOver() {
-	s.cred, s.known, s.exists, s.seal = credentials{}, false, false, nil
-	s.version, s.expires, s.loaded, s.user = 0, 0, head{}, ""
+	s.forget()
+	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+}
+
+// forget makes s an unstored session with the values that it has.
+func (s *Session) forget() {
+	s.cred, s.known, s.exists, s.seal = record.Credentials{}, false, false, nil
+	s.version, s.expires, s.loaded, s.user = 0, 0, record.Head{}, ""
 	s.want, s.changed, s.err = settings{}, 0, nil
-	s.vals.reset(body{}, s.m.cfg.MaxBytes)
 }
 
 // NoTouch says that this request is not activity of the user (a poll, say): it

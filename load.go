@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // supersededFor is how long after a renewal a request that comes with the old
@@ -25,14 +26,14 @@ const supersededFor = 10 * time.Second
 // empty, can be read, and refuses to be changed.
 func (m *Manager) load(s *Session, h http.Header) error {
 	const most = 4
-	var seen [most]credentials
+	var seen [most]record.Credentials
 	n := 0
 	var err error
 	s.mu.Lock()
 	s.busy, s.loading = true, true
 	s.mu.Unlock()
 	m.tokens(s.x.transport, h, func(value string) bool {
-		cred, ok := parseToken(value)
+		cred, ok := record.ParseToken(value)
 		if !ok || slices.Contains(seen[:n], cred) {
 			return true
 		}
@@ -56,11 +57,11 @@ func (m *Manager) load(s *Session, h http.Header) error {
 }
 
 // loadOne makes s the session of cred if there is one.
-func (m *Manager) loadOne(s *Session, cred *credentials) error {
+func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 	var got loaded
 	var err error
 	ctx, cancel := m.loadContext(s.x)
-	got.rec, err = m.store.Load(ctx, cred.id())
+	got.rec, err = m.store.Load(ctx, cred.ID())
 	cancel()
 	m.stats.add(statLoads, cred)
 	switch {
@@ -100,7 +101,7 @@ func (m *Manager) loadOne(s *Session, cred *credentials) error {
 	s.cred, s.known, s.exists = *cred, true, true
 	s.lost, s.late = nil, false
 	s.adopt(&got)
-	s.vals.reset(got.values, m.cfg.MaxBytes)
+	s.vals.Reset(got.values, m.cfg.MaxBytes)
 	return nil
 }
 
@@ -112,7 +113,7 @@ func (s *Session) cameLate() {
 }
 
 // triedID returns the public ID that could not be loaded.
-func (s *Session) triedID() string { return s.next.id().String() }
+func (s *Session) triedID() string { return s.next.ID().String() }
 
 // loadContext is a storeContext that also ends with the client, where the
 // store wants a deadline at all.
@@ -123,79 +124,79 @@ func (m *Manager) loadContext(x *exchange) (context.Context, context.CancelFunc)
 	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)
 }
 
-func (m *Manager) reject(cred *credentials, reason Reason) {
+func (m *Manager) reject(cred *record.Credentials, reason Reason) {
 	m.stats.add(statRejected, cred)
 	m.hookRejected(cred, reason)
 }
 
 // unreadable tells of a damaged record. The request gets a new session.
-func (m *Manager) unreadable(s *Session, cred *credentials, err error) {
+func (m *Manager) unreadable(s *Session, cred *record.Credentials, err error) {
 	m.stats.add(statUnreadable, cred)
 	m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: unreadable record, the request gets a new session",
-		slog.String("id", cred.id().String()), slog.Any("error", err))
+		slog.String("id", cred.ID().String()), slog.Any("error", err))
 	m.reject(cred, ReasonUnreadable)
 }
 
-func (m *Manager) hookRejected(cred *credentials, reason Reason) {
+func (m *Manager) hookRejected(cred *record.Credentials, reason Reason) {
 	if f := m.cfg.Hooks.Rejected; f != nil {
-		f(cred.id().String(), reason)
+		f(cred.ID().String(), reason)
 	}
 }
 
 // expire removes a session whose absolute timeout has passed. If that fails
 // the session is over all the same; the sweep will find the record. If another
 // request has renewed or prolonged it at this very moment, this one came late.
-func (m *Manager) expire(s *Session, cred *credentials, version uint64) {
+func (m *Manager) expire(s *Session, cred *record.Credentials, version uint64) {
 	ctx, cancel := m.storeContext(s.x)
 	defer cancel()
-	err := m.deleteVersion(ctx, cred.id(), version)
+	err := m.deleteVersion(ctx, cred.ID(), version)
 	switch {
 	case err == nil:
 		m.stats.add(statDeletes, cred)
 		if f := m.cfg.Hooks.Destroyed; f != nil {
-			f(cred.id().String(), ReasonAbsolute)
+			f(cred.ID().String(), ReasonAbsolute)
 		}
 	case errors.Is(err, backend.ErrNotFound):
 	case errors.Is(err, backend.ErrConflict):
 		s.cameLate()
 	default:
 		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: expired, but not removed",
-			slog.String("id", cred.id().String()), slog.Any("error", m.failed("delete", err)))
+			slog.String("id", cred.ID().String()), slog.Any("error", m.failed("delete", err)))
 	}
 }
 
 // A loaded is a record that has been verified and opened.
 type loaded struct {
 	rec    backend.Record
-	head   head
-	values body
+	head   record.Head
+	values record.Body
 	seal   cipher.AEAD // nil if it is not sealed
 	at     int64       // Unix ms
 }
 
 // verify decides whether l.rec is the session of cred, and completes l if it
 // is: the pure part of loading.
-func (m *Manager) verify(l *loaded, cred *credentials) (Reason, error) {
-	if err := l.head.parse(l.rec.Data); err != nil {
+func (m *Manager) verify(l *loaded, cred *record.Credentials) (Reason, error) {
+	if err := l.head.Parse(l.rec.Data); err != nil {
 		return ReasonUnreadable, err
 	}
 	h := &l.head
 	l.at = nowMillis()
-	if !cred.matches(&h.hash) {
-		if h.renewed != 0 && l.at*1000-h.renewed < supersededFor.Microseconds() {
+	if !cred.Matches(&h.Hash) {
+		if h.Renewed != 0 && l.at*1000-h.Renewed < supersededFor.Microseconds() {
 			return ReasonSuperseded, nil
 		}
 		return ReasonSecret, nil
 	}
 	var err error
-	l.values, l.seal, err = openRecord(cred, l.rec.User, l.rec.Data, h, m.protect)
+	l.values, l.seal, err = record.Open(cred, l.rec.User, l.rec.Data, h, m.protect)
 	if err != nil {
 		return ReasonUnreadable, err
 	}
-	if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {
+	if _, absolute := m.timeouts(h.Idle, h.Absolute); record.CreatedMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {
 		return ReasonAbsolute, nil
 	}
-	if h.ended(l.at) {
+	if h.Ended(l.at) {
 		return ReasonUnknown, nil // as if the store had not found it
 	}
 	return "", nil
@@ -205,8 +206,8 @@ func (m *Manager) verify(l *loaded, cred *credentials) (Reason, error) {
 func (s *Session) adopt(l *loaded) {
 	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
 	s.at, s.seal = l.at, l.seal
-	if l.head.ends != 0 {
-		s.expires = min(s.expires, l.head.ends)
+	if l.head.Ends != 0 {
+		s.expires = min(s.expires, l.head.Ends)
 	}
 }
 
@@ -214,10 +215,10 @@ func (s *Session) adopt(l *loaded) {
 // ended, s is lost. A record with the commit ID is the caller's own write: it
 // opens with the secret in next. If Destroy is called meanwhile, what it
 // returns means nothing, and s is not lost by it.
-func (s *Session) fetch(ctx context.Context, next credentials, commit uint64) (loaded, error) {
+func (s *Session) fetch(ctx context.Context, next record.Credentials, commit uint64) (loaded, error) {
 	got := loaded{}
 	var err error
-	epoch, id := s.epoch, s.cred.id()
+	epoch, id := s.epoch, s.cred.ID()
 	s.outside(func() { got.rec, err = s.m.store.Load(ctx, id) })
 	s.m.stats.add(statLoads, &next)
 	if s.epoch != epoch {
@@ -231,7 +232,7 @@ func (s *Session) fetch(ctx context.Context, next credentials, commit uint64) (l
 		return loaded{}, s.m.failed("load", err)
 	}
 	cred := &s.cred
-	if h, err := parseHead(got.rec.Data); err == nil && commit != 0 && h.commit == commit {
+	if h, err := record.ParseHead(got.rec.Data); err == nil && commit != 0 && h.Commit == commit {
 		cred = &next
 	}
 	reason, err := s.m.verify(&got, cred)

@@ -14,6 +14,7 @@ import (
 	_ "github.com/chisession/session/backend/memory" // always known by name
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/gc"
+	"github.com/chisession/session/internal/record"
 )
 
 // A Manager owns a store's sessions: it loads, stores and ends them. It is
@@ -26,10 +27,10 @@ type Manager struct {
 	cookie *cookie.Cookie
 	key    cookieKey
 
-	protect    protection // of records
-	bounded    bool       // the store keeps time itself, and well enough
-	confirms   bool       // the store is a backend.Confirmer, and waits
-	persistent bool       // cookies outlive the browser
+	protect    record.Protection // of records
+	bounded    bool              // the store keeps time itself, and well enough
+	confirms   bool              // the store is a backend.Confirmer, and waits
+	persistent bool              // cookies outlive the browser
 
 	collector *gc.Collector
 	queues    queues
@@ -104,12 +105,12 @@ func (m *Manager) open() error {
 	}
 	confirmer, ok := m.store.(backend.Confirmer)
 	m.confirms = ok && confirmer.Confirms()
-	m.protect = protectBySeal
+	m.protect = record.Sealed
 	if m.cfg.NoSeal {
-		m.protect = protectByTag
+		m.protect = record.Tagged
 	}
 	if _, ok := m.store.(backend.InProcess); ok {
-		m.protect = protectNothing
+		m.protect = record.Plain
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/standin"
 )
 
@@ -164,7 +165,7 @@ func (m *Manager) removeUploads(r *http.Request) {
 // begun makes s an empty session of this request.
 func (s *Session) begun(m *Manager, x *exchange) {
 	s.m, s.x = m, x
-	s.vals.reset(body{}, m.cfg.MaxBytes)
+	s.vals.Reset(record.Body{}, m.cfg.MaxBytes)
 }
 
 // outage decides whether a request whose session could not be loaded goes on.

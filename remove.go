@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // remove deletes what Destroy was called on. A request that holds an old
@@ -26,7 +27,7 @@ func (s *Session) remove(ctx context.Context) error {
 	case err == nil:
 		s.m.stats.add(statDeletes, &s.doomed.cred)
 		if f := s.m.cfg.Hooks.Destroyed; f != nil {
-			id := s.doomed.cred.id().String()
+			id := s.doomed.cred.ID().String()
 			s.later(func() { f(id, ReasonDestroyed) })
 		}
 		s.cookie = s.removal()
@@ -43,7 +44,7 @@ func (s *Session) remove(ctx context.Context) error {
 			s.doomed = nil
 			s.m.stats.add(statSuperseded, &s.cred)
 			s.log(slog.LevelInfo, "session: not destroyed", ErrSuperseded)
-			s.vals.reset(body{}, s.m.cfg.MaxBytes)
+			s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 			s.changed = 0
 			return &logoutError{ErrSuperseded}
 		}
@@ -78,16 +79,16 @@ func (s *Session) removal() cookieState {
 // removeVersion deletes the record of d if its secret is still that of d.
 func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 	if d.version == 0 {
-		return m.confirmGone(ctx, d.cred.id())
+		return m.confirmGone(ctx, d.cred.ID())
 	}
 	tries := attempt{began: nowMillis(), patience: m.cfg.StoreTimeout}
 	for uncertain := 0; ; {
-		err := m.deleteVersion(ctx, d.cred.id(), d.version)
+		err := m.deleteVersion(ctx, d.cred.ID(), d.version)
 		switch {
 		case err == nil:
 			return nil
 		case errors.Is(err, backend.ErrNotFound):
-			if gone := m.confirmGone(ctx, d.cred.id()); gone != nil || uncertain > 0 {
+			if gone := m.confirmGone(ctx, d.cred.ID()); gone != nil || uncertain > 0 {
 				return gone // nil: our own delete, its reply lost
 			}
 			return err
@@ -97,14 +98,14 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 		default:
 			return err
 		}
-		rec, loadErr := m.store.Load(ctx, d.cred.id())
+		rec, loadErr := m.store.Load(ctx, d.cred.ID())
 		if errors.Is(loadErr, backend.ErrNotFound) && uncertain > 0 {
-			return m.confirmGone(ctx, d.cred.id())
+			return m.confirmGone(ctx, d.cred.ID())
 		}
 		if loadErr != nil {
 			return loadErr
 		}
-		if h, headErr := parseHead(rec.Data); headErr == nil && !d.cred.matches(&h.hash) {
+		if h, headErr := record.ParseHead(rec.Data); headErr == nil && !d.cred.Matches(&h.Hash) {
 			return ErrSuperseded
 		}
 		d.version = rec.Version

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/requestmethod"
 )
 
@@ -78,22 +79,22 @@ type Session struct {
 	loading bool          // it is not known yet who it is
 	epoch   uint          // Destroy begins a new one: what is being stored then is no longer this session
 
-	cred    credentials
-	next    credentials // what cred will be: after Renew, or once it is verified
-	known   bool        // cred is set
-	exists  bool        // the store has the record, as far as known
+	cred    record.Credentials
+	next    record.Credentials // what cred will be: after Renew, or once it is verified
+	known   bool               // cred is set
+	exists  bool               // the store has the record, as far as known
 	version uint64
 	expires int64       // Unix ms, as stored
 	at      int64       // Unix ms, when it was loaded
-	loaded  head        // as stored
+	loaded  record.Head // as stored
 	seal    cipher.AEAD // of cred; nil until it is needed
 	user    string
 
-	vals    Values
+	vals    record.Changes
 	want    settings // what this request changed of the head
 	changed changedBits
-	doomed  *doomed      // what Destroy has to remove
-	absent  *credentials // what the store did not find, if it is a backend.Confirmer
+	doomed  *doomed             // what Destroy has to remove
+	absent  *record.Credentials // what the store did not find, if it is a backend.Confirmer
 	cookie  cookieState
 	err     error // the first change that cannot be stored: nothing is
 	over    error // the client got the error response: nothing more is stored
@@ -127,7 +128,7 @@ type settings struct {
 	user           string
 	label          string
 	idle, absolute time.Duration
-	persist        byte // flagPersist, flagTransient or neither
+	persist        byte // record.FlagPersist, record.FlagTransient or neither
 }
 
 type changedBits uint8
@@ -144,7 +145,7 @@ const (
 
 // doomed is a stored session that Destroy was called on.
 type doomed struct {
-	cred    credentials
+	cred    record.Credentials
 	version uint64 // 0: the store did not find it, and is to confirm that
 }
 
@@ -267,7 +268,7 @@ func (s *Session) Get(key string) any {
 	if encoded == nil {
 		return nil
 	}
-	value, err := decode(encoded)
+	value, err := record.Decode(encoded)
 	if err != nil {
 		s.unreadable(key, err)
 		return nil
@@ -297,9 +298,9 @@ func Get[T any](from Getter, key string) (T, bool) {
 		var zero T
 		return zero, false
 	}
-	value, err := decodeTo[T](encoded)
+	value, err := record.DecodeTo[T](encoded)
 	if err != nil {
-		if encoded[0] == kindJSON || encoded[0] == kindNamed || encoded[0] == kindTree {
+		if record.IsText(encoded) {
 			from.unreadable(key, err)
 		}
 		var zero T
@@ -314,7 +315,7 @@ func (s *Session) lookup(key string) []byte {
 	if !s.begin("Get") {
 		return nil
 	}
-	encoded := s.vals.find(key)
+	encoded := s.vals.Find(key)
 	s.mu.Unlock()
 	return encoded
 }
@@ -332,7 +333,7 @@ func (s *Session) unreadable(key string, err error) {
 // request when the session is stored: with an answer of status 500, a log line
 // that names key and type, and nothing stored. [Session.Err] tells at once.
 func (s *Session) Set(key string, value any) {
-	text, err := marshal(value) // may call methods of value's type, which may use s
+	text, err := record.Marshal(value) // may call methods of value's type, which may use s
 	if !s.beginChange("Set") {
 		return
 	}
@@ -340,9 +341,11 @@ func (s *Session) Set(key string, value any) {
 	if s.refuses("Set") {
 		return
 	}
-	s.vals.set(key, value, text, err)
-	if s.err == nil && s.vals.err != nil {
-		s.err = s.vals.err
+	if err == nil {
+		err = s.vals.Set(key, value, text)
+	}
+	if err != nil {
+		s.keepError(valueError(key, value, err))
 	}
 }
 
@@ -407,7 +410,7 @@ func (s *Session) Has(key string) bool {
 		return false
 	}
 	defer s.unlock()
-	return s.vals.Has(key)
+	return s.vals.Find(key) != nil
 }
 
 // Keys returns all keys, sorted.
@@ -435,7 +438,7 @@ func (s *Session) Pop(key string) any {
 	if encoded == nil {
 		return nil
 	}
-	value, err := decode(encoded) // may call methods of the value's type
+	value, err := record.Decode(encoded) // may call methods of the value's type
 	if err != nil {
 		s.unreadable(key, err)
 	}
@@ -451,7 +454,7 @@ func (s *Session) pop(key string) []byte {
 	if s.refusesAll() {
 		return nil
 	}
-	encoded := s.vals.find(key)
+	encoded := s.vals.Find(key)
 	s.vals.Delete(key)
 	return encoded
 }

@@ -99,10 +99,10 @@ func (s *Session) announce() {
 	old := x.cookie[0]
 	switch {
 	case s.exists && s.changed&changedSecret != 0 && !s.broken:
-		x.cookie[0] = s.m.cookie.Set(s.next.token(), s.maxAge())
+		x.cookie[0] = s.m.cookie.Set(s.next.Token(), s.maxAge())
 	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty() && !s.uninvited():
 		s.ensureID()
-		x.cookie[0] = s.m.cookie.Set(s.cred.token(), s.maxAge())
+		x.cookie[0] = s.m.cookie.Set(s.cred.Token(), s.maxAge())
 	case s.doomed != nil && s.removal() == cookieRemove:
 		x.cookie[0] = s.m.cookie.Remove()
 	case s.cookie == cookieAlone:
@@ -121,10 +121,10 @@ func (s *Session) announceToken(h http.Header) {
 	name := s.x.transport.answerHeader()
 	switch {
 	case s.exists && s.changed&changedSecret != 0 && !s.broken:
-		h.Set(name, s.next.token())
+		h.Set(name, s.next.Token())
 	case !s.exists && s.lost == nil && s.err == nil && !s.broken && s.dirty():
 		s.ensureID()
-		h.Set(name, s.cred.token())
+		h.Set(name, s.cred.Token())
 	case s.doomed != nil && s.removal() == cookieRemove:
 		h.Set(name, "")
 	case s.cookie != cookieAlone:

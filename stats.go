@@ -1,6 +1,10 @@
 package session
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/chisession/session/internal/record"
+)
 
 // Stats counts what a manager did since it was made.
 type Stats struct {
@@ -51,7 +55,7 @@ type counters [8]struct {
 	_ [64]byte
 }
 
-func (c *counters) add(what stat, of *credentials) {
+func (c *counters) add(what stat, of *record.Credentials) {
 	shard := 0
 	if of != nil {
 		shard = int(of[15] & 7)

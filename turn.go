@@ -35,8 +35,14 @@ func (s *Session) claim(patience time.Duration) error {
 		s.unlock()
 		return ErrNested
 	}
-	s.busy, s.vals.frozen = true, true
+	s.own()
 	return nil
+}
+
+// own makes the store calls the caller's to make.
+func (s *Session) own() {
+	s.busy = true
+	s.vals.Freeze()
 }
 
 // await waits with mu released, and reports whether s is free.
@@ -65,7 +71,7 @@ func (s *Session) await(patience time.Duration) bool {
 // yield gives up what claim got, mu stays held.
 func (s *Session) yield() {
 	s.busy = false
-	s.vals.thaw()
+	s.vals.Thaw()
 	if s.freed != nil {
 		close(s.freed)
 		s.freed = nil
@@ -119,7 +125,7 @@ func Identity(ctx context.Context) (id, user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known && !s.loading {
-		id = s.cred.id().String()
+		id = s.cred.ID().String()
 	}
 	return id, s.currentUser()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // Update runs fn on the newest values in the store, with what this request
@@ -84,15 +85,15 @@ func Update[T any](s *Session, key string, fn func(T) T) (T, error) {
 
 // updatable returns the value of key as a T, the zero T if there is none.
 func updatable[T any](v *Values, key string) (T, error) {
-	encoded := v.find(key)
-	if encoded == nil || encoded[0] == kindNil {
+	encoded := v.lookup(key)
+	if encoded == nil || record.IsNil(encoded) {
 		var zero T
 		return zero, nil
 	}
-	old, err := decodeTo[T](encoded)
+	old, err := record.DecodeTo[T](encoded)
 	if err != nil { // not wrapped: it may quote the value
 		return old, fmt.Errorf("session: Update of key %q: its value is a %s and cannot be read as a %v; it is left as it is: use its own type, or Delete it first",
-			shortKey(key), kindName(encoded), reflect.TypeFor[T]())
+			shortKey(key), record.KindName(encoded), reflect.TypeFor[T]())
 	}
 	return old, nil
 }
@@ -147,8 +148,8 @@ func (s *Session) createWith(ctx context.Context, fn func(*Values) error) error 
 		}
 		return err
 	}
-	if vals.count == 0 && s.currentUser() == "" { // nothing to store, or not any more
-		s.vals.take(vals)
+	if vals.Len() == 0 && s.currentUser() == "" { // nothing to store, or not any more
+		s.vals.Take(vals)
 		return nil
 	}
 	err = s.create(ctx, vals)
@@ -165,7 +166,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 	epoch := s.epoch
 	if fn == nil {
 		var turn turn
-		id := s.cred.id()
+		id := s.cred.ID()
 		s.outside(func() { turn = s.m.queues.enter(ctx, id) })
 		defer turn.leave()
 	}
@@ -180,8 +181,8 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 			return destroyed(fn) // by another goroutine of this request, meanwhile
 		}
 		if s.version == version {
-			if fn != nil && len(vals.changes) == 0 && s.changed == 0 {
-				s.vals.take(vals)
+			if fn != nil && !vals.Changed() && s.changed == 0 {
+				s.vals.Take(vals)
 				return nil // nothing to store, or not any more
 			}
 			done, err := s.swap(ctx, vals, &tries)
@@ -215,8 +216,8 @@ func destroyed(fn func(*Values) error) error {
 
 // swap tries once to put vals in the place of the version that s is on.
 // Without done or an error, s is on a newer one, and it can be tried again.
-func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done bool, _ error) {
-	if err := firstError(vals.fits(), s.reachable()); err != nil {
+func (s *Session) swap(ctx context.Context, vals *record.Changes, tries *attempt) (done bool, _ error) {
+	if err := firstError(fits(vals), s.reachable()); err != nil {
 		return true, err
 	}
 	t := s.try()
@@ -226,7 +227,7 @@ func (s *Session) swap(ctx context.Context, vals *Values, tries *attempt) (done 
 	if err != nil {
 		return true, err
 	}
-	past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now)
+	past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.Ended(now)
 	s.outside(func() { err = s.m.update(ctx, rec, past) })
 	if s.epoch != t.epoch {
 		if err == nil && !past && s.doomed != nil { // it is this one that has to go
@@ -268,46 +269,47 @@ func firstError(errs ...error) error {
 
 // apply returns the values to store: those of this request, or with fn, a
 // copy that fn has worked on.
-func (s *Session) apply(fn func(*Values) error) (*Values, error) {
+func (s *Session) apply(fn func(*Values) error) (*record.Changes, error) {
 	if fn == nil {
 		return &s.vals, nil
 	}
-	vals := s.vals.clone()
+	vals := &Values{err: s.err}
+	s.vals.Clone(&vals.c)
 	s.yield()
 	defer func() {
 		for s.busy { // with calls that end with the store's time-out
 			s.await(s.m.patience())
 		}
-		s.busy, s.vals.frozen = true, true
+		s.own()
 	}()
 	var err error
 	s.outside(func() { err = fn(vals) })
 	if err != nil {
 		return nil, err
 	}
-	return vals, vals.err
+	return &vals.c, vals.err
 }
 
 // encode makes the record to store. All tries of one commit have its ID, so
 // that a retry recognises what an earlier one has done.
-func (s *Session) encode(t *try, vals *Values, tries *attempt, now int64) (backend.Record, body, head, error) {
+func (s *Session) encode(t *try, vals *record.Changes, tries *attempt, now int64) (backend.Record, record.Body, record.Head, error) {
 	set := s.settings()
 	expires, shorten, inHead := s.expiryOf(set, now)
 	h := s.newHead(set, t)
 	if inHead {
-		h.flags, h.ends = h.flags|flagEnds, expires
+		h.Ends = expires
 	}
 	if tries.commit != 0 {
-		h.commit = tries.commit
+		h.Commit = tries.commit
 	}
-	tries.commit = h.commit
+	tries.commit = h.Commit
 	key, err := s.keyFor(&t.next)
 	if err != nil {
-		return backend.Record{}, body{}, h, err
+		return backend.Record{}, record.Body{}, h, err
 	}
-	data, plain, err := encodeRecord(t.next.id(), set.user, &h, &vals.base, vals.sorted(), s.m.protect, key)
+	data, plain, err := record.Encode(t.next.ID(), set.user, &h, vals, s.m.protect, key)
 	rec := backend.Record{
-		ID: s.cred.id(), Version: s.version, User: set.user, Data: data,
+		ID: s.cred.ID(), Version: s.version, User: set.user, Data: data,
 		Expires: time.UnixMilli(expires), Shorten: shorten,
 		Confirm: s.changed&(changedSecret|changedOwner) != 0,
 	}
@@ -317,7 +319,7 @@ func (s *Session) encode(t *try, vals *Values, tries *attempt, now int64) (backe
 
 // expiryOf returns when the session expires, in Unix ms, if it is stored with
 // set at now; whether that may be earlier than before; and whether the head is
-// to say so, see head.ends.
+// to say so, see record.Head.Ends.
 func (s *Session) expiryOf(set settings, now int64) (expires int64, shorten, inHead bool) {
 	shorten = s.changed&(changedIdle|changedAbsolute|changedOwner) != 0
 	expires = s.m.expiry(&s.cred, set.idle, set.absolute, now)
@@ -330,29 +332,29 @@ func (s *Session) expiryOf(set settings, now int64) (expires int64, shorten, inH
 	if !shorten {
 		expires = max(expires, s.expires)
 	}
-	was, _ := s.m.timeouts(s.loaded.idle, s.loaded.absolute)
+	was, _ := s.m.timeouts(s.loaded.Idle, s.loaded.Absolute)
 	is, _ := s.m.timeouts(set.idle, set.absolute)
-	inHead = s.loaded.ends != 0 || is < was
+	inHead = s.loaded.Ends != 0 || is < was
 	return expires, shorten || inHead, inHead
 }
 
 // keyFor returns what a record is sealed or tagged with, if it is: the key that
 // loading made, unless the secret is another.
-func (s *Session) keyFor(next *credentials) (cipher.AEAD, error) {
+func (s *Session) keyFor(next *record.Credentials) (cipher.AEAD, error) {
 	switch {
-	case s.m.protect == protectNothing:
+	case s.m.protect == record.Plain:
 		return nil, nil
 	case s.seal != nil && *next == s.cred:
 		return s.seal, nil
 	}
-	return sealer(next.secret())
+	return next.Key()
 }
 
 // updated takes in a successful update.
-func (s *Session) updated(t *try, rec backend.Record, h head, plain body, vals *Values) {
+func (s *Session) updated(t *try, rec backend.Record, h record.Head, plain record.Body, vals *record.Changes) {
 	s.m.stats.add(statUpdates, &s.cred)
 	renewed := t.changed&changedSecret != 0
-	s.altered = s.altered || t.changed != 0 || len(vals.changes) > 0
+	s.altered = s.altered || t.changed != 0 || vals.Changed()
 	moved := rec.Expires.UnixMilli() > s.expires
 	lifetime := t.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	wasPersistent := s.persistent()
@@ -375,7 +377,7 @@ func (s *Session) updated(t *try, rec backend.Record, h head, plain body, vals *
 // again decides what to do about an update of version that failed: done means
 // that it is stored after all, or never will be; without, s is on the newest
 // record and the update can be tried again.
-func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, version uint64, vals *Values) (done bool, _ error) {
+func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, version uint64, vals *record.Changes) (done bool, _ error) {
 	switch {
 	case errors.Is(err, backend.ErrConflict):
 		s.m.stats.add(statConflicts, &s.cred)
@@ -406,7 +408,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 		return true, fetchErr
 	case fetchErr != nil:
 		return true, s.m.failed("update", err)
-	case newest.head.commit == tries.commit: // an earlier try was done, its reply lost
+	case newest.head.Commit == tries.commit: // an earlier try was done, its reply lost
 		s.outside(func() { newest.rec, err = s.m.complete(ctx, newest.rec, tries) })
 		if s.epoch != t.epoch {
 			s.doomed = &doomed{cred: t.next, version: newest.rec.Version}
@@ -434,9 +436,9 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 	}
 	s.adopt(&newest)
 	if s.changed&changedOwner != 0 {
-		newest.values = body{} // the former user's, all of them
+		newest.values = record.Body{} // the former user's, all of them
 	}
-	s.vals.rebase(newest.values)
+	s.vals.Rebase(newest.values)
 	return false, nil
 }
 
@@ -474,7 +476,7 @@ func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attem
 		if loadErr != nil {
 			return rec, loadErr
 		}
-		if h, headErr := parseHead(there.Data); headErr != nil || h.commit != tries.commit {
+		if h, headErr := record.ParseHead(there.Data); headErr != nil || h.Commit != tries.commit {
 			return rec, m.confirmOther(ctx, there, rec.Confirm) // others have written since, and all that a write is
 		}
 		there.Confirm = rec.Confirm

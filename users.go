@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/record"
 )
 
 // Info is what a list of devices shows of a session: never a value or a token.
@@ -69,23 +70,23 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
 }
 
 func (m *Manager) info(rec backend.Record) Info {
-	created := createdAt(rec.ID)
+	created := record.CreatedAt(rec.ID)
 	info := Info{ID: rec.ID.String(), User: rec.User, CreatedAt: created, ExpiresAt: rec.Expires,
 		login: created.UnixMicro(), id: rec.ID, version: rec.Version}
-	h, err := parseHead(rec.Data)
+	h, err := record.ParseHead(rec.Data)
 	if err != nil {
 		return info // listed all the same, so that it can be revoked
 	}
-	idle, _ := m.timeouts(h.idle, h.absolute)
-	info.Label = string(h.label)
-	if h.ends != 0 {
-		info.ExpiresAt = time.UnixMilli(min(h.ends, rec.Expires.UnixMilli()))
+	idle, _ := m.timeouts(h.Idle, h.Absolute)
+	info.Label = string(h.Label)
+	if h.Ends != 0 {
+		info.ExpiresAt = time.UnixMilli(min(h.Ends, rec.Expires.UnixMilli()))
 	}
 	info.LastSeen = info.ExpiresAt.Add(-idle)
 	if info.LastSeen.Before(created) {
 		info.LastSeen = created
 	}
-	info.login = max(info.login, h.renewed)
+	info.login = max(info.login, h.Renewed)
 	return info
 }
 

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+
+	"github.com/chisession/session/internal/record"
 )
 
 // A writer is the ResponseWriter that handlers get: it has the session stored,
@@ -162,12 +164,12 @@ func (c *core) finish() {
 	if err != nil && (!errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) || isA[*logoutError](err)) {
 		s.failed(err)
 		s.m.cfg.Logger.LogAttrs(c.x, slog.LevelError, "session: changes made after the header was sent are lost",
-			slog.String("id", cred.id().String()), slog.Any("error", err))
+			slog.String("id", cred.ID().String()), slog.Any("error", err))
 	}
 }
 
 // commitLate is commit after the header went out.
-func (s *Session) commitLate() (credentials, error) {
+func (s *Session) commitLate() (record.Credentials, error) {
 	if err := s.claim(s.m.patience()); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -209,7 +211,7 @@ func (c *core) panicked() {
 	}
 	ctx, cancel := s.m.storeContext(s.x)
 	defer cancel()
-	s.vals.reset(body{}, s.m.cfg.MaxBytes)
+	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 	s.changed = 0
 	if err := s.remove(ctx); err != nil {
 		s.log(slog.LevelError, "session: not destroyed after a panic", err)

@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 )
 
 // contents reads a body through its own methods.
-func contents(t *testing.T, b *body) map[string]string {
+func contents(t *testing.T, b *Body) map[string]string {
 	t.Helper()
 	if err := b.check(); err != nil {
 		t.Fatalf("check: %v", err)
@@ -19,7 +19,7 @@ func contents(t *testing.T, b *body) map[string]string {
 	for i := range b.count {
 		key, value := b.at(i)
 		all[string(key)] = string(value)
-		if got := b.find(string(key)); !bytes.Equal(got, value) {
+		if got := b.Find(string(key)); !bytes.Equal(got, value) {
 			t.Errorf("find(%q) = %q, want %q", key, got, value)
 		}
 	}
@@ -32,7 +32,7 @@ func TestBodyAgainstMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	for round := range 300 {
 		want := map[string]string{}
-		var base body
+		var base Body
 		for step := range 4 {
 			changes := map[string][]byte{}
 			for range r.IntN(40) {
@@ -67,8 +67,8 @@ func TestBodyAgainstMap(t *testing.T) {
 }
 
 func TestEmptyKeyAndValue(t *testing.T) {
-	base, err := parseBody(appendBody(nil, &body{}, []change{{"", []byte{kindNil}}}))
-	if err != nil || base.find("") == nil || base.find("x") != nil {
+	base, err := parseBody(appendBody(nil, &Body{}, []change{{"", []byte{kindNil}}}))
+	if err != nil || base.Find("") == nil || base.Find("x") != nil {
 		t.Errorf("the empty key: %v, %v", base, err)
 	}
 }
@@ -78,8 +78,8 @@ func TestEmptyKeyAndValue(t *testing.T) {
 // Of SECURITY-BAR: DS-2.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(appendBody(nil, &body{}, []change{{"a", []byte{kindTrue}}, {"b", []byte{kindInt, 2}}}))
-	f.Add(appendBody(nil, &body{}, []change{{"k", bytes.Repeat([]byte{kindString}, 300)}}))
+	f.Add(appendBody(nil, &Body{}, []change{{"a", []byte{kindTrue}}, {"b", []byte{kindInt, 2}}}))
+	f.Add(appendBody(nil, &Body{}, []change{{"k", bytes.Repeat([]byte{kindString}, 300)}}))
 	f.Add([]byte{1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
 	f.Add([]byte{1, 1, 2, 5, 'k'})     // a key that is longer than its entry
 	f.Add([]byte{1, 0x81, 0x80, 0x00}) // a count in more bytes than it takes, and no end
@@ -88,8 +88,8 @@ func FuzzBody(f *testing.F) {
 		if err != nil {
 			return
 		}
-		b.find("a")
-		b.find("\xff")
+		b.Find("a")
+		b.Find("\xff")
 		for i := range b.count {
 			b.at(i)
 		}
@@ -104,7 +104,7 @@ func FuzzBody(f *testing.F) {
 }
 
 // check reads every entry: keys must be in order, each once, each with a value.
-func (b *body) check() error {
+func (b *Body) check() error {
 	var last []byte
 	for i := range b.count {
 		key, value := b.at(i)

@@ -1,24 +1,15 @@
-package session
+package record
 
 import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	gotypes "go/types"
-	"os"
 	"reflect"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 )
-
-// Statements of SECURITY-BAR about tokens, records and values that only the
-// inside can decide.
 
 // TestBar_ID1_ChiSquare: a mebibyte of secrets, half of new sessions and half
 // of renewed ones, is as even as random bytes are.
@@ -27,8 +18,8 @@ func TestBar_ID1_ChiSquare(t *testing.T) {
 	var seen [256]int
 	const secrets = 1 << 20 / secretSize
 	for range secrets / 2 {
-		cred := newCredentials(time.Now())
-		next := cred.renewed()
+		cred := NewCredentials(time.Now())
+		next := cred.Renewed()
 		for _, b := range append(cred.secret(), next.secret()...) {
 			seen[b]++
 		}
@@ -43,93 +34,35 @@ func TestBar_ID1_ChiSquare(t *testing.T) {
 	}
 }
 
-// TestBar_ID10_NoShortCircuit: no code compares a secret or its hash with ==,
-// bytes.Equal or the like, but where the line says why.
-// Of SECURITY-BAR: ID-10.
-func TestBar_ID10_NoShortCircuit(t *testing.T) {
-	allowed := map[string]string{
-		"got.hash == h.hash": "create.go: is the record that has our random ID our own write? both are ours, no client sent either",
-		"*next == s.cred":    "update.go: has this request itself renewed?",
-	}
-	secretive := regexp.MustCompile(`(?i)(^|[.*&(])(hash|cred|next|secret|token|own)(\(\))?(\[.*\])?\)?$`)
-	files, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	constantTime, looked := 0, 0
-	for _, file := range files {
-		if name := file.Name(); !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		set := token.NewFileSet()
-		f, err := parser.ParseFile(set, file.Name(), nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		looked++
-		ast.Inspect(f, func(n ast.Node) bool {
-			var operands []ast.Expr
-			switch n := n.(type) {
-			case *ast.BinaryExpr:
-				if n.Op == token.EQL || n.Op == token.NEQ {
-					operands = []ast.Expr{n.X, n.Y}
-				}
-			case *ast.CallExpr:
-				switch gotypes.ExprString(n.Fun) {
-				case "subtle.ConstantTimeCompare":
-					constantTime++
-				case "bytes.Equal", "bytes.Compare", "slices.Equal", "slices.Compare", "strings.Compare", "strings.EqualFold", "reflect.DeepEqual":
-					operands = n.Args
-				}
-			}
-			hits := 0
-			for _, e := range operands {
-				if text := gotypes.ExprString(e); text == "nil" || text == "0" {
-					return true
-				} else if secretive.MatchString(text) {
-					hits++
-				}
-			}
-			if hits == len(operands) && hits > 0 && allowed[gotypes.ExprString(n.(ast.Expr))] == "" {
-				t.Errorf("%s: %s", set.Position(n.Pos()), gotypes.ExprString(n.(ast.Expr)))
-			}
-			return true
-		})
-	}
-	if looked < 20 || constantTime != 1 {
-		t.Errorf("%d files have %d constant-time comparisons, want one, in credentials.matches", looked, constantTime)
-	}
-}
-
 // TestBar_DR5_KeyFollowsTheSecret: there is no key to rotate. Each renewal
 // seals under another, and the one before opens it no more, whatever hash
 // somebody writes into the head.
 // Of SECURITY-BAR: DR-3, DR-5.
 func TestBar_DR5_DR3_KeyFollowsTheSecret(t *testing.T) {
-	old := newCredentials(time.Now())
-	renewed := old.renewed()
+	old := NewCredentials(time.Now())
+	renewed := old.Renewed()
 	h := sampleHead(&renewed)
-	data, _, err := encodeRecord(renewed.id(), "ada", &h, &body{}, []change{{"a", []byte{kindTrue}}}, protectBySeal, keyIf(t, &renewed, protectBySeal))
+	data, _, err := encodeRecord(renewed.ID(), "ada", &h, &Body{}, []change{{"a", []byte{kindTrue}}}, Sealed, keyIf(t, &renewed, Sealed))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, err = parseHead(data); err != nil {
+	if h, err = ParseHead(data); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := openRecord(&renewed, "ada", data, &h, protectBySeal); err != nil {
+	if _, _, err := Open(&renewed, "ada", data, &h, Sealed); err != nil {
 		t.Errorf("the new secret: %v", err)
 	}
 	for _, forged := range []bool{false, true} {
 		data := bytes.Clone(data)
 		if forged {
-			hash := old.hash()
+			hash := old.Hash()
 			copy(data[2:], hash[:])
 		}
-		got, err := parseHead(data)
+		got, err := ParseHead(data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := openRecord(&old, "ada", data, &got, protectBySeal); err == nil {
+		if _, _, err := Open(&old, "ada", data, &got, Sealed); err == nil {
 			t.Errorf("the secret before the renewal opens the record (its hash in the head: %v)", forged)
 		}
 	}
@@ -147,33 +80,33 @@ const (
 // version that does not exist yet, none.
 // Of SECURITY-BAR: DS-3.
 func TestBar_DS3_Golden(t *testing.T) {
-	cred, ok := parseToken(goldenToken)
+	cred, ok := ParseToken(goldenToken)
 	if !ok {
 		t.Fatal("the golden token is refused")
 	}
 	want := map[string]any{"cart": "tea", "n": 42, "when": time.Unix(1_767_225_600, 5).UTC(), "list": []any{1.0, 2.0}}
-	for how, golden := range map[protection]string{protectNothing: goldenPlain, protectBySeal: goldenSealed} {
+	for how, golden := range map[Protection]string{Plain: goldenPlain, Sealed: goldenSealed} {
 		data, err := hex.DecodeString(golden)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := parseHead(data)
-		if err != nil || !cred.matches(&h.hash) || h.idle != time.Minute || h.absolute != time.Hour || string(h.label) != "Firefox" || h.renewed != 1_767_225_600_000_000 {
+		h, err := ParseHead(data)
+		if err != nil || !cred.Matches(&h.Hash) || h.Idle != time.Minute || h.Absolute != time.Hour || string(h.Label) != "Firefox" || h.Renewed != 1_767_225_600_000_000 {
 			t.Errorf("the head is %+v, %v", h, err)
 		}
-		values, _, err := openRecord(&cred, "ada", data, &h, how)
+		values, _, err := Open(&cred, "ada", data, &h, how)
 		if err != nil {
-			t.Errorf("openRecord: %v", err)
+			t.Errorf("Open: %v", err)
 			continue
 		}
 		for key, want := range want {
-			if got, err := decode(values.find(key)); err != nil || !reflect.DeepEqual(got, want) {
+			if got, err := Decode(values.Find(key)); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%s is %T %v, %v; want %v", key, got, got, err, want)
 			}
 		}
 		for version := range 256 {
 			data[0] = byte(version)
-			if _, err := parseHead(data); (err == nil) != (version == format1) {
+			if _, err := ParseHead(data); (err == nil) != (version == format1) {
 				t.Errorf("format %d: %v", version, err)
 			}
 		}
@@ -208,14 +141,14 @@ func TestBar_DS2_Bounded(t *testing.T) {
 			times = 64
 		}
 		for what, read := range map[string]func(){
-			"decode": func() { decode(data) }, "decodeTo": func() { decodeTo[map[string]any](data) },
+			"decode": func() { Decode(data) }, "DecodeTo": func() { DecodeTo[map[string]any](data) },
 			"parseBody": func() {
 				if b, err := parseBody(data); err == nil {
 					b.check()
-					b.find("x")
+					b.Find("x")
 				}
 			},
-			"parseHead": func() { parseHead(data) },
+			"ParseHead": func() { ParseHead(data) },
 		} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -228,46 +161,20 @@ func TestBar_DS2_Bounded(t *testing.T) {
 	}
 }
 
-// TestBar_DS2_NoGob: nothing but package migrate, which reads what Beego wrote,
-// has gob, and it only after a check of its own.
-// Of SECURITY-BAR: DS-2.
-func TestBar_DS2_NoGob(t *testing.T) {
-	for _, dir := range []string{".", "backend", "backend/file", "backend/memory", "backend/mysql", "backend/redis", "flash", "cookie"} {
-		packages, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range packages {
-			if !strings.HasSuffix(file.Name(), ".go") {
-				continue
-			}
-			f, err := parser.ParseFile(token.NewFileSet(), dir+"/"+file.Name(), nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, spec := range f.Imports {
-				if spec.Path.Value == `"encoding/gob"` {
-					t.Errorf("%s/%s imports %s", dir, file.Name(), spec.Path.Value)
-				}
-			}
-		}
-	}
-}
-
 // TestBar_DS6_DataOnly: bytes choose among the kinds of data, and among types
 // that the application registered; no other name makes a type.
 // Of SECURITY-BAR: DS-6.
 func TestBar_DS6_DataOnly(t *testing.T) {
-	for _, name := range []string{"os.File", "*os.File", "os/exec.Cmd", "session.Session", "*session.credentials", "session.point", "net/http.Request", "", "\x00", "reflect.Value", "func()"} {
+	for _, name := range []string{"os.File", "*os.File", "os/exec.Cmd", "session.Session", "*record.Credentials", "record.point", "net/http.Request", "", "\x00", "reflect.Value", "func()"} {
 		encoded := append(append([]byte{kindNamed, byte(len(name))}, name...), `{"Path":"/bin/sh","X":1}`...)
-		got, err := decode(encoded)
+		got, err := Decode(encoded)
 		if generic, ok := got.(map[string]any); err == nil && (!ok || len(generic) != 2) {
 			t.Errorf("the name %q made a %T", name, got)
 		}
 	}
 	for kind := range 256 {
 		for _, payload := range []string{"", "\x01", `{}`, `{"a":[1,"x",null]}`, "\x01x{}", strings.Repeat("\x00", 15), strings.Repeat("\x01", 8)} {
-			got, err := decode(append([]byte{byte(kind)}, payload...))
+			got, err := Decode(append([]byte{byte(kind)}, payload...))
 			if err != nil || got == nil {
 				continue
 			}

@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"sync"
 	"time"
 )
 
@@ -41,43 +40,43 @@ const (
 
 var errValue = errors.New("value is damaged, or of a kind that this version does not know")
 
-// A jsonText is what marshal makes of a value that has no kind of its own.
-type jsonText struct {
+// A Text is what marshal makes of a value that has no kind of its own.
+type Text struct {
 	text []byte // nil for a value of a built-in type
 	name string // the type's registered name, if it has one
 	tree bool   // the text is an encoded tree, not JSON
 }
 
-// marshal returns the JSON of a value of the application's own types, or the
+// Marshal returns the JSON of a value of the application's own types, or the
 // tree of a map or slice of any values. It may call their methods: those must
 // not find a lock held that they need.
-func marshal(value any) (jsonText, error) {
+func Marshal(value any) (Text, error) {
 	switch value.(type) {
 	case map[string]any, []any:
 		text, err := appendTree(nil, value, 0)
-		return jsonText{text: text, tree: true}, err
+		return Text{text: text, tree: true}, err
 	case nil, bool, string, []byte, int, int8, int16, int32, int64, time.Duration,
 		uint, uint8, uint16, uint32, uint64, float32, float64, time.Time:
-		return jsonText{}, nil
+		return Text{}, nil
 	}
 	t := reflect.TypeOf(value)
 	if err := hidden(t); err != nil {
-		return jsonText{}, err
+		return Text{}, err
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
-		return jsonText{}, err
+		return Text{}, err
 	}
 	if replaced(text) {
-		return jsonText{}, errors.New("a string in it is not valid UTF-8, which JSON cannot keep: use []byte, or Set it as a plain string")
+		return Text{}, errors.New("a string in it is not valid UTF-8, which JSON cannot keep: use []byte, or Set it as a plain string")
 	}
 	name, _ := types.name(t)
-	return jsonText{text: text, name: name}, nil
+	return Text{text: text, name: name}, nil
 }
 
 // encodedLen returns how many bytes the encoded form of value takes at most,
 // and exactly where that may be many.
-func encodedLen(value any, text jsonText) int {
+func encodedLen(value any, text Text) int {
 	if text.text != nil {
 		n := 1 + len(text.text)
 		if text.name != "" {
@@ -106,7 +105,7 @@ func encodedLen(value any, text jsonText) int {
 // appendValue appends the encoded form of value: a kind byte and a payload. The
 // built-in types are kept exactly, and so are maps and slices of them and of
 // any; everything else is JSON. What is no built-in type was made by marshal.
-func appendValue(dst []byte, value any, text jsonText) ([]byte, error) {
+func appendValue(dst []byte, value any, text Text) ([]byte, error) {
 	if text.tree {
 		return append(dst, text.text...), nil
 	}
@@ -209,9 +208,9 @@ func replaced(text []byte) bool {
 	}
 }
 
-// decode returns the value in its Go type: the exact one for the built-in
+// Decode returns the value in its Go type: the exact one for the built-in
 // types and the registered ones, the generic form of JSON for others.
-func decode(encoded []byte) (any, error) {
+func Decode(encoded []byte) (any, error) {
 	if len(encoded) == 0 {
 		return nil, errValue
 	}
@@ -325,9 +324,9 @@ func decodeNamed(payload []byte) (any, error) {
 	return p.Elem().Interface(), err
 }
 
-// decodeTo decodes into T: JSON of any type into whatever T takes it, other
+// DecodeTo decodes into T: JSON of any type into whatever T takes it, other
 // values only into their own type, or one defined from it.
-func decodeTo[T any](encoded []byte) (T, error) {
+func DecodeTo[T any](encoded []byte) (T, error) {
 	var t T
 	if len(encoded) == 0 {
 		return t, errValue
@@ -345,7 +344,7 @@ func decodeTo[T any](encoded []byte) (T, error) {
 	if v, ok := decodePlain[T](encoded); ok {
 		return v, nil
 	}
-	v, err := decode(encoded)
+	v, err := Decode(encoded)
 	if err != nil {
 		return t, err
 	}
@@ -358,7 +357,7 @@ func decodeTo[T any](encoded []byte) (T, error) {
 	return convertTo[T](v)
 }
 
-// decodeJSON is apart from decodeTo because its result has to live in the heap.
+// decodeJSON is apart from DecodeTo because its result has to live in the heap.
 func decodeJSON[T any](text []byte) (T, error) {
 	var t T
 	err := json.Unmarshal(text, &t)
@@ -406,59 +405,26 @@ func convertTo[T any](v any) (T, error) {
 	return t, nil
 }
 
-// types are the registered types, as encoding/gob keeps its own.
-var types typeRegistry
-
-type typeRegistry struct {
-	names sync.Map // reflect.Type → string
-	types sync.Map // string → reflect.Type
+// KindName returns the Go type of an encoded value, as far as it tells.
+func KindName(encoded []byte) string {
+	if len(encoded) > 0 && encoded[0] == kindNamed {
+		if name, _, err := splitNamed(encoded[1:]); err == nil {
+			return name
+		}
+	}
+	value, err := Decode(encoded)
+	if err != nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%T", value)
 }
 
-// Register makes Get return values of value's type as that type, where it
-// would return the generic form of JSON (maps, slices, float64). Get[T] needs
-// no registration. Call it from an init function, once for each type, with a
-// value of exactly the type that is Set; a pointer type is another type.
-//
-// The type's name is stored with its values. A program that does not know the
-// name gets the generic form and keeps the value intact. It panics if value
-// is nil, of a built-in type, which needs none, or of one that cannot be stored.
-func Register(value any) {
-	t := reflect.TypeOf(value)
-	if builtin(t) {
-		panic(fmt.Sprintf("session: Register(%T): give a value of one of your own types; built-in ones come back as they are", value))
-	}
-	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		panic(fmt.Sprintf("session: Register(%T): no JSON can hold it, so it cannot be stored", value))
-	}
-	name := t.String()
-	if t.PkgPath() != "" {
-		name = t.PkgPath() + "." + t.Name()
-	}
-	if other, taken := types.types.LoadOrStore(name, t); taken && other != t {
-		panic(fmt.Sprintf("session: Register: two types are called %s", name))
-	}
-	types.names.Store(t, name)
-}
+// IsNil reports whether an encoded value is nil.
+func IsNil(encoded []byte) bool { return len(encoded) > 0 && encoded[0] == kindNil }
 
-// builtin reports whether values of t have a kind of their own, or no name.
-func builtin(t reflect.Type) bool {
-	return t == nil || t.PkgPath() == "" && t.Name() != "" ||
-		t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[time.Duration]() || t == reflect.TypeFor[[]byte]()
-}
-
-func (r *typeRegistry) name(t reflect.Type) (string, bool) {
-	name, ok := r.names.Load(t)
-	if !ok {
-		return compositeName(t)
-	}
-	return name.(string), true
-}
-
-func (r *typeRegistry) byName(name string) (reflect.Type, bool) {
-	t, ok := r.types.Load(name)
-	if !ok {
-		return compositeType(name)
-	}
-	return t.(reflect.Type), true
+// IsText reports whether an encoded value is of a type of the application, or
+// holds several values: then it may not decode although it is of the kind that
+// was asked for.
+func IsText(encoded []byte) bool {
+	return len(encoded) > 0 && (encoded[0] == kindJSON || encoded[0] == kindNamed || encoded[0] == kindTree)
 }

@@ -1,4 +1,4 @@
-package session
+package record
 
 // An arena is where the encoded values of one request's changes are kept, so
 // that a few small ones cost no allocation each. What is in it is never

@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"crypto/rand"
@@ -17,18 +17,18 @@ const (
 	tokenLen   = tokenSize / 3 * 4 // characters: 64, without padding or spare bits, so a token has one spelling
 )
 
-// credentials are what the browser holds: the public ID of a record, and the
+// Credentials are what the browser holds: the public ID of a record, and the
 // secret that opens it.
-type credentials [tokenSize]byte
+type Credentials [tokenSize]byte
 
-// newCredentials makes up an ID and a secret. The ID is a UUIDv7 (RFC 9562
+// NewCredentials makes up an ID and a secret. The ID is a UUIDv7 (RFC 9562
 // §5.7) built here, not with uuid.NewV7, whose process-wide clock never goes
 // back: after a clock that jumped ahead was set right, it would date every
 // new session into the future.
 //
 // crypto/rand has no error to report: if the system cannot give randomness,
 // the program ends. There is no weaker source to fall back to.
-func newCredentials(now time.Time) (c credentials) {
+func NewCredentials(now time.Time) (c Credentials) {
 	rand.Read(c[6:])
 	ms := uint64(now.UnixMilli())
 	binary.BigEndian.PutUint16(c[0:], uint16(ms>>32))
@@ -38,9 +38,9 @@ func newCredentials(now time.Time) (c credentials) {
 	return c
 }
 
-// parseToken reads a token. Anything but 64 characters of the URL-safe
+// ParseToken reads a token. Anything but 64 characters of the URL-safe
 // alphabet that begin with a UUIDv7 is refused, so it never reaches a store.
-func parseToken(s string) (c credentials, ok bool) {
+func ParseToken(s string) (c Credentials, ok bool) {
 	if len(s) != tokenLen {
 		return c, false
 	}
@@ -68,34 +68,34 @@ var sextets = func() (table [256]byte) {
 	return table
 }()
 
-// token returns the text that the browser gets.
-func (c *credentials) token() string { return base64.RawURLEncoding.EncodeToString(c[:]) }
+// Token returns the text that the browser gets.
+func (c *Credentials) Token() string { return base64.RawURLEncoding.EncodeToString(c[:]) }
 
-func (c *credentials) id() uuid.UUID  { return uuid.UUID(c[:16]) }
-func (c *credentials) secret() []byte { return c[16:] }
+func (c *Credentials) ID() uuid.UUID  { return uuid.UUID(c[:16]) }
+func (c *Credentials) secret() []byte { return c[16:] }
 
-// hash is what the store keeps of the secret. The secret is random, so a fast
-// hash is enough; the store's reader learns nothing that a browser could send
+// Hash is what the store keeps of the secret. The secret is random, so a fast
+// Hash is enough; the store's reader learns nothing that a browser could send
 // (CVE-2019-16782 was a store looked up by the secret itself).
-func (c *credentials) hash() [sha256.Size]byte { return sha256.Sum256(c.secret()) }
+func (c *Credentials) Hash() [sha256.Size]byte { return sha256.Sum256(c.secret()) }
 
-// matches compares the secret with a stored hash in constant time.
-func (c *credentials) matches(hash *[sha256.Size]byte) bool {
-	own := c.hash()
+// Matches compares the secret with a stored hash in constant time.
+func (c *Credentials) Matches(hash *[sha256.Size]byte) bool {
+	own := c.Hash()
 	return subtle.ConstantTimeCompare(own[:], hash[:]) == 1
 }
 
-// renewed returns the same ID with a new secret.
-func (c *credentials) renewed() credentials {
+// Renewed returns the same ID with a new secret.
+func (c *Credentials) Renewed() Credentials {
 	next := *c
 	rand.Read(next[16:])
 	return next
 }
 
-// createdMillis returns the time in a UUIDv7, in Unix ms.
-func createdMillis(id uuid.UUID) int64 {
+// CreatedMillis returns the time in a UUIDv7, in Unix ms.
+func CreatedMillis(id uuid.UUID) int64 {
 	return int64(binary.BigEndian.Uint16(id[0:]))<<32 | int64(binary.BigEndian.Uint32(id[2:]))
 }
 
-// createdAt returns the time in a UUIDv7.
-func createdAt(id uuid.UUID) time.Time { return time.UnixMilli(createdMillis(id)) }
+// CreatedAt returns the time in a UUIDv7.
+func CreatedAt(id uuid.UUID) time.Time { return time.UnixMilli(CreatedMillis(id)) }

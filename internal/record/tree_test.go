@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ var compositeValues = []any{
 func TestMapsAndSlicesKeepTheirType(t *testing.T) {
 	for _, want := range compositeValues {
 		if got := roundTrip(t, want); !reflect.DeepEqual(got, want) {
-			t.Errorf("decode(encode(%T %v)) = %T %v", want, want, got, got)
+			t.Errorf("Decode(encode(%T %v)) = %T %v", want, want, got, got)
 		}
 		one, _ := encode(nil, want)
 		two, _ := encode(nil, want)
@@ -56,39 +56,39 @@ func TestMapsAreReadAsOtherTypes(t *testing.T) {
 	when := time.Unix(1, 5).UTC()
 	want := prefs{1, []string{"a"}, when, time.Hour, []byte{1}}
 	tree := encoded(map[string]any{"N": int8(1), "Tags": []any{"a"}, "When": when, "For": time.Hour, "Raw": []byte{1}})
-	if got, err := decodeTo[prefs](tree); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("decodeTo[prefs] = %+v, %v", got, err)
+	if got, err := DecodeTo[prefs](tree); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("DecodeTo[prefs] = %+v, %v", got, err)
 	}
-	if got, err := decodeTo[any](encoded([]any{1})); err != nil || !reflect.DeepEqual(got, []any{1}) {
-		t.Errorf("decodeTo[any] = %v, %v", got, err)
+	if got, err := DecodeTo[any](encoded([]any{1})); err != nil || !reflect.DeepEqual(got, []any{1}) {
+		t.Errorf("DecodeTo[any] = %v, %v", got, err)
 	}
-	if got, err := decodeTo[[]any](encoded([]string{"a"})); err != nil || !reflect.DeepEqual(got, []any{"a"}) {
-		t.Errorf("decodeTo[[]any] of []string = %v, %v", got, err)
+	if got, err := DecodeTo[[]any](encoded([]string{"a"})); err != nil || !reflect.DeepEqual(got, []any{"a"}) {
+		t.Errorf("DecodeTo[[]any] of []string = %v, %v", got, err)
 	}
 	type roles []role
-	if got, err := decodeTo[roles](encoded([]string{"a"})); err != nil || !reflect.DeepEqual(got, roles{"a"}) {
-		t.Errorf("decodeTo[roles] of []string = %v, %v", got, err)
+	if got, err := DecodeTo[roles](encoded([]string{"a"})); err != nil || !reflect.DeepEqual(got, roles{"a"}) {
+		t.Errorf("DecodeTo[roles] of []string = %v, %v", got, err)
 	}
-	if got, err := decodeTo[map[string]int](encoded(map[string]any{"a": 1})); err != nil || got["a"] != 1 {
-		t.Errorf("decodeTo[map[string]int] = %v, %v", got, err)
+	if got, err := DecodeTo[map[string]int](encoded(map[string]any{"a": 1})); err != nil || got["a"] != 1 {
+		t.Errorf("DecodeTo[map[string]int] = %v, %v", got, err)
 	}
-	if got, err := decodeTo[int](encoded([]any{1})); err == nil {
-		t.Errorf("decodeTo[int] of a slice = %v", got)
+	if got, err := DecodeTo[int](encoded([]any{1})); err == nil {
+		t.Errorf("DecodeTo[int] of a slice = %v", got)
 	}
-	if got, err := decodeTo[map[string]string](encoded(map[string]any{"a": "\xff"})); err == nil {
-		t.Errorf("decodeTo of what JSON cannot keep = %q", got)
+	if got, err := DecodeTo[map[string]string](encoded(map[string]any{"a": "\xff"})); err == nil {
+		t.Errorf("DecodeTo of what JSON cannot keep = %q", got)
 	}
 }
 
 // What a release before this one stored is read as it was then.
 func TestMapsStoredAsJSON(t *testing.T) {
 	for text, want := range map[string]any{`["a"]`: []any{"a"}, `{"a":1}`: map[string]any{"a": 1.0}, `null`: nil} {
-		if got, err := decode(append([]byte{kindJSON}, text...)); err != nil || !reflect.DeepEqual(got, want) {
+		if got, err := Decode(append([]byte{kindJSON}, text...)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("decode of JSON %s = %v, %v", text, got, err)
 		}
 	}
-	if got, err := decodeTo[[]string](append([]byte{kindJSON}, `["a"]`...)); err != nil || len(got) != 1 {
-		t.Errorf("decodeTo[[]string] of JSON = %v, %v", got, err)
+	if got, err := DecodeTo[[]string](append([]byte{kindJSON}, `["a"]`...)); err != nil || len(got) != 1 {
+		t.Errorf("DecodeTo[[]string] of JSON = %v, %v", got, err)
 	}
 }
 
@@ -116,11 +116,11 @@ func TestDamagedTrees(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		if _, err := decode(whole[:n]); err == nil {
+		if _, err := Decode(whole[:n]); err == nil {
 			t.Errorf("%d of %d bytes are a value", n, len(whole))
 		}
 	}
-	if _, err := decode(append(bytes.Clone(whole), 0)); err == nil {
+	if _, err := Decode(append(bytes.Clone(whole), 0)); err == nil {
 		t.Error("trailing bytes are taken")
 	}
 	deep := any(1)
@@ -147,7 +147,7 @@ func TestDamagedTrees(t *testing.T) {
 		"empty value":  {kindTree, treeSlice, 1, 0, 0, 0, 0, kindNil},
 		"nested":       bytes.Repeat([]byte{kindTree, treeSlice, 1, 0, 255, 255, 255}, 1<<16),
 	} {
-		if got, err := decode(data); err == nil {
+		if got, err := Decode(data); err == nil {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

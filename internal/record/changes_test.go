@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"fmt"
@@ -11,23 +11,35 @@ import (
 	"time"
 )
 
+// set is Set with what it needs.
+func set(t *testing.T, c *Changes, key string, value any) {
+	t.Helper()
+	text, err := Marshal(value)
+	if err == nil {
+		err = c.Set(key, value, text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Changes that nobody could make by hand give what a map gives, whatever
 // their number, before and while a commit is under way, and after it.
-func TestValuesAreWhatAMapIs(t *testing.T) {
+func TestChangesAreWhatAMapIs(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 300 {
-		v, want := &Values{}, map[string]int{}
-		v.reset(body{}, 1<<20)
+		v, want := &Changes{}, map[string]int{}
+		v.Reset(Body{}, 1<<20)
 		keys := 1 + random.IntN(300)
 		if round%2 == 0 {
 			keys = 1 + random.IntN(8)
 		}
-		change := func(v *Values, want map[string]int) {
+		change := func(v *Changes, want map[string]int) {
 			key := fmt.Sprint(random.IntN(keys))
 			switch n := random.IntN(100); {
 			case n < 65:
 				value := random.IntN(3)
-				v.Set(key, value)
+				set(t, v, key, value)
 				want[key] = value
 			case n < 97:
 				v.Delete(key)
@@ -39,21 +51,21 @@ func TestValuesAreWhatAMapIs(t *testing.T) {
 				v.Keys() // sorts
 			}
 		}
-		check := func(when string, v *Values, want map[string]int) {
+		check := func(when string, v *Changes, want map[string]int) {
 			t.Helper()
 			if got := v.Keys(); !slices.Equal(got, slices.Sorted(maps.Keys(want))) || v.Len() != len(want) {
 				t.Fatalf("round %d, %s: keys %v (Len %d), want %v", round, when, got, v.Len(), want)
 			}
 			for key, n := range want {
-				if got, ok := Get[int](v, key); !ok || got != n {
-					t.Fatalf("round %d, %s: %q is %d, %t, want %d", round, when, key, got, ok, n)
+				if got, err := DecodeTo[int](v.Find(key)); err != nil || got != n {
+					t.Fatalf("round %d, %s: %q is %d, %v, want %d", round, when, key, got, err, n)
 				}
 			}
 			if count, size := mergedSize(&v.base, v.changes); count != v.count || size != v.size {
 				t.Fatalf("round %d, %s: %d keys and %d bytes are counted, there are %d and %d", round, when, v.count, v.size, count, size)
 			}
 		}
-		plain := func(v *Values) body {
+		plain := func(v *Changes) Body {
 			b, err := parseBody(appendBody(nil, &v.base, v.sorted()))
 			if err != nil {
 				t.Fatal(err)
@@ -67,7 +79,7 @@ func TestValuesAreWhatAMapIs(t *testing.T) {
 			check("changed", v, want)
 			switch random.IntN(3) {
 			case 0: // a commit of v itself
-				v.frozen = true
+				v.Freeze()
 				stored := plain(v)
 				for range random.IntN(keys) {
 					change(v, want)
@@ -75,10 +87,11 @@ func TestValuesAreWhatAMapIs(t *testing.T) {
 				if random.IntN(4) > 0 { // else it fails
 					v.settle(stored)
 				}
-				v.thaw()
+				v.Thaw()
 				check("stored", v, want)
 			case 1: // an Update, while others go on
-				clone, its := v.clone(), maps.Clone(want)
+				clone, its := &Changes{}, maps.Clone(want)
+				v.Clone(clone)
 				for range random.IntN(10) {
 					change(clone, its)
 				}
@@ -87,8 +100,7 @@ func TestValuesAreWhatAMapIs(t *testing.T) {
 					change(v, want)
 				}
 				since := v.since(clone)
-				v.reset(plain(clone), v.max)
-				v.replay(since)
+				v.Settle(clone, plain(clone))
 				for _, c := range since { // what came later counts
 					if n, ok := want[c.key]; ok {
 						its[c.key] = n
@@ -100,7 +112,7 @@ func TestValuesAreWhatAMapIs(t *testing.T) {
 				check("updated", v, want)
 			}
 			for i := range v.changes { // nothing is left to do that is done
-				stored := v.base.find(v.changes[i].key)
+				stored := v.base.Find(v.changes[i].key)
 				if (stored == nil) == (v.changes[i].value == nil) && string(stored) == string(v.changes[i].value) {
 					t.Fatalf("round %d: the change of %q changes nothing", round, v.changes[i].key)
 				}
@@ -122,23 +134,24 @@ func TestManyKeysTakeTimeInProportion(t *testing.T) {
 			work := func(n int) time.Duration {
 				best := time.Hour
 				for range 3 {
-					v := &Values{}
-					v.reset(body{}, 16<<20)
+					v := &Changes{}
+					v.Reset(Body{}, 16<<20)
 					began := time.Now()
 					for _, i := range order(n) {
-						v.Set(fmt.Sprintf("%06x", i), i)
-						if v.Len() == 0 || !v.Has("000000") && i == 0 {
+						set(t, v, fmt.Sprintf("%06x", i), i)
+						if v.Len() == 0 || v.Find("000000") == nil && i == 0 {
 							t.Fatal("a key is not there")
 						}
 					}
-					clone := v.clone()
+					clone := &Changes{}
+					v.Clone(clone)
 					for _, i := range order(n)[:n/2] {
 						clone.Delete(fmt.Sprintf("%06x", i))
 					}
-					v.take(clone)
-					v.rebase(body{})
+					v.Take(clone)
+					v.Rebase(Body{})
 					for _, i := range order(n)[:n/4] {
-						v.Set(fmt.Sprintf("%06x", i), true)
+						set(t, v, fmt.Sprintf("%06x", i), true)
 					}
 					best = min(best, time.Since(began))
 				}
@@ -169,12 +182,12 @@ func TestReplacedValuesAreGivenUp(t *testing.T) {
 		size, keys int
 	}{{"large", 32 << 10, 1}, {"small", 100, 1}, {"small, many keys", 60, 500}, {"at the edge", ownMemory - 1, 3}} {
 		t.Run(c.name, func(t *testing.T) {
-			v := &Values{}
-			v.reset(body{}, 64<<10)
+			v := &Changes{}
+			v.Reset(Body{}, 64<<10)
 			before := heapInUse()
 			total := 0
 			for i := 0; total < 32<<20; i++ {
-				v.Set(fmt.Sprint(i%c.keys), strings.Repeat(string(rune('a'+i%26)), c.size))
+				set(t, v, fmt.Sprint(i%c.keys), strings.Repeat(string(rune('a'+i%26)), c.size))
 				total += c.size
 				if i%1000 == 999 { // a Save
 					b, err := parseBody(appendBody(nil, &v.base, v.sorted()))
@@ -182,12 +195,9 @@ func TestReplacedValuesAreGivenUp(t *testing.T) {
 						t.Fatal(err)
 					}
 					if i%2000 == 999 {
-						v.reset(b, v.max)
+						v.Reset(b, v.max)
 					}
 				}
-			}
-			if v.err != nil {
-				t.Fatal(v.err)
 			}
 			grown := heapInUse() - before
 			runtime.KeepAlive(v)

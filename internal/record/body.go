@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"encoding/binary"
@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// A body is the encoded form of a session's values: immutable, sorted by key,
+// A Body is the encoded form of a session's values: immutable, sorted by key,
 // and readable in place, so that reading one value of a thousand costs ten
 // comparisons and decodes one value.
 //
@@ -19,7 +19,7 @@ import (
 //
 // Every access checks its bounds: bytes that were not written by this code
 // give wrong answers at worst, never a panic. check does it for all at once.
-type body struct {
+type Body struct {
 	ends    []byte
 	entries []byte
 	width   int
@@ -29,28 +29,28 @@ type body struct {
 var errBody = errors.New("values are damaged")
 
 // parseBody reads the frame of a body, not its entries: that is constant work.
-func parseBody(b []byte) (body, error) {
+func parseBody(b []byte) (Body, error) {
 	if len(b) == 0 {
-		return body{}, nil
+		return Body{}, nil
 	}
 	width := int(b[0])
 	count, n := binary.Uvarint(b[1:])
 	if (width != 1 && width != 2 && width != 4) || n <= 0 || count == 0 || count > uint64(len(b)/(width+2)) {
-		return body{}, errBody
+		return Body{}, errBody
 	}
 	rest := b[1+n:]
 	size := int(count) * width
 	if size > len(rest) {
-		return body{}, errBody
+		return Body{}, errBody
 	}
-	v := body{ends: rest[:size], entries: rest[size:], width: width, count: int(count)}
+	v := Body{ends: rest[:size], entries: rest[size:], width: width, count: int(count)}
 	if v.end(v.count-1) != len(v.entries) {
-		return body{}, errBody
+		return Body{}, errBody
 	}
 	return v, nil
 }
 
-func (b *body) end(i int) int {
+func (b *Body) end(i int) int {
 	switch at := b.ends[i*b.width:]; b.width {
 	case 1:
 		return int(at[0])
@@ -63,7 +63,7 @@ func (b *body) end(i int) int {
 
 // at returns the key and the value of the entry number i; a nil value if the
 // bytes are damaged.
-func (b *body) at(i int) (key, value []byte) {
+func (b *Body) at(i int) (key, value []byte) {
 	start := 0
 	if i > 0 {
 		start = b.end(i - 1)
@@ -80,8 +80,8 @@ func (b *body) at(i int) (key, value []byte) {
 	return entry[n : n+int(size)], entry[n+int(size):]
 }
 
-// find returns the encoded value of key, nil if there is none.
-func (b *body) find(key string) []byte {
+// Find returns the encoded value of key, nil if there is none.
+func (b *Body) Find(key string) []byte {
 	low, high := 0, b.count
 	for low < high {
 		mid := int(uint(low+high) >> 1)
@@ -99,7 +99,7 @@ func (b *body) find(key string) []byte {
 }
 
 // size returns the bytes that keys and values take.
-func (b *body) size() int { return len(b.entries) }
+func (b *Body) size() int { return len(b.entries) }
 
 // entrySize returns the bytes that an entry takes.
 func entrySize(key string, value []byte) int {
@@ -115,7 +115,7 @@ func uvarintLen(x uint64) int {
 }
 
 // appendBody appends base with changes (sorted by key) laid over it.
-func appendBody(dst []byte, base *body, changes []change) []byte {
+func appendBody(dst []byte, base *Body, changes []change) []byte {
 	count, size := mergedSize(base, changes)
 	if count == 0 {
 		return dst
@@ -173,11 +173,11 @@ func endWidth(size int) int {
 	return 4
 }
 
-func mergedSize(base *body, changes []change) (count, size int) {
+func mergedSize(base *Body, changes []change) (count, size int) {
 	count, size = base.count, base.size()
 	for i := range changes {
 		c := &changes[i]
-		if old := base.find(c.key); old != nil {
+		if old := base.Find(c.key); old != nil {
 			count--
 			size -= entrySize(c.key, old)
 		}
@@ -191,7 +191,7 @@ func mergedSize(base *body, changes []change) (count, size int) {
 
 // merge calls emit for every entry of base with changes laid over it, in the
 // order of the keys: with k for one of base, with key for a changed one.
-func merge(base *body, changes []change, emit func(key string, k, value []byte)) {
+func merge(base *Body, changes []change, emit func(key string, k, value []byte)) {
 	for i := range base.count {
 		k, value := base.at(i)
 		if value == nil {

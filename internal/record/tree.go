@@ -1,4 +1,4 @@
-package session
+package record
 
 import (
 	"encoding/binary"
@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
-	"time"
 )
 
 // maxNesting is how deep maps and slices of any may be nested in one another.
@@ -68,8 +66,8 @@ func appendBranch(dst []byte, value any, depth int) (_ []byte, err error) {
 	case map[string]any, []any:
 		dst, err = appendTree(dst, value, depth+1)
 	default:
-		var text jsonText
-		if text, err = marshal(value); err == nil {
+		var text Text
+		if text, err = Marshal(value); err == nil {
 			dst, err = appendValue(dst, value, text)
 		}
 	}
@@ -173,7 +171,7 @@ func (r *treeReader) branch(depth int) (any, error) {
 	if encoded[0] == kindTree {
 		return decodeTree(encoded[1:], depth+1)
 	}
-	return decode(encoded)
+	return Decode(encoded)
 }
 
 // treeTo makes a tree a T, by way of JSON unless it is one.
@@ -190,40 +188,4 @@ func treeTo[T any](tree any) (T, error) {
 		return t, err
 	}
 	return decodeJSON[T](text)
-}
-
-// compositeTypes are the slices and maps of built-in types that come back as
-// they were Set, by their names. The bytes of a record choose among them, and
-// make no others.
-var compositeTypes = map[string]reflect.Type{}
-
-func init() {
-	for _, t := range []reflect.Type{
-		reflect.TypeFor[[]bool](), reflect.TypeFor[[]string](), reflect.TypeFor[[]time.Time](), reflect.TypeFor[[]time.Duration](),
-		reflect.TypeFor[[]int](), reflect.TypeFor[[]int8](), reflect.TypeFor[[]int16](), reflect.TypeFor[[]int32](), reflect.TypeFor[[]int64](),
-		reflect.TypeFor[[]uint](), reflect.TypeFor[[]uint16](), reflect.TypeFor[[]uint32](), reflect.TypeFor[[]uint64](),
-		reflect.TypeFor[[]float32](), reflect.TypeFor[[]float64](), reflect.TypeFor[[][]byte](), reflect.TypeFor[[][]string](),
-		reflect.TypeFor[map[string]bool](), reflect.TypeFor[map[string]string](), reflect.TypeFor[map[string]time.Time](),
-		reflect.TypeFor[map[string]int](), reflect.TypeFor[map[string]int64](), reflect.TypeFor[map[string]uint64](), reflect.TypeFor[map[string]float64](),
-		reflect.TypeFor[map[string][]string](), reflect.TypeFor[map[string]map[string]string](),
-		reflect.TypeFor[map[int]bool](), reflect.TypeFor[map[int]string](), reflect.TypeFor[map[int]int](), reflect.TypeFor[map[int]int64](), reflect.TypeFor[map[int]float64](),
-		reflect.TypeFor[map[int64]bool](), reflect.TypeFor[map[int64]string](), reflect.TypeFor[map[int64]int](), reflect.TypeFor[map[int64]int64](),
-	} {
-		compositeTypes[t.String()] = t
-	}
-}
-
-// compositeName returns the name of a type that is one of compositeTypes.
-func compositeName(t reflect.Type) (string, bool) {
-	if t.Name() != "" {
-		return "", false
-	}
-	name := t.String()
-	return name, compositeTypes[name] == t
-}
-
-// compositeType returns the one of compositeTypes that has this name.
-func compositeType(name string) (reflect.Type, bool) {
-	t, ok := compositeTypes[name]
-	return t, ok
 }

@@ -1,0 +1,111 @@
+package session_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	gotypes "go/types"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/chisession/session"
+)
+
+// TestBar_ID10_NoShortCircuit: no code compares a secret or its hash with ==,
+// bytes.Equal or the like, but where the line says why.
+// Of SECURITY-BAR: ID-10.
+func TestBar_ID10_NoShortCircuit(t *testing.T) {
+	allowed := map[string]string{
+		"got.Hash == h.Hash": "create.go: is the record that has our random ID our own write? both are ours, no client sent either",
+		"*next == s.cred":    "update.go: has this request itself renewed?",
+	}
+	secretive := regexp.MustCompile(`(?i)(^|[.*&(])(hash|cred|next|secret|token|own)(\(\))?(\[.*\])?\)?$`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := filepath.Glob("internal/record/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constantTime, looked := 0, 0
+	for _, file := range append(files, records...) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looked++
+		ast.Inspect(f, func(n ast.Node) bool {
+			var operands []ast.Expr
+			switch n := n.(type) {
+			case *ast.BinaryExpr:
+				if n.Op == token.EQL || n.Op == token.NEQ {
+					operands = []ast.Expr{n.X, n.Y}
+				}
+			case *ast.CallExpr:
+				switch gotypes.ExprString(n.Fun) {
+				case "subtle.ConstantTimeCompare":
+					constantTime++
+				case "bytes.Equal", "bytes.Compare", "slices.Equal", "slices.Compare", "strings.Compare", "strings.EqualFold", "reflect.DeepEqual":
+					operands = n.Args
+				}
+			}
+			hits := 0
+			for _, e := range operands {
+				if text := gotypes.ExprString(e); text == "nil" || text == "0" {
+					return true
+				} else if secretive.MatchString(text) {
+					hits++
+				}
+			}
+			if hits == len(operands) && hits > 0 && allowed[gotypes.ExprString(n.(ast.Expr))] == "" {
+				t.Errorf("%s: %s", set.Position(n.Pos()), gotypes.ExprString(n.(ast.Expr)))
+			}
+			return true
+		})
+	}
+	if looked < 20 || constantTime != 1 {
+		t.Errorf("%d files have %d constant-time comparisons, want one, in Credentials.Matches", looked, constantTime)
+	}
+}
+
+// TestBar_DS2_NoGob: nothing but package migrate, which reads what Beego wrote,
+// has gob, and it only after a check of its own.
+// Of SECURITY-BAR: DS-2.
+func TestBar_DS2_NoGob(t *testing.T) {
+	for _, dir := range []string{".", "backend", "backend/file", "backend/memory", "backend/mysql", "backend/redis", "internal/record", "flash", "cookie"} {
+		packages, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range packages {
+			if !strings.HasSuffix(file.Name(), ".go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), dir+"/"+file.Name(), nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range f.Imports {
+				if spec.Path.Value == `"encoding/gob"` {
+					t.Errorf("%s/%s imports %s", dir, file.Name(), spec.Path.Value)
+				}
+			}
+		}
+	}
+}
+
+// A key may be of any length; a log line may not.
+func TestLongKeyInErrors(t *testing.T) {
+	err := &session.ValueError{Key: strings.Repeat("é", 1<<20), Type: "int", Err: session.ErrTooLarge}
+	if text := err.Error(); len(text) > 300 || !strings.Contains(text, "éé…") {
+		t.Errorf("the error is %d bytes: %.300s", len(text), text)
+	}
+}

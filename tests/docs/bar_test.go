@@ -164,7 +164,7 @@ func TestBarFindsMistakes(t *testing.T) {
 		{"backend/memory: TestConformance/CreateExists", "ID-3", ""},
 		{"backend/memory: TestConformance/Nonsense", "ID-3", "no case Nonsense"},
 		{"backend/memory: TestNothing", "ID-3", "no test TestNothing"},
-		{"TestBar_ID1_ChiSquare", "ID-11", "does not name it"},
+		{"internal/record: TestBar_ID1_ChiSquare", "ID-11", "does not name it"},
 	} {
 		if err := names(tt.test, tt.id); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("names(%q, %s) = %v, want %q", tt.test, tt.id, err, tt.want)
@@ -202,7 +202,7 @@ func TestBar_OP4_CI(t *testing.T) {
 		t.Errorf("docs/evidence/faults.md has no table of the fault suite")
 	}
 	fuzzers := 0
-	for _, dir := range []string{".", "backend/file", "backend/redis", "cookie", "conf"} {
+	for _, dir := range []string{".", "internal/record", "backend/file", "backend/redis", "cookie", "conf"} {
 		files, _ := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
 		for _, file := range files {
 			text, err := os.ReadFile(file)

@@ -172,8 +172,8 @@ var answerFaults = []fault{
 	{
 		bar: "CK-2", what: `Secure is guessed from the connection`,
 		file: "header.go",
-		old:  `	return m.cookie.Set(s.cred.token(), s.maxAge())`,
-		new: `	line := m.cookie.Set(s.cred.token(), s.maxAge())
+		old:  `	return m.cookie.Set(s.cred.Token(), s.maxAge())`,
+		new: `	line := m.cookie.Set(s.cred.Token(), s.maxAge())
 	if x.request.TLS == nil {
 		line = strings.Replace(line, "; Secure", "", 1)
 	}

@@ -70,7 +70,7 @@ var endFaults = []fault{
 	{
 		bar: "TO-8", what: `a session past its absolute timeout is stored again`,
 		file: "update.go",
-		old:  `past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.ended(now)`,
+		old:  `past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.Ended(now)`,
 		new:  `past := rec.Expires.UnixMilli() <= 0 && !s.noTouch`,
 		pkg:  ".", test: `TestBehaviourE/45_while_active/memory`,
 	},

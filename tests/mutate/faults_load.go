@@ -41,24 +41,24 @@ var loadFaults = []fault{
 	},
 	{
 		bar: "DS-2", what: `the length of a key is believed`,
-		file: "body.go",
+		file: "internal/record/body.go",
 		old:  `if n <= 0 || size >= uint64(len(entry)-n) {`,
 		new:  `if n <= 0 {`,
-		pkg:  ".", test: `FuzzBody`,
+		pkg:  "./internal/record", test: `FuzzBody`,
 	},
 	{
 		bar: "DS-2", what: `the number of values is believed`,
-		file: "body.go",
+		file: "internal/record/body.go",
 		old: `	if size > len(rest) {
-		return body{}, errBody
+		return Body{}, errBody
 	}
 `,
 		new: ``,
-		pkg: ".", test: `FuzzBody`,
+		pkg: "./internal/record", test: `FuzzBody`,
 	},
 	{
 		bar: "DS-3", what: `a record of an unknown format is read`,
-		file: "record.go",
+		file: "internal/record/head.go",
 		old:  `len(data) < headFixed || data[0] != format1 || data[1]&^flagsKnown != 0 {`,
 		new:  `len(data) < headFixed || data[1]&^flagsKnown != 0 {`,
 		pkg:  ".", test: `TestBehaviourB/17_damaged_record/memory`,

@@ -71,8 +71,8 @@ var loginFaults = []fault{
 	{
 		bar: "FX-8", what: `a login that lost its record has no cart`,
 		file: "commit.go",
-		old:  `kept, set, changed = s.vals.base, s.settings(),`,
-		new:  `kept, set, changed = body{}, s.settings(),`,
+		old:  `kept, set, changed = s.vals.Base(), s.settings(),`,
+		new:  `kept, set, changed = Body{}, s.settings(),`,
 		pkg:  ".", test: `TestDoubleClickOnLogIn/memory`,
 	},
 	{
@@ -94,7 +94,7 @@ var loginFaults = []fault{
 	{
 		bar: "FX-12", what: `SetUser hands a user what another one's request stored just now`,
 		file: "update.go",
-		old: `		newest.values = body{} // the former user's, all of them
+		old: `		newest.values = record.Body{} // the former user's, all of them
 `,
 		new: `		_ = newest.values
 `,
@@ -112,22 +112,22 @@ var loginFaults = []fault{
 	{
 		bar: "TO-1", what: `a touch of an older request undoes a shorter timeout`,
 		file: "update.go",
-		old:  `inHead = s.loaded.ends != 0 || is < was`,
-		new:  `inHead = s.loaded.ends != 0 && is < was`,
+		old:  `inHead = s.loaded.Ends != 0 || is < was`,
+		new:  `inHead = s.loaded.Ends != 0 && is < was`,
 		pkg:  ".", test: `TestShortenedIdleTimeoutHolds/of_the_manager/memory`,
 	},
 	{
 		bar: "TO-1", what: `the expiry in the head does not count`,
 		file: "load.go",
-		old:  `if h.ended(l.at) {`,
+		old:  `if h.Ended(l.at) {`,
 		new:  `if false {`,
 		pkg:  ".", test: `TestShortenedIdleTimeoutHolds/of_the_manager/memory`,
 	},
 	{
 		bar: "TO-1", what: `activity does not move the expiry in the head`,
 		file: "expiry.go",
-		old:  `if s.loaded.ends != 0 {`,
-		new:  `if s.loaded.ends < 0 {`,
+		old:  `if s.loaded.Ends != 0 {`,
+		new:  `if s.loaded.Ends < 0 {`,
 		pkg:  ".", test: `TestShortenedIdleTimeoutHolds/of_the_manager/memory`,
 	},
 	{
@@ -139,19 +139,19 @@ var loginFaults = []fault{
 	},
 	{
 		bar: "DR-2", what: `the tag of a readable record is not checked`,
-		file: "record.go",
+		file: "internal/record/seal.go",
 		old:  `if _, err := key.Open(nil, nil, tag, *ad); err != nil {`,
 		new:  `if err := error(nil); tag == nil {`,
 		pkg:  ".", test: `TestNoSealHoldsAgainstWriters/memory`,
 	},
 	{
 		bar: "DR-2", what: `the tag does not tell the user from the values`,
-		file: "record.go",
+		file: "internal/record/seal.go",
 		old: `	dst = binary.AppendUvarint(dst, uint64(len(user)))
 	dst = append(dst, user...)
 `,
 		new: `	dst = append(dst, user...)
 `,
-		pkg: ".", test: `TestTagUserEndsWhereItEnds`,
+		pkg: "./internal/record", test: `TestTagUserEndsWhereItEnds`,
 	},
 }

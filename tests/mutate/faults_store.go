@@ -5,7 +5,7 @@ var storeFaults = []fault{
 	{
 		bar: "P1", what: `a conflict is not merged with what others stored`,
 		file: "update.go",
-		old: `	s.vals.rebase(newest.values)
+		old: `	s.vals.Rebase(newest.values)
 `,
 		new: ``,
 		pkg: ".", test: `TestEveryInterleaving/set∥set/true`,
@@ -23,7 +23,7 @@ var storeFaults = []fault{
 	},
 	{
 		bar: "P5", what: `a value that is what it was is written`,
-		file: "values.go",
+		file: "internal/record/changes.go",
 		old:  `stored != nil && string(stored) == string(encoded) {`,
 		new:  `stored != nil && string(stored) == "" {`,
 		pkg:  ".", test: `TestBehaviourA/08_equal_value_no_write/memory`,
@@ -31,8 +31,8 @@ var storeFaults = []fault{
 	{
 		bar: "CC-2", what: `an own write is not recognised after a lost reply`,
 		file: "update.go",
-		old:  `case newest.head.commit == tries.commit:`,
-		new:  `case newest.head.commit == 1:`,
+		old:  `case newest.head.Commit == tries.commit:`,
+		new:  `case newest.head.Commit == 1:`,
 		pkg:  ".", test: `TestBehaviourG/56_lost_replies/memory`,
 	},
 	{
@@ -76,7 +76,7 @@ var storeFaults = []fault{
 		old: `	case ReasonSecret, ReasonSuperseded:
 `,
 		new: `	case ReasonSecret, ReasonSuperseded:
-		if b, _, err := openRecord(cred, got.rec.User, got.rec.Data, &got.head, protectNothing); err == nil {
+		if b, _, err := openRecord(cred, got.rec.User, got.rec.Data, &got.head, record.Plain); err == nil {
 			got.values = b
 			return got, nil
 		}
@@ -86,8 +86,8 @@ var storeFaults = []fault{
 	{
 		bar: "FX-6", what: `logout with an old token ends the renewed session`,
 		file: "remove.go",
-		old:  `headErr == nil && !d.cred.matches(&h.hash) {`,
-		new:  `headErr != nil && !d.cred.matches(&h.hash) {`,
+		old:  `headErr == nil && !d.cred.Matches(&h.Hash) {`,
+		new:  `headErr != nil && !d.cred.Matches(&h.Hash) {`,
 		pkg:  ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
 	},
 	{
@@ -125,7 +125,7 @@ var storeFaults = []fault{
 	{
 		bar: "LO-9", what: `values survive Destroy in the request`,
 		file: "lifecycle.go",
-		old: `	s.vals.reset(body{}, s.m.cfg.MaxBytes)
+		old: `	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 }`,
 		new: `}`,
 		pkg: ".", test: `TestBehaviourF/50_destroy_then/memory`,
@@ -133,7 +133,7 @@ var storeFaults = []fault{
 	{
 		bar: "LO-6", what: `a new session is stored though it is empty`,
 		file: "commit.go",
-		old:  `return len(s.vals.changes) > 0 || s.currentUser() != ""`,
+		old:  `return s.vals.Changed() || s.currentUser() != ""`,
 		new:  `return true`,
 		pkg:  ".", test: `TestBehaviourA/02_no_cookie_session_read/memory`,
 	},
@@ -149,23 +149,23 @@ var storeFaults = []fault{
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored`,
-		file: "values.go",
-		old:  `	if size > v.max {`,
+		file: "internal/record/changes.go",
+		old:  `	if size > c.max {`,
 		new:  `	if size < 0 {`,
 		pkg:  ".", test: `TestBehaviourA/11_large_value/memory`,
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored after a merge`,
-		file: "values.go",
-		old:  `if v.size <= v.max || len(v.changes) == 0 {`,
-		new:  `if v.size >= 0 {`,
+		file: "internal/record/changes.go",
+		old:  `if c.size <= c.max || len(c.changes) == 0 {`,
+		new:  `if c.size >= 0 {`,
 		pkg:  ".", test: `TestBar_RD16_CapAfterMerge`,
 	},
 	{
 		bar: "DS-4", what: `a value that cannot be encoded is left out`,
-		file: "values.go",
-		old:  `		v.err = &ValueError{Key: key,`,
-		new:  `		_ = &ValueError{Key: key,`,
+		file: "session.go",
+		old:  `		s.keepError(valueError(key, value, err))`,
+		new:  `		_ = valueError(key, value, err)`,
 		pkg:  ".", test: `TestBar_DS4_UnstorableIsAnError`,
 	},
 	{

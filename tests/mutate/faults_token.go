@@ -4,7 +4,7 @@ package main
 var tokenFaults = []fault{
 	{
 		bar: "ID-1", what: `secrets are not random`,
-		file: "token.go",
+		file: "internal/record/token.go",
 		old: `	rand.Read(c[6:])
 `,
 		new: `	rand.Read(c[6:16])
@@ -23,44 +23,44 @@ var tokenFaults = []fault{
 	},
 	{
 		bar: "ID-4", what: `any 48 bytes are a token`,
-		file: "token.go",
+		file: "internal/record/token.go",
 		old:  `ok = bad < 64 && c[6]>>4 == 7 && c[8]>>6 == 2`,
 		new:  `ok = bad < 64`,
-		pkg:  ".", test: `TestParseTokenRefuses`,
+		pkg:  "./internal/record", test: `TestParseTokenRefuses`,
 	},
 	{
 		bar: "ID-4", what: `characters outside of the alphabet are read as others`,
-		file: "token.go",
+		file: "internal/record/token.go",
 		old:  `ok = bad < 64 && c[6]>>4 == 7 && c[8]>>6 == 2`,
 		new:  `ok = c[6]>>4 == 7 && c[8]>>6 == 2`,
-		pkg:  ".", test: `TestParseTokenRefuses`,
+		pkg:  "./internal/record", test: `TestParseTokenRefuses`,
 	},
 	{
 		bar: "ID-7", what: `a token is logged`,
 		file: "load.go",
 		old: `the request gets a new session",
-		slog.String("id", cred.id().String())`,
+		slog.String("id", cred.ID().String())`,
 		new: `the request gets a new session",
-		slog.String("id", cred.token())`,
+		slog.String("id", cred.Token())`,
 		pkg: ".", test: `TestBehaviourB/17_damaged_record/memory`,
 	},
 	{
 		bar: "ID-8", what: `printing a session prints its token`,
 		file: "describe.go",
 		old:  `fmt.Fprintf(f, "session(%s)", s.ID())`,
-		new:  `fmt.Fprintf(f, "session(%s)", s.cred.token())`,
+		new:  `fmt.Fprintf(f, "session(%s)", s.cred.Token())`,
 		pkg:  ".", test: `TestBar_ID8_NothingPrintsSecrets`,
 	},
 	{
 		bar: "FX-1", what: `no secret check`,
-		file: "token.go",
+		file: "internal/record/token.go",
 		old:  `return subtle.ConstantTimeCompare(own[:], hash[:]) == 1`,
 		new:  `return subtle.ConstantTimeCompare(own[:], hash[:]) >= 0`,
 		pkg:  ".", test: `TestBehaviourB/15_secret_changed/memory`,
 	},
 	{
 		bar: "DR-1", what: `the store gets the secret, not its hash`,
-		file: "token.go",
+		file: "internal/record/token.go",
 		old:  `{ return sha256.Sum256(c.secret()) }`,
 		new:  `{ sha256.Sum256(nil); return [32]byte(c.secret()) }`,
 		pkg:  ".", test: `TestBar_DR1_StoreHasTheHashOnly`,
@@ -68,38 +68,38 @@ var tokenFaults = []fault{
 	{
 		bar: "DR-2", what: `the seal is off`,
 		file: "manager.go",
-		old:  `m.protect = protectBySeal`,
-		new:  `m.protect = protectNothing`,
+		old:  `m.protect = record.Sealed`,
+		new:  `m.protect = record.Plain`,
 		pkg:  ".", test: `TestBar_DR2_Sealed`,
 	},
 	{
 		bar: "DR-2", what: `the seal does not cover the ID`,
-		file: "record.go",
+		file: "internal/record/seal.go",
 		old: `	dst = append(dst, id[:]...)
 `,
 		new: ``,
-		pkg: ".", test: `TestSealCovers`,
+		pkg: "./internal/record", test: `TestSealCovers`,
 	},
 	{
 		bar: "DR-2", what: `the seal does not cover the user`,
-		file: "record.go",
+		file: "internal/record/seal.go",
 		old: `	return append(dst, user...)
 `,
 		new: `	return dst
 `,
-		pkg: ".", test: `TestSealCovers`,
+		pkg: "./internal/record", test: `TestSealCovers`,
 	},
 	{
 		bar: "DR-2", what: `the seal does not cover the head`,
-		file: "record.go",
+		file: "internal/record/seal.go",
 		old: `	dst = append(dst, head...) // it tells its own length
 `,
 		new: ``,
-		pkg: ".", test: `TestSealCovers`,
+		pkg: "./internal/record", test: `TestSealCovers`,
 	},
 	{
 		bar: "DR-2", what: `every sealing has the same nonce`,
-		file: "record.go",
+		file: "internal/record/seal.go",
 		old:  `	return cipher.NewGCMWithRandomNonce(block)`,
 		new: `	gcm, err := cipher.NewGCM(block)
 	return zeroNonce{gcm}, err
@@ -120,14 +120,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	},
 	{
 		bar: "DR-4", what: `a plain record is read where sealed ones are due`,
-		file: "record.go",
-		old:  `		if how != protectNothing {`,
+		file: "internal/record/seal.go",
+		old:  `		if how != Plain {`,
 		new:  `		if false {`,
-		pkg:  ".", test: `TestPlainRecordWhereSealed`,
+		pkg:  "./internal/record", test: `TestPlainRecordWhereSealed`,
 	},
 	{
 		bar: "FX-3", what: `Renew keeps the secret`,
-		file: "token.go",
+		file: "internal/record/token.go",
 		old: `	rand.Read(next[16:])
 `,
 		new: `	rand.Read(make([]byte, 1))
@@ -137,17 +137,17 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		bar: "FX-3", what: `Renew keeps the old hash`,
 		file: "commit.go",
-		old: `		h.hash = t.next.hash()
+		old: `		h.Hash = t.next.Hash()
 `,
-		new: `		h.hash = s.cred.hash()
+		new: `		h.Hash = s.cred.hash()
 `,
 		pkg: ".", test: `TestBehaviourF/47_renew/memory`,
 	},
 	{
 		bar: "FX-5", what: `the superseded window is dropped`,
 		file: "load.go",
-		old:  `h.renewed != 0 && l.at*1000-h.renewed < supersededFor.Microseconds()`,
-		new:  `h.renewed < 0`,
+		old:  `h.Renewed != 0 && l.at*1000-h.Renewed < supersededFor.Microseconds()`,
+		new:  `h.Renewed < 0`,
 		pkg:  ".", test: `TestBehaviourF/47_superseded_token_comes_late/memory`,
 	},
 	{
@@ -170,14 +170,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		bar: "TO-2", what: `no absolute timeout on read`,
 		file: "load.go",
-		old:  `if _, absolute := m.timeouts(h.idle, h.absolute); createdMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {`,
+		old:  `if _, absolute := m.timeouts(h.Idle, h.Absolute); record.CreatedMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {`,
 		new:  `if _, absolute := m.timeouts(h.idle, h.absolute); absolute < 0 {`,
 		pkg:  ".", test: `TestBehaviourE/45_absolute_timeout/memory`,
 	},
 	{
 		bar: "TO-2", what: `activity stretches the absolute timeout`,
 		file: "expiry.go",
-		old: `createdMillis(cred.id())+absolute.Milliseconds())
+		old: `record.CreatedMillis(cred.ID())+absolute.Milliseconds())
 }`,
 		new: `now+absolute.Milliseconds())
 }`,

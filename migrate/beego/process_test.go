@@ -314,7 +314,7 @@ func TestRollingSwitch(t *testing.T) {
 			t.Cleanup(server.Close)
 			lost := 0
 			for n := range users {
-				id := fmt.Sprintf("%032x", n+1<<40)
+				id := fmt.Sprintf("%032x", int64(n)+1<<40)
 				user := fmt.Sprint("user ", n)
 				place.put(t, id, encode(t, map[any]any{"uid": user}), 0)
 				c, at := browser(t, server, id)

@@ -35,8 +35,9 @@ func (x *exchange) header(h http.Header, failed error, after bool) {
 // live session must not be there for the old token after a logout.
 func (s *Session) limit(h http.Header, after bool) {
 	caching := &s.x.caching
+	said := h["Cache-Control"]
 	switch {
-	case h["Cache-Control"] != nil:
+	case said != nil && (len(said) != 1 || &said[0] != &caching[0]): // by the handler, and not by this
 		return
 	case s.altered:
 		caching[0] = "no-store"

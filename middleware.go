@@ -56,8 +56,8 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			switch {
 			case err != nil:
 				m.answer(r.Context(), w, r, "", err)
-			case outer != nil:
-				next.ServeHTTP(w, r)
+			case outer.inUse():
+				next.ServeHTTP(w, outer.within(r))
 			default:
 				m.serve(next, w, r)
 			}

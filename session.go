@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -111,13 +112,19 @@ type Session struct {
 	live     bool  // the request came with its token
 	altered  bool  // the request has changed something, or taken it
 	outage   bool  // it could not be loaded: Config.OnOutage is OutageAnonymous
-	hand     bool  // started by Manager.Start: cookies go out at once
-	broken   bool  // ...but not for what could not be stored
+	broken   bool  // Save failed: no cookie goes out for what could not be stored
 	reason   error // why there is no session here at all: see detached
+
+	// The header of a response whose session was made by Manager.Start: cookies
+	// go there at once. Only methods that change the session touch it.
+	started http.Header
 
 	locals   map[any]any   // of this request, never stored
 	after    []func()      // to run once neither mu nor busy is held
 	updating chan struct{} // held by the one Update that runs
+
+	nested   bool // started again before it was released
+	changing bool // by the method that has mu now
 
 	complaining bool // complain is logging
 	quiet       bool // reading it is no reason for it
@@ -187,6 +194,7 @@ func (s *Session) beginChange(method string) bool {
 		s.unlock()
 		return false
 	}
+	s.changing = true
 	if s.loading { // what is changed here would be lost, or belong to another session
 		s.refused = ErrNested
 		s.complain(method, ErrNested)
@@ -238,7 +246,8 @@ var quiet = &Session{reason: ErrNoMiddleware, quiet: true}
 // unlock ends a method: it frees mu and then runs what must not run under it.
 // While somebody makes store calls for s, that is left to them.
 func (s *Session) unlock() {
-	if s.hand && !s.released {
+	if s.changing {
+		s.changing = false
 		s.announce()
 	}
 	if s.busy || s.after == nil {

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/chisession/session/internal/adoption"
@@ -17,13 +19,23 @@ import (
 //
 // The cookie goes into w's header as soon as it is known that one is needed:
 // at the first Set of a new session, at Renew, at Destroy. So make changes
-// before the first byte of the answer, and call [Session.Save] there to have
+// before the first byte of the response, and call [Session.Save] there to have
 // the error while it can still be answered; this library cannot see w's header
-// leave, and cannot hold it back, as the middleware does. Behind this
-// manager's middleware, Start returns the session that is there; behind that of
-// another one with the same cookie name and other rules it is an error. A deferred
-// Release also stores what a handler Set before it panicked, which the
-// middleware would drop.
+// leave, and cannot hold it back, as the middleware does. A deferred Release
+// also stores what a handler Set before it panicked, which the middleware would
+// drop.
+//
+// The response depends on the cookie, so Start adds it to Vary (add to that, do
+// not Set it), and where it finds a live session, it keeps the response out of
+// shared caches, unless there is a Cache-Control already: with "private", and
+// once the session is changed with "no-store". After that only methods that
+// change the session write to the header; others may be called beside anything.
+//
+// Behind this manager's middleware, Start returns the session that is there;
+// behind that of another one with the same cookie name and other rules it is an
+// error. All Starts of one request return the same session, for which r gets
+// another context: so handlers and middleware that r is passed to find it. What
+// is started again before it was released is not ended by Release, only stored.
 //
 // A session that cannot be loaded is an error, whatever Config.OnOutage says.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error) {
@@ -34,30 +46,95 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		return nil, ErrClosed
 	}
 	if s, err := m.outer(r); s != nil || err != nil {
+		s.startAgain()
 		return s, err
 	}
 	if a := adoption.Of(r.Context()); a != nil {
 		m.lend(a)
 	}
 	s := m.newExchange(w, r).get()
-	s.hand = true
+	h := w.Header()
+	s.x.setVary(h)
 	if err := m.load(s, r.Header); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used, s.started = true, h
+	s.limit(h, false)
+	*r = *r.WithContext(&startedIn{s.x.Context, s.x}) // as package gorilla/sessions does
 	return s, nil
 }
+
+// startAgain makes a session that was started and released one in use.
+func (s *Session) startAgain() {
+	if s == nil || s.started == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nested = s.nested || !s.released
+	s.released = false
+}
+
+// inUse reports whether s is there, and not released.
+func (s *Session) inUse() bool {
+	if s == nil || s.started == nil {
+		return s != nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.released
+}
+
+// within returns r for handlers that use s.
+func (s *Session) within(r *http.Request) *http.Request {
+	if s.started == nil || r.Context().Value(sessionKey{}) == s {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
+}
+
+// startedIn is the context of a request after Start. Its session is found by
+// the cookie, and without that where no other is.
+type startedIn struct {
+	context.Context
+	x *exchange
+}
+
+// Value finds the session; other keys are the request's own context's.
+func (c *startedIn) Value(key any) any {
+	switch key := key.(type) {
+	case sessionKey, identityKey:
+		if other := c.Context.Value(key); other != nil {
+			return other
+		}
+		return c.x.Value(key)
+	case *cookieKey:
+		if *key == c.x.m.key || key.shares(c.x.m.key) {
+			return c.x.Value(key)
+		}
+	}
+	return c.Context.Value(key)
+}
+
+// String names the context as package context does.
+func (c *startedIn) String() string { return c.x.String() }
+
+// Format prints String whatever the verb.
+func (c *startedIn) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // Release stores the session and ends its use: what [Manager.Start] began. The
 // error is that of Save. Releasing again does nothing. Behind the middleware,
 // which releases by itself, it only stores.
 func (s *Session) Release() error {
-	if !s.hand {
+	if s.started == nil {
 		return s.Save()
 	}
 	if err := s.claim(s.m.patience()); err != nil {
 		s.mu.Lock()
 		defer s.unlock()
-		s.released = true
+		s.released = !s.nested
 		return err
 	}
 	defer s.free()
@@ -78,20 +155,20 @@ func (s *Session) Release() error {
 		err = s.refused
 	}
 	s.announce()
-	s.released = true
+	s.released = !s.nested
 	return err
 }
 
 // announce puts the cookie of a session started by hand into the header, in
 // place of an earlier one of this request. mu is held.
 func (s *Session) announce() {
-	if !s.hand {
+	if s.started == nil || s.released {
 		return
 	}
-	x, h := s.x, s.x.writer.rw.Header()
-	if s.used {
-		x.setVary(h)
-	}
+	x, h := s.x, s.started
+	x.setVary(h)
+	s.altered = s.altered || s.dirty() || s.doomed != nil
+	s.limit(h, false)
 	if !x.transport.cookie() {
 		s.announceToken(h)
 		return

@@ -80,6 +80,7 @@ func (s *Session) yield() {
 
 // free ends what claim began.
 func (s *Session) free() {
+	s.announce()
 	s.yield()
 	s.unlock()
 }

@@ -111,7 +111,7 @@ var answerFaults = []fault{
 	{
 		bar: "CC-11", what: `mounted twice it loads twice`,
 		file: "middleware.go",
-		old:  `			case outer != nil:`,
+		old:  `			case outer.inUse():`,
 		new:  `			case outer != nil && outer.m != m:`,
 		pkg:  ".", test: `TestBehaviourA/06_mounted_twice/memory`,
 	},

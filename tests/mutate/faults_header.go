@@ -68,6 +68,43 @@ var headerFaults = []fault{
 		pkg:  ".", test: `TestBehaviourC/28_cache_control`,
 	},
 	{
+		bar: "CC-7", what: `what only reads a started session writes to the response's header`,
+		file: "session.go",
+		old: `	if s.changing {
+		s.changing = false
+`,
+		new: `	if true {
+		s.changing = false
+`,
+		pkg: ".", test: `TestStartBesideTheHeader`,
+	},
+	{
+		bar: "CC-9", what: `Start calls the program's Header under the session's lock`,
+		file: "start.go",
+		old: `	x, h := s.x, s.started
+`,
+		new: `	x, h := s.x, s.x.writer.rw.Header()
+`,
+		pkg: ".", test: `TestStartHeaderAsksTheSession`,
+	},
+	{
+		bar: "CC-11", what: `two Starts of one request set two cookies`,
+		file: "start.go",
+		old:  `	*r = *r.WithContext(&startedIn{s.x.Context, s.x})`,
+		new:  `	r.WithContext(&startedIn{s.x.Context, s.x})`,
+		pkg:  ".", test: `TestStartsOfOneRequest`,
+	},
+	{
+		bar: "CK-10", what: `a page of a session that was started may be shared`,
+		file: "start.go",
+		old: `	s.used, s.started = true, h
+	s.limit(h, false)
+`,
+		new: `	s.used, s.started = true, h
+`,
+		pkg: ".", test: `TestStartTellsCaches`,
+	},
+	{
 		bar: "CK-10", what: `an answer with a new cookie stays public`,
 		file: "header.go",
 		old:  `if !directive(h, "no-store") && !directive(h, "private") {`,

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,12 +18,21 @@ import (
 // The server's errors that mean something to us.
 const (
 	errCheckRead      = 1020 // MariaDB: a row changed under our snapshot; rolled back
+	errDiskFull       = 1021
 	errDuplicate      = 1062
+	errSyntax         = 1064
+	errTableFull      = 1114
 	errRowTooBig      = 1118
+	errDenied         = 1142 // the account, a statement on the table
+	errColumnDenied   = 1143
 	errPacketTooLarge = 1153
 	errLockWait       = 1205
 	errDeadlock       = 1213
+	errReadOnly       = 1290 // or another option of the server
 	errDataTooLong    = 1406
+	errPreparedFull   = 1461 // max_prepared_stmt_count
+	errReadOnlyTx     = 1792
+	errReadOnlyMode   = 1836
 	errKilled         = 1927 // MariaDB: this connection was killed
 	errIdleClosed     = 4031 // MySQL: this connection was idle for too long
 )
@@ -31,15 +41,25 @@ const (
 // not of what stood in a statement: it may be shown.
 var tellable = map[uint16]bool{
 	1040: true, 1203: true, 1226: true, // too many connections, of all or of this user
-	1044: true, 1045: true, 1142: true, 1227: true, // access denied
+	1044: true, 1045: true, errDenied: true, errColumnDenied: true, 1227: true, // access denied
 	1049: true, 1146: true, 1054: true, 1176: true, // no such database, table, column, index
 	1053: true, 1317: true, errKilled: true, errIdleClosed: true, // shutdown, killed
 	1193: true, 1231: true, 1298: true, 1115: true, 1273: true, // a system variable of the DSN, a time zone, charset, collation
-	1290: true, 1792: true, 1836: true, // read only
-	1114: true, 1021: true, 3: true, 1461: true, // table or disk full, too many prepared statements
+	errReadOnly: true, errReadOnlyTx: true, errReadOnlyMode: true,
+	errTableFull: true, errDiskFull: true, 3: true, errPreparedFull: true,
 	1698: true, 1820: true, 1862: true, // log-in and password rules
 	errCheckRead: true, errLockWait: true, errDeadlock: true, errPacketTooLarge: true,
 }
+
+// isServer reports whether err is one of these, from the server.
+func isServer(err error, numbers ...uint16) bool {
+	server, ok := errors.AsType[*mysql.MySQLError](err)
+	return ok && slices.Contains(numbers, server.Number)
+}
+
+// preparesNoMore reports whether a statement was not run because the server
+// prepares no more of them.
+func preparesNoMore(err error) bool { return isServer(err, errPreparedFull) }
 
 // retryable reports whether the same statement may succeed if it is run
 // again.

@@ -316,7 +316,7 @@ func TestReadOnly(t *testing.T) {
 	}
 
 	exec(t, "SET GLOBAL read_only = ON")
-	own, err := New(pool(t, dbOf(t, s)), Options{})
+	own, err := New(pool(t, dbOf(t, s)), Options{NoProbe: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	swept := 0
 	for swept < limit {
 		batch := min(limit-swept, sweepBatch)
-		n, err := s.exec(ctx, "sweep", again, s.stmts.sweep, batch)
+		n, err := s.exec(ctx, "sweep", again, &s.stmts.sweep, batch)
 		swept += int(n)
 		if err != nil || int(n) < batch {
 			return swept, err
@@ -43,7 +43,7 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 // byUser scans by position: what a column is called in an answer is up to the
 // DSN (columnsWithAlias).
 func (s *Store) byUser(ctx context.Context, user string) ([]backend.Record, error) {
-	rows, err := s.stmts.byUser.QueryContext(ctx, []byte(user))
+	rows, err := s.db.QueryContext(ctx, s.stmts.byUser.text, []byte(user))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (s *Store) byUser(ctx context.Context, user string) ([]backend.Record, erro
 func (s *Store) Count(ctx context.Context) (int, error) {
 	var n int
 	err := s.call(ctx, "count", again, func() error {
-		return s.stmts.count.GetContext(ctx, &n)
+		return s.row(ctx, &s.stmts.count).Scan(&n)
 	})
 	return n, err
 }

@@ -40,7 +40,7 @@ func (s *Store) loadTexts(ctx context.Context, id uuid.UUID) (rec backend.Record
 	}
 	row.id = id
 	err = s.call(ctx, "load", again, func() error {
-		return s.stmts.loadTexts.QueryRowContext(ctx, row.id[:]).Scan(&row.version, &row.expires, &row.now, &row.user, &row.data)
+		return s.row(ctx, &s.stmts.load, row.id[:]).Scan(&row.version, &row.expires, &row.now, &row.user, &row.data)
 	})
 	if err != nil || !row.expires.after(&row.now) {
 		return rec, false, err
@@ -55,7 +55,7 @@ func (s *Store) loadNumbers(ctx context.Context, id uuid.UUID) (rec backend.Reco
 	var expires int64
 	var user sql.NullString
 	err = s.call(ctx, "load", again, func() error {
-		return s.stmts.loadNumbers.QueryRowContext(ctx, id[:]).Scan(&rec.Version, &expires, &user, &rec.Data, &live)
+		return s.row(ctx, &s.stmts.load, id[:]).Scan(&rec.Version, &expires, &user, &rec.Data, &live)
 	})
 	rec.Expires, rec.User = instant(expires), user.String
 	return rec, live, err

@@ -1,9 +1,10 @@
 // Package mysql keeps sessions in a table of MariaDB (10.6 or newer) or MySQL
 // (8.0 or newer), through sqlx and go-sql-driver/mysql.
 //
-// Each of load, create, update, touch and delete is one prepared statement by
-// primary key and one round trip; a second one is only needed to tell why
-// nothing was changed. Times are UTC microseconds compared with the server's
+// Each of load, create, update, touch and delete is one statement by primary key
+// and one round trip; a second one is only needed to tell why nothing was
+// changed. The first four are prepared, once a connection; with
+// interpolateParams=true in the DSN none is. Times are UTC microseconds compared with the server's
 // clock, keys, users and data are bytes: no time zone, sql_mode, collation or
 // parseTime matters.
 //
@@ -50,6 +51,11 @@ type Options struct {
 	// NoCreate leaves the creation of the table to somebody else (see
 	// [Schema]): a missing one is then an error of New.
 	NoCreate bool
+
+	// NoProbe has New write nothing, neither a table nor a record of its own
+	// (see Store.Check), and prepare nothing. It is for tools beside the
+	// application: an account that may only read can list and count.
+	NoProbe bool
 }
 
 // A Store keeps sessions in one table. It is safe for concurrent use, by any
@@ -62,6 +68,7 @@ type Store struct {
 	db      *sqlx.DB
 	owned   bool // Close closes db
 	bounded bool
+	texts   bool          // nothing is prepared
 	slots   chan struct{} // one for each connection of an owned pool, nil for others
 	maxData int           // bytes of Data that a statement can carry
 	stmts   statements
@@ -79,18 +86,27 @@ var (
 
 // New returns a Store on the caller's own pool, whose settings it leaves as
 // they are and which it does not close. It creates the table if it is missing,
-// unless opts says not to, and checks it: a table of another shape, or a
-// connection that would not keep bytes or commits, is an error.
+// unless opts says not to, and checks it: a table of another shape, a connection
+// that would not keep bytes or commits, or an account without a right that
+// sessions need (see [Store.Check]) is an error.
 //
-// The pool decides how long a call may take. It should have timeouts
+// A pool whose DSN has interpolateParams=true gets all statements as text, and
+// needs no prepared ones at all. On another one, the statements that are not
+// prepared (see the package) take a second round trip. The pool decides how long a call may take. It should have timeouts
 // (readTimeout and writeTimeout in the DSN), and rejectReadOnly=true if the
 // server can become a replica.
 func New(db *sqlx.DB, opts Options) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("mysql: New needs a *sqlx.DB, got nil")
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
 	s := &Store{db: db}
-	if err := s.start(opts); err != nil {
+	var err error
+	if s.texts, err = s.interpolates(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx, opts); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -101,7 +117,8 @@ func New(db *sqlx.DB, opts Options) (*Store, error) {
 //	user:password@tcp(host:3306)/database?param=value
 //
 // of go-sql-driver/mysql, in the table "sessions", which is created if it is
-// missing. Close closes the pool.
+// missing. Close closes the pool. As New does, it finds out whether the account
+// may do all that sessions need.
 //
 // The pool has at most 32 connections, each used for 3 minutes at most.
 // Unless the DSN says otherwise, connecting takes at most 1 s, an answer at
@@ -111,20 +128,34 @@ func Open(dsn string) (*Store, error) {
 	if dsn == "" {
 		return nil, errors.New("mysql: the save path is empty: give user:password@tcp(host:3306)/db")
 	}
-	db, bounded, err := openPool(dsn)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	s, err := openStore(ctx, dsn, true)
+	if errors.Is(err, errConverted) || errors.Is(err, errUnsafe) {
+		s, err = openStore(ctx, dsn, false)
+	}
+	return s, err
+}
+
+// openStore is Open. With interpolate, the driver puts the parameters into what
+// is not prepared, which saves a round trip, but cannot be done with each
+// character set.
+func openStore(ctx context.Context, dsn string, interpolate bool) (*Store, error) {
+	p, err := openPool(dsn, interpolate)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, owned: true, bounded: bounded, slots: make(chan struct{}, maxConns)}
-	if err := s.start(Options{}); err != nil {
-		_ = db.Close() // the error of start is the one to tell
+	s := &Store{db: p.db, owned: true, bounded: p.bounded, texts: p.texts, slots: make(chan struct{}, maxConns)}
+	if err := s.start(ctx, Options{}); err != nil {
+		_ = p.db.Close() // the error of start is the one to tell
 		return nil, err
 	}
 	return s, nil
 }
 
-// start checks the connection and the table and prepares the statements.
-func (s *Store) start(opts Options) error {
+// start checks the connection, the table and the account, and prepares the
+// statements.
+func (s *Store) start(ctx context.Context, opts Options) error {
 	if opts.Table == "" {
 		opts.Table = DefaultTable
 	}
@@ -132,19 +163,44 @@ func (s *Store) start(opts Options) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
 	if err := s.checkConnection(ctx); err != nil {
 		return err
 	}
-	if err := s.checkTable(ctx, table, opts.NoCreate); err != nil {
+	if err := s.checkTable(ctx, table, opts.NoCreate || opts.NoProbe); err != nil {
 		return err
 	}
-	if err := s.stmts.prepare(ctx, s.db, table); err != nil {
-		_ = s.stmts.close()
-		return s.failure("prepare the statements", err, 0)
+	s.stmts.fill(table, s.owned)
+	if opts.NoProbe {
+		return nil
+	}
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	if err := s.Check(ctx); err != nil {
+		_ = s.stmts.close() // the error of Check is the one to tell
+		return err
 	}
 	return nil
+}
+
+// prepare prepares what is to be prepared, unless the server prepares no more
+// and the pool can do without.
+func (s *Store) prepare(ctx context.Context) error {
+	if s.texts {
+		return nil
+	}
+	err := s.stmts.prepare(ctx, s.db)
+	if err == nil {
+		return nil
+	}
+	_ = s.stmts.close()
+	if !preparesNoMore(err) {
+		return withCure(s.failure("prepare the statements", err, 0))
+	}
+	if s.texts, err = s.interpolates(ctx); err == nil && !s.texts {
+		err = errCannotPrepare
+	}
+	return err
 }
 
 // Bounded reports whether every call ends by itself within a few seconds:

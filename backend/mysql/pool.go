@@ -27,24 +27,42 @@ const (
 	maxBounded = 5 * time.Second
 )
 
+// errUnsafe says that the driver does not put parameters into statements in
+// the DSN's collation.
+var errUnsafe = errors.New("mysql: the collation is not one to interpolate parameters in")
+
+// An ownPool is what Open makes.
+type ownPool struct {
+	db      *sqlx.DB
+	bounded bool // its timeouts are short
+	texts   bool // the DSN has interpolateParams=true
+}
+
 // openPool opens a pool for dsn with our defaults for what dsn leaves open.
-func openPool(dsn string) (db *sqlx.DB, bounded bool, err error) {
+func openPool(dsn string, interpolate bool) (ownPool, error) {
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		return nil, false, badDSN(err)
+		return ownPool{}, badDSN(err)
 	}
 	applyDefaults(cfg)
-	connector, err := mysql.NewConnector(cfg)
-	if err != nil {
-		return nil, false, badDSN(err)
+	p := ownPool{
+		bounded: max(cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout) <= maxBounded,
+		texts:   cfg.InterpolateParams,
 	}
-	db = sqlx.NewDb(sql.OpenDB(connector), Name)
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
-	db.SetConnMaxLifetime(maxLifetime)
-	db.SetConnMaxIdleTime(maxIdleTime)
-	bounded = max(cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout) <= maxBounded
-	return db, bounded, nil
+	cfg.InterpolateParams = p.texts || interpolate
+	connector, err := mysql.NewConnector(cfg)
+	switch {
+	case err != nil && cfg.InterpolateParams && !p.texts:
+		return ownPool{}, errUnsafe // there was nothing wrong with it before
+	case err != nil:
+		return ownPool{}, badDSN(err)
+	}
+	p.db = sqlx.NewDb(sql.OpenDB(connector), Name)
+	p.db.SetMaxOpenConns(maxConns)
+	p.db.SetMaxIdleConns(maxConns)
+	p.db.SetConnMaxLifetime(maxLifetime)
+	p.db.SetConnMaxIdleTime(maxIdleTime)
+	return p, nil
 }
 
 // applyDefaults fills in what a session store needs of a connection.

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"strings"
 	"time"
@@ -52,34 +53,86 @@ const (
 	sqlCount  = "SELECT COUNT(*) FROM {table} FORCE INDEX (expires) WHERE {live}"
 )
 
-// statements are the prepared statements. database/sql prepares each again on
-// every new connection, when it is first used there.
-type statements struct {
-	loadTexts, loadNumbers         *sqlx.Stmt
-	create, update, shorten, touch *sqlx.Stmt
-	delete, deleteVersion, exists  *sqlx.Stmt
-	sweep, byUser, count           *sqlx.Stmt
+// A statement is one of the store's. What requests do all the time is prepared,
+// once a connection (database/sql does so when it is first used there); the
+// others go as text each time, their parameters put in by the driver, so that
+// a pool takes little of the server's max_prepared_stmt_count.
+type statement struct {
+	text     string
+	prepared *sqlx.Stmt // nil: always as text
 }
 
-// prepare prepares them all on one connection. After an error, close those
-// that were.
-func (s *statements) prepare(ctx context.Context, db *sqlx.DB, t tableName) error {
-	for _, p := range []struct {
-		stmt  **sqlx.Stmt
+type statements struct {
+	load, create, update, touch                                  statement // to be prepared
+	shorten, delete, deleteVersion, exists, sweep, byUser, count statement
+}
+
+// fill sets the texts, for a pool of our own or a caller's (see load.go).
+func (s *statements) fill(t tableName, owned bool) {
+	load := sqlLoadNumbers
+	if owned {
+		load = sqlLoadTexts
+	}
+	for _, f := range []struct {
+		stmt  *statement
 		query string
 	}{
-		{&s.loadTexts, sqlLoadTexts}, {&s.loadNumbers, sqlLoadNumbers}, {&s.create, sqlCreate},
-		{&s.update, sqlUpdate}, {&s.shorten, sqlShorten}, {&s.touch, sqlTouch},
-		{&s.delete, sqlDelete}, {&s.deleteVersion, sqlDeleteVersion}, {&s.exists, sqlExists},
-		{&s.sweep, sqlSweep}, {&s.byUser, sqlByUser}, {&s.count, sqlCount},
+		{&s.load, load}, {&s.create, sqlCreate}, {&s.update, sqlUpdate}, {&s.touch, sqlTouch},
+		{&s.shorten, sqlShorten}, {&s.delete, sqlDelete}, {&s.deleteVersion, sqlDeleteVersion},
+		{&s.exists, sqlExists}, {&s.sweep, sqlSweep}, {&s.byUser, sqlByUser}, {&s.count, sqlCount},
 	} {
-		stmt, err := db.PreparexContext(ctx, expand(t, p.query))
+		f.stmt.text = expand(t, f.query)
+	}
+}
+
+// hot are the statements that are prepared.
+func (s *statements) hot() []*statement {
+	return []*statement{&s.load, &s.create, &s.update, &s.touch}
+}
+
+// prepare prepares the hot ones, on one connection. After an error, close those
+// that were.
+func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
+	for _, stmt := range s.hot() {
+		prepared, err := db.PreparexContext(ctx, stmt.text)
 		if err != nil {
 			return err
 		}
-		*p.stmt = stmt
+		stmt.prepared = prepared
 	}
 	return nil
+}
+
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range s.hot() {
+		if stmt.prepared != nil {
+			errs = append(errs, stmt.prepared.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// execute runs stmt. A server that prepares no more gets it as text.
+func (s *Store) execute(ctx context.Context, stmt *statement, args []any) (sql.Result, error) {
+	if stmt.prepared != nil {
+		res, err := stmt.prepared.ExecContext(ctx, args...)
+		if !preparesNoMore(err) {
+			return res, err
+		}
+	}
+	return s.db.ExecContext(ctx, stmt.text, args...)
+}
+
+// row runs stmt, which finds one row at the most.
+func (s *Store) row(ctx context.Context, stmt *statement, args ...any) *sql.Row {
+	if stmt.prepared != nil {
+		row := stmt.prepared.QueryRowContext(ctx, args...)
+		if !preparesNoMore(row.Err()) {
+			return row
+		}
+	}
+	return s.db.QueryRowContext(ctx, stmt.text, args...)
 }
 
 var fragments = strings.NewReplacer("{at}", sqlAt, "{micros}", sqlMicros, "{alive}", sqlAlive, "{live}", sqlLive)
@@ -87,19 +140,6 @@ var fragments = strings.NewReplacer("{at}", sqlAt, "{micros}", sqlMicros, "{aliv
 // expand fills in the table and the fragments of a statement.
 func expand(t tableName, query string) string {
 	return t.in(fragments.Replace(query))
-}
-
-func (s *statements) close() error {
-	var errs []error
-	for _, stmt := range []*sqlx.Stmt{
-		s.loadTexts, s.loadNumbers, s.create, s.update, s.shorten, s.touch,
-		s.delete, s.deleteVersion, s.exists, s.sweep, s.byUser, s.count,
-	} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // maxMicros is the last instant of a DATETIME(6). Beyond it the sum would be

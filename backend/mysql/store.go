@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jmoiron/sqlx"
 
 	"github.com/chisession/session/backend"
 )
@@ -17,7 +16,7 @@ func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if err := s.fits(rec); err != nil {
 		return err
 	}
-	_, err := s.exec(ctx, "create", once, s.stmts.create,
+	_, err := s.exec(ctx, "create", once, &s.stmts.create,
 		rec.ID[:], micros(rec.Expires), userBytes(rec.User), dataBytes(rec.Data))
 	return err
 }
@@ -28,9 +27,9 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	if err := s.fits(rec); err != nil {
 		return err
 	}
-	stmt := s.stmts.update
+	stmt := &s.stmts.update
 	if rec.Shorten {
-		stmt = s.stmts.shorten
+		stmt = &s.stmts.shorten
 	}
 	n, err := s.exec(ctx, "update", once, stmt,
 		micros(rec.Expires), userBytes(rec.User), dataBytes(rec.Data), rec.ID[:], rec.Version)
@@ -44,7 +43,7 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 // changed.
 func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error {
 	at := micros(expires)
-	n, err := s.exec(ctx, "touch", again, s.stmts.touch, at, id[:], at)
+	n, err := s.exec(ctx, "touch", again, &s.stmts.touch, at, id[:], at)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -53,14 +52,14 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 
 // Delete implements [backend.Store]: one round trip.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
-	_, err := s.exec(ctx, "delete", again, s.stmts.delete, id[:])
+	_, err := s.exec(ctx, "delete", again, &s.stmts.delete, id[:])
 	return err
 }
 
 // DeleteVersion implements [backend.VersionedDeleter]: one round trip, two if
 // nothing was deleted.
 func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	n, err := s.exec(ctx, "delete", once, s.stmts.deleteVersion, id[:], version)
+	n, err := s.exec(ctx, "delete", once, &s.stmts.deleteVersion, id[:], version)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -68,9 +67,9 @@ func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64)
 }
 
 // exec runs a writing statement and returns the number of rows it changed.
-func (s *Store) exec(ctx context.Context, op string, rep repeat, stmt *sqlx.Stmt, args ...any) (n int64, err error) {
+func (s *Store) exec(ctx context.Context, op string, rep repeat, stmt *statement, args ...any) (n int64, err error) {
 	err = s.call(ctx, op, rep, func() error {
-		res, err := stmt.ExecContext(ctx, args...)
+		res, err := s.execute(ctx, stmt, args)
 		if err != nil {
 			return err
 		}
@@ -84,7 +83,7 @@ func (s *Store) exec(ctx context.Context, op string, rep repeat, stmt *sqlx.Stmt
 func (s *Store) exists(ctx context.Context, op string, id uuid.UUID) error {
 	return s.call(ctx, op, again, func() error {
 		var one int
-		return s.stmts.exists.QueryRowContext(ctx, id[:]).Scan(&one)
+		return s.row(ctx, &s.stmts.exists, id[:]).Scan(&one)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,15 +56,22 @@ func (a *app) runMigrate(ctx context.Context, apply bool) error {
 	return a.print(m, "table %s is there, and as it should be.\n", cmp.Or(a.where.table, mysql.DefaultTable))
 }
 
-// applySchema has the backend make the table, and check it.
+// applySchema makes the table, and has the backend check it. The account that
+// makes it need not be the application's, so its rights are not proven.
 func applySchema(ctx context.Context, t place.Target) error {
 	p, err := place.Connect(ctx, t)
 	if err != nil {
 		return err
 	}
-	s, err := mysql.New(p.MySQL, mysql.Options{Table: t.Table})
-	if err == nil {
-		err = s.Close()
+	return errors.Join(makeTable(ctx, p), p.Close())
+}
+
+func makeTable(ctx context.Context, p *place.Place) error {
+	for _, ddl := range mysql.Schema(p.Target.Table) {
+		if _, err := p.MySQL.ExecContext(ctx, ddl); err != nil {
+			return fmt.Errorf("create the table: %w", err)
+		}
 	}
-	return errors.Join(err, p.Close())
+	_, err := p.Store() // which looks at it
+	return err
 }

@@ -110,7 +110,7 @@ func (p *Place) Store() (backend.Store, error) {
 		p.store = p.redis
 	case p.MySQL != nil:
 		var s *mysql.Store
-		if s, err = mysql.New(p.MySQL, mysql.Options{Table: p.Target.Table, NoCreate: true}); err == nil {
+		if s, err = mysql.New(p.MySQL, mysql.Options{Table: p.Target.Table, NoProbe: true}); err == nil {
 			p.store = s
 		}
 	default:

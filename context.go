@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/chisession/session/internal/response"
 )
 
 // sessionKey is the context key of the innermost session, cookieKey that of
@@ -26,7 +28,8 @@ type exchange struct {
 	session   atomic.Pointer[Session] // made when somebody asks for it
 	sent      atomic.Bool             // the header left before anybody did
 	handed    atomic.Bool             // somebody has it, who may use it at any time
-	writer    writer
+	writer    response.Writer
+	returned  bool // the handler has
 	request   *http.Request
 	transport *Transport  // that the request belongs to
 	before    http.Header // the answer's header before the handler; nil if it was empty
@@ -56,7 +59,7 @@ func (m *Manager) newExchange(w http.ResponseWriter, r *http.Request) *exchange 
 		x.session.Store(&v.own)
 	}
 	x.Context, x.m, x.request, x.transport = r.Context(), m, r, transport
-	x.writer.x, x.writer.rw = x, w
+	x.writer.Wrap(w, (*gate)(x))
 	if h := w.Header(); len(h) > 0 {
 		x.before = maps.Clone(h)
 	}

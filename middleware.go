@@ -141,14 +141,161 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 	returned := false
 	defer func() {
 		if !returned {
-			x.writer.panicked()
+			x.panicked()
 		}
 		x.release()
 		m.removeUploads(r)
 	}()
-	next.ServeHTTP(x.writer.as(), r)
+	next.ServeHTTP(x.writer.As(), r)
 	returned = true
-	x.writer.finish()
+	x.finish()
+}
+
+// A gate is an exchange as what its response's header passes.
+type gate exchange
+
+// Open has the session stored before the header goes out.
+func (g *gate) Open() (instead func()) {
+	x := (*exchange)(g)
+	s := x.session.Load()
+	if s == nil {
+		x.sent.Store(true)
+		if s = x.session.Load(); s == nil {
+			return nil // nobody asked for the session
+		}
+	}
+	if err := x.store(s); err != nil {
+		return func() { x.refuse(s, err) }
+	}
+	return nil
+}
+
+// refuse sends the error response in place of the handler's.
+func (x *exchange) refuse(s *Session, err error) {
+	s.failed(err)
+	s.m.answer(x, x.writer.Unwrap(), x.request, s.ID(), err)
+}
+
+// store has the session stored and its lines in the header. If it fails, the
+// header is what it was before the handler, but for other cookies.
+func (x *exchange) store(s *Session) error {
+	h := x.writer.Unwrap().Header()
+	if err := s.claim(s.m.patience()); err != nil {
+		x.resetHeader(h)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sent, s.over = true, &unsentError{err}
+		return err
+	}
+	defer s.free() // also when the store panics
+	now := s.at    // the clock has a price; what is due since then, finish notes
+	if s.persistent() {
+		now = nowMillis() // but only here can a cookie slide
+		s.carries = !shareable(h)
+		defer func() { s.carries = false }()
+	}
+	s.altered = s.altered || s.dirty() || s.doomed != nil
+	err := s.commitAll(now, (*Session).pending)
+	if err == nil && s.pending() {
+		err = ErrNested // it was changed by each of its own store calls
+	}
+	if (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {
+		err = nil // dropped, counted and logged; the response goes on
+	}
+	if errors.Is(err, ErrCrossSite) && safe(x.request.Method) {
+		err = nil // logged; such a request is not meant to change anything
+	}
+	if err == nil && s.carries && s.outrun(now) {
+		s.slide()
+	}
+	if err != nil {
+		s.over = &unsentError{err}
+		x.resetHeader(h)
+	}
+	x.header(h, err, !x.returned)
+	s.sent = true
+	return err
+}
+
+// finish ends the exchange after the handler returned: it stores what was not
+// stored yet, and what was changed after the header went out.
+func (x *exchange) finish() {
+	x.returned = true
+	if !x.writer.Sent() {
+		if s := x.session.Load(); s != nil {
+			s.mu.Lock()
+			s.at = nowMillis()
+			s.mu.Unlock()
+		}
+		x.writer.Open()
+		return
+	}
+	if x.writer.Refused() {
+		return
+	}
+	s := x.session.Load()
+	if s == nil {
+		return
+	}
+	cred, err := s.commitLate()
+	if err != nil && (!errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) || isA[*logoutError](err)) {
+		s.failed(err)
+		s.m.cfg.Logger.LogAttrs(x, slog.LevelError, "session: changes made after the header was sent are lost",
+			slog.String("id", cred.ID().String()), slog.Any("error", err))
+	}
+}
+
+// commitLate is commit after the header went out.
+func (s *Session) commitLate() (record.Credentials, error) {
+	if err := s.claim(s.m.patience()); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.cred, err
+	}
+	defer s.free()
+	unstored := func(s *Session) bool { return s.doomed != nil || s.dirty() }
+	err := s.commitAll(nowMillis(), unstored)
+	if err == nil && unstored(s) {
+		err = ErrNested // it was changed by each of its own store calls
+	}
+	return s.cred, err
+}
+
+// failed tells the hook that a session could not be stored.
+func (s *Session) failed(err error) {
+	if f := s.m.cfg.Hooks.Failed; f != nil {
+		f(s.ID(), err)
+	}
+}
+
+// panicked ends the exchange of a handler that panicked: what it Set is
+// dropped, what it Destroyed is destroyed. The panic goes on.
+func (x *exchange) panicked() {
+	s := x.session.Load()
+	if s == nil {
+		return
+	}
+	h := x.writer.Unwrap().Header()
+	if err := s.claim(s.m.patience()); err != nil {
+		s.failed(err)
+		s.m.cfg.Logger.LogAttrs(x, slog.LevelError, "session: what the handler destroyed before its panic may still be there",
+			slog.String("id", s.ID()), slog.Any("error", err))
+		return
+	}
+	defer s.free()
+	if s.doomed == nil {
+		return
+	}
+	ctx, cancel := s.m.storeContext(s.x)
+	defer cancel()
+	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+	s.changed = 0
+	if err := s.remove(ctx); err != nil {
+		s.log(slog.LevelError, "session: not destroyed after a panic", err)
+	}
+	if !x.writer.Sent() {
+		x.header(h, nil, false)
+	}
 }
 
 // removeUploads removes the temporary files of a form that the handler parsed.

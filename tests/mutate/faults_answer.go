@@ -4,31 +4,31 @@ package main
 var answerFaults = []fault{
 	{
 		bar: "P3", what: `the session is stored after the header`,
-		file: "writer.go",
-		old: `	if informational && !c.failed || c.ready() {
+		file: "internal/response/writer.go",
+		old: `	if informational && !c.refused || c.open() {
 		c.rw.WriteHeader(code)
 	}`,
 		new: `	c.rw.WriteHeader(code)
 	if !informational {
-		c.ready()
+		c.open()
 	}`,
 		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
 	},
 	{
 		bar: "P3", what: `the body follows a failed commit`,
-		file: "writer.go",
-		old: `	if !c.ready() {
+		file: "internal/response/writer.go",
+		old: `	if !c.open() {
 		return len(p), nil
 	}
 `,
-		new: `	c.ready()
+		new: `	c.open()
 `,
 		pkg: ".", test: `TestBehaviourD/34_storing_fails/memory`,
 	},
 	{
 		bar: "HB-6", what: `Flush does not store`,
-		file: "writer.go",
-		old: `	if !c.ready() {
+		file: "internal/response/writer.go",
+		old: `	if !c.open() {
 		return nil
 	}
 	return http.NewResponseController(c.rw).Flush()`,
@@ -37,17 +37,17 @@ var answerFaults = []fault{
 	},
 	{
 		bar: "HB-5", what: `Hijack does not store`,
-		file: "writer.go",
-		old: `	if !c.ready() {
+		file: "internal/response/writer.go",
+		old: `	if !c.open() {
 		return nil, nil, errors`,
-		new: `	if c.failed {
+		new: `	if c.refused {
 		return nil, nil, errors`,
 		pkg: ".", test: `TestBehaviourD/40_websocket/memory`,
 	},
 	{
 		bar: "HB-7", what: `sendfile does not store`,
-		file: "writer.go",
-		old: `	if !c.ready() {
+		file: "internal/response/writer.go",
+		old: `	if !c.open() {
 		return io.Copy(io.Discard, src)
 	}
 `,
@@ -56,30 +56,27 @@ var answerFaults = []fault{
 	},
 	{
 		bar: "HB-8", what: `1xx answers store, and close the header`,
-		file: "writer.go",
+		file: "internal/response/writer.go",
 		old:  `informational := code >= 100 && code < 200 && code != http.StatusSwitchingProtocols`,
 		new:  `informational := code == 0`,
 		pkg:  ".", test: `TestBehaviourD/30_early_hints/memory`,
 	},
 	{
 		bar: "HB-10", what: `a change after the header is lost in silence`,
-		file: "writer.go",
-		old: `	c.x.header(h, err, !c.returned)
+		file: "middleware.go",
+		old: `	x.header(h, err, !x.returned)
 	s.sent = true
 `,
-		new: `	c.x.header(h, err, !c.returned)
+		new: `	x.header(h, err, !x.returned)
 `,
 		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
 	},
 	{
 		bar: "HB-14", what: `a failed commit is answered 200`,
-		file: "writer.go",
-		old: `	s.failed(err)
-	s.m.answer(c.x, c.rw, c.x.request, s.ID(), err)
-	return false`,
-		new: `	s.failed(err)
-	return true`,
-		pkg: ".", test: `TestBehaviourD/34_storing_fails/memory`,
+		file: "middleware.go",
+		old:  `		return func() { x.refuse(s, err) }`,
+		new:  `		return nil`,
+		pkg:  ".", test: `TestBehaviourD/34_storing_fails/memory`,
 	},
 	{
 		bar: "HB-1", what: `a panic is swallowed`,
@@ -94,9 +91,9 @@ var answerFaults = []fault{
 	{
 		bar: "HB-1", what: `what a panicking handler Set is stored`,
 		file: "middleware.go",
-		old: `			x.writer.panicked()
+		old: `			x.panicked()
 `,
-		new: `			x.writer.finish()
+		new: `			x.finish()
 `,
 		pkg: ".", test: `TestBehaviourD/38_panic/memory`,
 	},

@@ -234,8 +234,8 @@ var backendFaults = []fault{
 	{
 		bar: "FB-6", what: `file: the slot in use is written over`,
 		file: "backend/file/store.go",
-		old:  `e.head.slotAt(1-e.slot)`,
-		new:  `e.head.slotAt(e.slot)`,
+		old:  `s.writeSlot(h, e.head, 1-e.slot, frame)`,
+		new:  `s.writeSlot(h, e.head, e.slot, frame)`,
 		pkg:  "./backend/file", test: `TestTorn`,
 	},
 }

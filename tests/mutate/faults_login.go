@@ -12,7 +12,7 @@ var loginFaults = []fault{
 	},
 	{
 		bar: "P3", what: `after the error response the handler's session is stored`,
-		file: "writer.go",
+		file: "middleware.go",
 		old: `		s.over = &unsentError{err}
 `,
 		new: ``,
@@ -34,7 +34,7 @@ var loginFaults = []fault{
 	},
 	{
 		bar: "P3", what: `a logout that lost to a renewal is answered 200`,
-		file: "writer.go",
+		file: "middleware.go",
 		old:  `errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {`,
 		new:  `errors.Is(err, ErrSuperseded)) {`,
 		pkg:  ".", test: `TestRefusals/memory/lost_to_a_renewal/Session.Destroy/save=false`,

@@ -1,4 +1,4 @@
-package session
+package response
 
 import (
 	"net/http"
@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-//go:generate go run ./internal/genwriter
+//go:generate go run ./gen
 
 // abilities are the optional interfaces that a ResponseWriter has, a bit each.
 type abilities uint8
 
 // found keeps the abilities of every type of writer seen, of which a program
-// has a handful: to ask one that it lacks an interface is dear.
+// has a handful: type assertions that fail are slow.
 var found sync.Map // reflect.Type → abilities
 
 // abilitiesOf returns what w can do. A writer that wraps another is asked each
-// time: its answer depends on what it wraps.
+// time: what it can do depends on what it wraps.
 func abilitiesOf(w http.ResponseWriter) abilities {
 	t := reflect.TypeOf(w)
 	if can, ok := found.Load(t); ok {

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chisession/session/backend"
@@ -8,16 +10,41 @@ import (
 	"github.com/chisession/session/internal/testserver"
 )
 
+// fresh is a database in which every case of a suite has a table of its own: to
+// make a database takes many times as long.
+type fresh struct {
+	db     string
+	tables atomic.Int64
+}
+
+func freshTables(t *testing.T) *fresh { return &fresh{db: database(t)} }
+
+// table returns the name of the next table.
+func (f *fresh) table() string { return fmt.Sprintf("Sessions_%d", f.tables.Add(1)) }
+
+// openTable opens a store for a connection string, in another table than Open
+// takes.
+func openTable(t *testing.T, dsn string, opts Options) *Store {
+	t.Helper()
+	return newOn(t, func() (*Store, error) { return openWith(dsn, opts) })
+}
+
 func TestConformance(t *testing.T) {
-	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t) })
+	t.Parallel()
+	in := freshTables(t)
+	backendtest.Run(t, func(t *testing.T) backend.Store {
+		return openTable(t, server.DSN(in.db), Options{Table: in.table()})
+	})
 }
 
 // TestConformanceShared is the same on two stores over one table, as two
 // processes have them.
 func TestConformanceShared(t *testing.T) {
+	t.Parallel()
+	in := freshTables(t)
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
-		db := database(t)
-		return openIn(t, db), openIn(t, db)
+		opts := Options{Table: in.table()}
+		return openTable(t, server.DSN(in.db), opts), openTable(t, server.DSN(in.db), opts)
 	})
 }
 
@@ -27,10 +54,11 @@ func TestConformanceCallersPool(t *testing.T) {
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
+			in := freshTables(t)
+			p := pool(t, server.DSN(in.db, "default_query_exec_mode="+mode, "timezone=Asia/Kathmandu", "pool_max_conns=8",
+				"default_transaction_isolation=serializable", "synchronous_commit=off"))
 			backendtest.Run(t, func(t *testing.T) backend.Store {
-				dsn := server.DSN(database(t), "default_query_exec_mode="+mode, "timezone=Asia/Kathmandu", "pool_max_conns=8",
-					"default_transaction_isolation=serializable", "synchronous_commit=off")
-				return newOn(t, func() (*Store, error) { return New(pool(t, dsn), Options{Table: "public.Other_Sessions"}) })
+				return newOn(t, func() (*Store, error) { return New(p, Options{Table: "public." + in.table()}) })
 			})
 		})
 	}
@@ -39,26 +67,30 @@ func TestConformanceCallersPool(t *testing.T) {
 // TestConformanceSQL is the same on a pool of database/sql, and a table that
 // is UNLOGGED.
 func TestConformanceSQL(t *testing.T) {
+	t.Parallel()
+	in := freshTables(t)
+	p := sqlPool(t, server.DSN(in.db, "timezone=Asia/Kathmandu"))
+	p.SetMaxOpenConns(8)
 	backendtest.Run(t, func(t *testing.T) backend.Store {
-		p := sqlPool(t, server.DSN(database(t), "timezone=Asia/Kathmandu"))
-		p.SetMaxOpenConns(8)
-		return newOn(t, func() (*Store, error) { return NewSQL(p, Options{Unlogged: true}) })
+		return newOn(t, func() (*Store, error) { return NewSQL(p, Options{Table: in.table(), Unlogged: true}) })
 	})
 }
 
 // TestConformancePgBouncer is the same through PgBouncer in transaction mode.
 func TestConformancePgBouncer(t *testing.T) {
-	bouncer := startPgBouncer(t, "default_pool_size = 4")
-	for _, mode := range []string{"", "cache_describe", "exec", "simple_protocol"} {
+	for _, mode := range []string{"", "exec", "simple_protocol"} {
 		t.Run("mode="+mode, func(t *testing.T) {
 			t.Parallel()
+			bouncer := startPgBouncer(t, "default_pool_size = 4")
 			params := []string{"pool_max_conns=8"}
-			if mode != "" { // else Open must find out
+			if mode != "" { // else Open must find out, and take cache_describe
 				params = append(params, "default_query_exec_mode="+mode)
 			}
+			in := freshTables(t)
+			dsn := server.DSNAt(bouncer.Addr(), in.db, params...)
 			backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
-				dsn := server.DSNAt(bouncer.Addr(), database(t), params...)
-				return openAt(t, dsn), openAt(t, dsn)
+				opts := Options{Table: in.table()}
+				return openTable(t, dsn, opts), openTable(t, dsn, opts)
 			})
 		})
 	}

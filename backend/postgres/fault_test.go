@@ -98,7 +98,7 @@ func TestKilledIdleConnections(t *testing.T) {
 	db := database(t)
 	for _, dsn := range []string{server.DSN(db), strings.Replace(server.DSN(db), "sslmode=disable", "sslmode=prefer", 1)} {
 		s := openAt(t, dsn)
-		for range 5 {
+		for range repeats(t, 2) {
 			ops := operations(t, s)
 			terminate(t, db)
 			each(ops, func(name string, err error, _ time.Duration) {
@@ -112,6 +112,7 @@ func TestKilledIdleConnections(t *testing.T) {
 
 // TestIdleClosedByServer: the same by a timeout of the server's.
 func TestIdleClosedByServer(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db, "idle_session_timeout=300")
 	ops := operations(t, s)
@@ -129,7 +130,7 @@ func TestCutConnections(t *testing.T) {
 	link := startLink(t)
 	db := database(t)
 	s := openAt(t, server.DSNAt(link.Addr(), db))
-	for range 5 {
+	for range repeats(t, 2) {
 		ops := operations(t, s)
 		if link.Cut() == 0 {
 			t.Error("there was no connection to cut")
@@ -250,6 +251,7 @@ func TestLostReply(t *testing.T) {
 
 // TestLockedTable: a table that somebody locked does not hang requests.
 func TestLockedTable(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db)
 	ops := operations(t, s)
@@ -281,6 +283,7 @@ func TestLockedTable(t *testing.T) {
 // TestLockedRow: who writes it waits, but not for ever; who reads it does not
 // wait; a sweep passes it over.
 func TestLockedRow(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db)
 	rec, old := create(t, s, record()), record()
@@ -300,6 +303,7 @@ func TestLockedRow(t *testing.T) {
 // TestExpiresWhileItWaits: what expires while a statement waits for another to
 // change its row has expired.
 func TestExpiresWhileItWaits(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db)
 	rec := record()
@@ -481,6 +485,7 @@ func TestTooManyConnections(t *testing.T) {
 // TestBusyPool: more calls than connections, behind a lock: each ends in time,
 // none waits for all those before it.
 func TestBusyPool(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db)
 	rec := create(t, s, record())
@@ -565,6 +570,7 @@ func TestErrorsHoldNoValue(t *testing.T) {
 // TestCancelWins: a context that ends in the middle of a read ends the call,
 // though each read sets a deadline of its own.
 func TestCancelWins(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db)
 	rec := create(t, s, record())
@@ -583,6 +589,7 @@ func TestCancelWins(t *testing.T) {
 // TestDeadlinesArePerRead: each read has its time, and pgx's deadline counts if
 // it is earlier.
 func TestDeadlinesArePerRead(t *testing.T) {
+	t.Parallel()
 	client, far := net.Pipe()
 	defer far.Close()
 	c := &timedConn{Conn: client}

@@ -7,7 +7,10 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +75,19 @@ func driverGoroutines() []string {
 	return ours
 }
 
+// repeats is how often a test of chance repeats itself: n times, or as the
+// environment variable REPEATS says.
+func repeats(t testing.TB, n int) int {
+	t.Helper()
+	if text := os.Getenv("REPEATS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("REPEATS: %v", err)
+		}
+	}
+	return n
+}
+
 // database makes an empty database and returns its name.
 func database(t testing.TB) string { return databaseOn(t, server) }
 
@@ -89,11 +105,35 @@ func databaseOn(t testing.TB, server *testserver.Postgres) string {
 	return name
 }
 
-// open opens a store in a database of its own, with the parameters added to
-// the connection string.
+// everyone is the database of the tests that need no more than a table of their
+// own: to make a database takes many times as long.
+var everyone struct {
+	once   sync.Once
+	db     string
+	tables atomic.Int64
+}
+
+// open opens a store in a table of its own, with the parameters added to the
+// connection string.
 func open(t testing.TB, params ...string) *Store {
 	t.Helper()
-	return openIn(t, database(t), params...)
+	everyone.once.Do(func() {
+		var err error
+		if everyone.db, err = server.CreateDatabase(); err != nil { // it goes with the server
+			t.Fatal(err)
+		}
+	})
+	table := fmt.Sprintf("sessions_%d", everyone.tables.Add(1))
+	s, err := openWith(server.DSN(everyone.db, params...), Options{Table: table})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
 }
 
 func openIn(t testing.TB, db string, params ...string) *Store {

@@ -141,7 +141,17 @@ func TestRestartedServer(t *testing.T) {
 // TestFrozenServer: it accepts connections and never responds. Every call ends
 // in time, also a crowd of them, and it works when it is thawed.
 func TestFrozenServer(t *testing.T) {
-	s := open(t)
+	t.Parallel()
+	server, err := testserver.StartPostgres(testserver.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := openAt(t, server.DSN(databaseOn(t, server)))
 	rec := create(t, s, record())
 	ops := operations(t, s)
 	if err := server.Freeze(); err != nil {
@@ -189,6 +199,7 @@ func silent(t *testing.T, s *Store, rec backend.Record, ops map[string]func() er
 // TestSilentNetwork: no packet comes through, neither way, and no connection
 // ends. Calls do, and it works as soon as packets do again.
 func TestSilentNetwork(t *testing.T) {
+	t.Parallel()
 	link := startLink(t)
 	s := openAt(t, server.DSNAt(link.Addr(), database(t)))
 	rec := create(t, s, record())
@@ -218,6 +229,7 @@ func TestRefused(t *testing.T) {
 // TestFullDisk: errors that say so, never a lie, and all that was acknowledged
 // is there, and all is well, when there is room again.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // for the server's user
 		t.Fatal(err)

@@ -133,7 +133,9 @@ func NewSQL(pool *sql.DB, opts Options) (*Store, error) {
 // that it does not any more. Where it finds a pooler, statements are not
 // prepared by name (default_query_exec_mode=cache_describe). What the
 // connection string says wins.
-func Open(dsn string) (*Store, error) {
+func Open(dsn string) (*Store, error) { return openWith(dsn, Options{}) }
+
+func openWith(dsn string, opts Options) (*Store, error) {
 	if dsn == "" {
 		return nil, errors.New("postgres: the save path is empty: give postgres://user:password@host:5432/database")
 	}
@@ -146,7 +148,7 @@ func Open(dsn string) (*Store, error) {
 	s, err := newStore(&Store{
 		db: pgxDB{pool: pool, owned: true}, closeOwned: pool.Close, bounded: bounded,
 		slots: make(chan struct{}, pool.Config().MaxConns),
-	}, Options{})
+	}, opts)
 	if err != nil {
 		pool.Close()
 		return nil, err

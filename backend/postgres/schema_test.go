@@ -30,7 +30,7 @@ func createInChild() int {
 
 // TestProcessesCreateTheTable: four processes and sixteen goroutines at once.
 func TestProcessesCreateTheTable(t *testing.T) {
-	for range 5 {
+	for range repeats(t, 2) {
 		db := database(t)
 		var wg sync.WaitGroup
 		for range 4 {
@@ -108,6 +108,8 @@ func TestWrongTable(t *testing.T) {
 		}
 		return ddl
 	}
+	db := database(t)
+	p := pool(t, server.DSN(db))
 	for _, c := range []struct{ name, ddl, want string }{
 		{"foreign", "CREATE TABLE sessions (id INT PRIMARY KEY)", "Options.Table"},
 		{"scs", "CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)", "Options.Table"},
@@ -124,11 +126,10 @@ func TestWrongTable(t *testing.T) {
 		{"half a username", changed("username IS NOT NULL", "username = 'ada'"), "no index on username"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			db := database(t)
-			p := pool(t, server.DSN(db))
 			if _, err := p.Exec(background, c.ddl); err != nil {
 				t.Fatal(err)
 			}
+			defer do(t, db, "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION session")
 			for name, err := range map[string]error{"Open": openErr(server.DSN(db)), "New": newErr(p, Options{NoCreate: true})} {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%s = %v, want an error with %q", name, err, c.want)

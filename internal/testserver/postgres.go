@@ -314,25 +314,69 @@ func (p *Postgres) StartStandby(name, upstream string, settings ...string) (*Pos
 	if err := p.ours("copy"); err != nil {
 		return nil, err
 	}
+	follow, err := p.follow(name, upstream)
+	if err != nil {
+		return nil, err
+	}
+	return startPostgres(p.bin, append([]string{follow}, settings...), func(_, data string, as account) error {
+		return p.copyTo(data, as)
+	})
+}
+
+// Rejoin makes a server that was killed or halted the standby named name of
+// primary, which took its place: it throws its own data away, as what it wrote
+// last may be in nobody's history any more, copies the primary's and starts, on
+// its old address. upstream and settings are as for [Postgres.StartStandby].
+func (p *Postgres) Rejoin(primary *Postgres, name, upstream string, settings ...string) error {
+	if err := errors.Join(p.ours("rejoin"), primary.ours("copy")); err != nil {
+		return err
+	}
+	if p.Pid() != 0 {
+		return errors.New("testserver: rejoin postgres: it still runs")
+	}
+	follow, err := primary.follow(name, upstream)
+	if err != nil {
+		return err
+	}
+	as, err := unprivileged()
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(p.data); err != nil {
+		return fmt.Errorf("testserver: rejoin postgres: %w", err)
+	}
+	if err := primary.copyTo(p.data, as); err != nil {
+		return err
+	}
+	if err := p.configure(append([]string{follow}, settings...)); err != nil {
+		return err
+	}
+	return p.Restart()
+}
+
+// follow is the setting by which a standby named name follows the server,
+// through upstream.
+func (p *Postgres) follow(name, upstream string) (setting string, err error) {
 	host, port := p.host, p.port
 	if upstream != "" {
-		var err error
 		if host, port, err = net.SplitHostPort(upstream); err != nil {
-			return nil, fmt.Errorf("testserver: the standby's upstream: %w", err)
+			return "", fmt.Errorf("testserver: the standby's upstream: %w", err)
 		}
 	}
-	follow := "primary_conninfo = 'host=" + host + " port=" + port + " user=postgres application_name=" + name + "'"
-	return startPostgres(p.bin, append([]string{follow}, settings...), func(dir, data string, as account) error {
-		cmd := exec.Command(filepath.Join(p.bin, "pg_basebackup"), "-D", data, "-X", "stream", "-c", "fast", "--no-sync",
-			"-h", p.host, "-p", p.port, "-U", "postgres")
-		cmd.Dir = dir
-		as.apply(cmd)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("testserver: pg_basebackup: %w; it said:\n%s", err, out)
-		}
-		signal := filepath.Join(data, "standby.signal")
-		return errors.Join(os.WriteFile(signal, nil, 0o600), as.own(signal))
-	})
+	return "primary_conninfo = 'host=" + host + " port=" + port + " user=postgres application_name=" + name + "'", nil
+}
+
+// copyTo makes a data directory that is the server's as it is, of a standby.
+func (p *Postgres) copyTo(data string, as account) error {
+	cmd := exec.Command(filepath.Join(p.bin, "pg_basebackup"), "-D", data, "-X", "stream", "-c", "fast", "--no-sync",
+		"-h", p.host, "-p", p.port, "-U", "postgres")
+	cmd.Dir = filepath.Dir(data)
+	as.apply(cmd)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("testserver: pg_basebackup: %w; it said:\n%s", err, out)
+	}
+	signal := filepath.Join(data, "standby.signal")
+	return errors.Join(os.WriteFile(signal, nil, 0o600), as.own(signal))
 }
 
 // Standby reports whether the server is a standby: it was started as one and

@@ -66,6 +66,12 @@ behaviours: servers
 faults: servers
 	FAULTS=1 FAULTS_TABLE=../../docs/evidence/faults.md $(GO) -C tests test -count=1 -timeout 20m -v ./faults
 
+## failovers: FAILOVERS=20 of PostgreSQL's primary to an asynchronous and to a synchronous standby, under users' hands; prints what each undid
+FAILOVERS ?= 20
+.PHONY: failovers
+failovers: servers
+	FAILOVERS=$(FAILOVERS) $(GO) -C backend/postgres test -count=1 -timeout 0 -run '^TestFailover$$' -v .
+
 ## mutate: plant every fault of tests/mutate in HEAD; a named test must find each; writes docs/evidence/mutations.md (15 minutes)
 .PHONY: mutate
 mutate: servers

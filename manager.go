@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -112,7 +113,20 @@ func (m *Manager) open() error {
 	if _, ok := m.store.(backend.InProcess); ok {
 		m.protect = record.Plain
 	}
+	m.announce()
 	return nil
+}
+
+// announce logs what a failure of a server would undo: whoever runs the program
+// may know of no other place to look.
+func (m *Manager) announce() {
+	durable, ok := m.store.(backend.Durable)
+	if !ok {
+		return
+	}
+	if text := durable.Durability(); text != "" {
+		m.cfg.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session: the store is open", slog.String("durability", text))
+	}
 }
 
 // collect starts the collector, if there is something to collect.

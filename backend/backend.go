@@ -213,3 +213,12 @@ type Bounded interface {
 	// Bounded reports whether every call ends by itself.
 	Bounded() bool
 }
+
+// A Durable store can say what becomes of a write that it has acknowledged, a
+// logout say, when a server fails: it depends on settings that no program sees.
+// The session manager logs it at start.
+type Durable interface {
+	// Durability says it in a sentence, as the settings were when the Store
+	// was opened; "" if they are not known.
+	Durability() string
+}

@@ -199,17 +199,21 @@ func (s *store) Count(ctx context.Context) (n int, err error) {
 // Close is no call of a request's: it passes.
 func (s *store) Close() error { return s.inner.(io.Closer).Close() }
 
-// base is what every exposed store has. That it has methods Bounded and
-// Confirms claims nothing, as those can say no. InProcess does by being there: it is a method of
-// the pointer only, so that a store is in-process if it is one; see as.
+// base is what every exposed store has. That it has the methods Bounded, Confirms
+// and Durability claims nothing, as these can say no, or nothing. InProcess does
+// by being there: it is a method of the pointer only, so that a store is
+// in-process if it is one; see as.
 type base struct {
 	backend.Store
 	bounded, confirms bool
+	durability        string
 }
 
 func (b base) Bounded() bool { return b.bounded }
 
 func (b base) Confirms() bool { return b.confirms }
+
+func (b base) Durability() string { return b.durability }
 
 func (b *base) InProcess() {}
 
@@ -234,4 +238,11 @@ func bounded(s backend.Store) bool {
 func confirms(s backend.Store) bool {
 	c, ok := s.(backend.Confirmer)
 	return ok && c.Confirms()
+}
+
+func durability(s backend.Store) string {
+	if d, ok := s.(backend.Durable); ok {
+		return d.Durability()
+	}
+	return ""
 }

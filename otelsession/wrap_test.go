@@ -107,6 +107,28 @@ func TestInterfaces(t *testing.T) {
 	}
 }
 
+// What the store promises is passed on.
+func TestDurability(t *testing.T) {
+	inner := newStore(t)
+	for _, want := range []string{"", "a crash loses all"} {
+		var store backend.Store = inner
+		if want != "" {
+			store = promising{inner, want}
+		}
+		durable, ok := otelsession.Wrap(store, otelsession.Options{}).(backend.Durable)
+		if !ok || durable.Durability() != want {
+			t.Errorf("a wrapped store is Durable: %v; want it to promise %q", ok, want)
+		}
+	}
+}
+
+type promising struct {
+	backend.Store
+	text string
+}
+
+func (p promising) Durability() string { return p.text }
+
 // Spans are children of the request's, whether or not the manager gives the
 // store's calls a deadline of their own; and they say nothing that is secret.
 func TestRequest(t *testing.T) {

@@ -63,8 +63,8 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Counter] and
-// [backend.Bounded].
+// [backend.Sweeper], [backend.UserIndex], [backend.Counter],
+// [backend.Bounded] and [backend.Durable].
 type Store struct {
 	db         db
 	closeOwned func() // closes a pool of our own; nil for a caller's
@@ -82,6 +82,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
+	_ backend.Durable          = (*Store)(nil)
 )
 
 // New returns a Store on the caller's own pool, whose settings it leaves as

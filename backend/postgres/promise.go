@@ -15,6 +15,9 @@ type Promise struct {
 // Promise returns what the server promised when the Store was made.
 func (s *Store) Promise() Promise { return s.promise }
 
+// Durability implements [backend.Durable]: [Promise.String].
+func (s *Store) Durability() string { return s.promise.String() }
+
 // SurvivesCrash reports whether an acknowledged write is still there when the
 // server has crashed and starts again.
 func (p Promise) SurvivesCrash() bool {

@@ -49,7 +49,7 @@ func checkName(table string) error {
 }
 
 // checkTable makes sure that the database is in WAL mode and has a table of the
-// right shape.
+// right shape, and learns what a write is worth.
 func (s *Store) checkTable(ctx context.Context, opts Options) error {
 	var mode string
 	err := s.writing(ctx, "look at the journal mode", func() error {
@@ -60,6 +60,12 @@ func (s *Store) checkTable(ctx context.Context, opts Options) error {
 	}
 	if !strings.EqualFold(mode, "wal") {
 		return fmt.Errorf("sqlite: the database is in journal mode %s, in which readers wait for the writer: run PRAGMA journal_mode=WAL once", mode)
+	}
+	err = s.writing(ctx, "look at synchronous", func() error {
+		return s.write.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&s.synchronous)
+	})
+	if err != nil {
+		return err
 	}
 	found, err := s.inspect(ctx, opts.Table)
 	if err != nil || found {

@@ -49,13 +49,14 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Counter] and
-// [backend.Bounded].
+// [backend.Sweeper], [backend.UserIndex], [backend.Counter],
+// [backend.Bounded] and [backend.Durable].
 type Store struct {
 	read, write *sql.DB // the same for a caller's
 	owned       bool
 	writer      chan struct{} // held by the one of this store that writes
 	stmts       statements
+	synchronous int // SQLite's setting, as the connection that writes had it at start
 	closed      atomic.Bool
 }
 
@@ -66,6 +67,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
+	_ backend.Durable          = (*Store)(nil)
 )
 
 // New returns a Store on the caller's own pool, whose settings it leaves as they
@@ -142,6 +144,24 @@ func (s *Store) start(opts Options) error {
 // Bounded reports whether every call ends by itself within a few seconds: true
 // for a Store of [Open].
 func (s *Store) Bounded() bool { return s.owned }
+
+// SQLite's settings of synchronous.
+const (
+	synchronousOff    = 0
+	synchronousNormal = 1
+)
+
+// Durability implements [backend.Durable], by SQLite's setting synchronous. On a
+// pool of the caller's, it is that of one connection.
+func (s *Store) Durability() string {
+	switch s.synchronous {
+	case synchronousOff:
+		return "synchronous is off: a crash of the machine may undo logins and logouts, and damage the file"
+	case synchronousNormal:
+		return "synchronous is normal: an acknowledged login or logout survives a crash of the program; one of the machine undoes the last of them"
+	}
+	return "synchronous is full: an acknowledged login or logout survives a crash of the machine"
+}
 
 // Close releases the prepared statements and, if [Open] made it, closes the
 // database. It is idempotent; calls that come after it get [backend.ErrClosed].

@@ -174,6 +174,9 @@ func TestOptionsOfThePath(t *testing.T) {
 		if err := errors.Join(s.write.QueryRow("PRAGMA synchronous").Scan(&synchronous), s.write.QueryRow("PRAGMA journal_mode").Scan(&mode)); err != nil {
 			t.Fatal(err)
 		}
+		if text := s.Durability(); !strings.HasPrefix(text, map[string]string{"2": "synchronous is full", "1": "synchronous is normal"}[c.pragma]) {
+			t.Errorf("%q: Durability is %q", c.params, text)
+		}
 		if synchronous != c.pragma || mode != "wal" {
 			t.Errorf("%q: synchronous is %s and the journal mode %s, want %s and wal", c.params, synchronous, mode, c.pragma)
 		}

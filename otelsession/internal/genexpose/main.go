@@ -43,7 +43,7 @@ type (
 // expose returns s as a store that has exactly the optional interfaces of the
 // one that it stands before.
 func (s *store) expose() backend.Store {
-	b, in := base{s, bounded(s.inner), confirms(s.inner)}, is[backend.InProcess](s.inner)
+	b, in := base{s, bounded(s.inner), confirms(s.inner), durability(s.inner)}, is[backend.InProcess](s.inner)
 	kind := 0
 `)
 	for i, o := range optional {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -412,5 +413,47 @@ func TestSwitchover(t *testing.T) {
 	rows, err := old.Query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'session'")
 	if err != nil || len(rows) != 1 || rows[0][0] != "0" {
 		t.Errorf("%v connections to the standby, %v; want none to be kept", rows, err)
+	}
+}
+
+// TestUnconfirmedDelete: a deletion that no standby confirms is an error, and so
+// is the next one, which finds nothing to delete any more: a failover would bring
+// the record back.
+func TestUnconfirmedDelete(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, true)
+	s := openAt(t, c.dsn())
+	if !s.Confirms() {
+		t.Fatal("the store does not know that the server waits for a standby")
+	}
+	rec := create(t, s, record())
+	c.links[c.primary].Stall(true)
+	ctx, cancel := context.WithTimeout(background, 300*time.Millisecond)
+	defer cancel()
+	if err := s.Delete(ctx, rec.ID); err == nil {
+		t.Error("Delete without a standby: no error")
+	}
+	// pgx has the server cancel what it waits for, and so the deletion is seen.
+	eventually(t, 5*time.Second, "the record is gone from the primary", func() bool {
+		rows, err := c.lead().QueryIn(c.db, "SELECT 1 FROM sessions WHERE id = '"+rec.ID.String()+"'")
+		return err == nil && len(rows) == 0
+	})
+	ctx, cancel = context.WithTimeout(background, 500*time.Millisecond)
+	defer cancel()
+	if err := s.Delete(ctx, rec.ID); err == nil {
+		t.Error("Delete of a record whose deletion no standby knows: no error")
+	}
+	c.links[c.primary].Stall(false)
+	if err := s.Delete(background, rec.ID); err != nil {
+		t.Errorf("Delete with the standby back: %v", err)
+	}
+	if err := c.lead().Kill9(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.spare().Promote(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(background, rec.ID); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("Load after the failover: %v, want ErrNotFound", err)
 	}
 }

@@ -64,7 +64,7 @@ type Options struct {
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
 // [backend.Sweeper], [backend.UserIndex], [backend.Counter],
-// [backend.Bounded] and [backend.Durable].
+// [backend.Confirmer], [backend.Bounded] and [backend.Durable].
 type Store struct {
 	db         db
 	closeOwned func() // closes a pool of our own; nil for a caller's
@@ -81,6 +81,7 @@ var (
 	_ backend.Sweeper          = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
+	_ backend.Confirmer        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Durable          = (*Store)(nil)
 )

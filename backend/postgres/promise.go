@@ -15,6 +15,10 @@ type Promise struct {
 // Promise returns what the server promised when the Store was made.
 func (s *Store) Promise() Promise { return s.promise }
 
+// Confirms implements [backend.Confirmer]: the server waits for a standby, as it
+// did when the Store was made.
+func (s *Store) Confirms() bool { return s.promise.SurvivesFailover() }
+
 // Durability implements [backend.Durable]: [Promise.String].
 func (s *Store) Durability() string { return s.promise.String() }
 

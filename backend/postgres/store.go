@@ -77,14 +77,16 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 	return s.exists(ctx, "touch", id) // and if so, it expires later already
 }
 
-// Delete implements [backend.Store]: one round trip.
+// Delete implements [backend.Store]: one round trip, two if there was nothing
+// to delete and a standby has to confirm that.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 	return s.call(ctx, "delete", again, func(unsure bool) error {
 		n, err := s.db.exec(ctx, s.stmts.delete, key(id))
-		if err != nil || n > 0 || !unsure {
+		if err != nil || n > 0 || !unsure && !s.Confirms() {
 			return err
 		}
-		// The try before did it. Did a standby get to know?
+		// A try before did it, of this call or another. Did a standby get to
+		// know?
 		var one int
 		return s.db.row(ctx, sqlConfirm, []any{"deleted"}, &one)
 	})

@@ -2,7 +2,6 @@ package sessiontest
 
 import (
 	"cmp"
-	"crypto/tls"
 	"io"
 	"iter"
 	"log/slog"
@@ -118,9 +117,7 @@ func (c *Client) Manager() *session.Manager { return c.manager }
 // cookie, as a first visit does.
 func (c *Client) Request(method, target string, with ...Setup) *http.Request {
 	c.t.Helper()
-	r := httptest.NewRequest(method, target, nil)
-	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: r.Host}
-	return c.Attach(r, with...)
+	return c.Attach(overHTTPS(httptest.NewRequest(method, target, nil)), with...)
 }
 
 // Attach does to a request of the caller's, with a body or headers say, what

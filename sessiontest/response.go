@@ -135,7 +135,11 @@ func (r *Response) Destroyed() bool {
 // cookies that it has now, all of them, whatever their path.
 func (r *Response) Next(method, target string) *http.Request {
 	r.c.t.Helper()
-	next := r.c.Request(method, target)
+	return r.with(r.c.Request(method, target))
+}
+
+// with adds the cookies that the browser has now to next, and returns it.
+func (r *Response) with(next *http.Request) *http.Request {
 	for _, cookie := range r.cookies {
 		next.AddCookie(cookie)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -307,5 +308,32 @@ func TestMisuseEndsTheTest(t *testing.T) {
 			}()
 			tt.do(f)
 		})
+	}
+}
+
+// TestForm: a form arrives with its fields, from the same site over HTTPS, and
+// the next one of the same browser in the same session.
+func TestForm(t *testing.T) {
+	c := sessiontest.New(t, session.Config{})
+	protected := http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil {
+			t.Error("the form came over plain HTTP")
+		}
+		s := session.FromContext(r)
+		n, _ := s.Get("n").(int)
+		s.Set("n", n+1)
+		s.Set("name", r.PostFormValue("name"))
+	}))
+	res := c.Serve(protected, c.Form("/name", url.Values{"name": {"Ada & Bob"}}))
+	if got := res.Session().Get("name"); res.Code != http.StatusOK || got != "Ada & Bob" {
+		t.Fatalf("Form: status %d, name %v; want 200 and %q", res.Code, got, "Ada & Bob")
+	}
+	res = c.Serve(protected, res.NextForm("/name", url.Values{"name": {"Eve"}}))
+	if s := res.Session(); s.Get("n") != 2 || s.Get("name") != "Eve" {
+		t.Errorf("NextForm: n %v, name %v; want 2 and Eve", s.Get("n"), s.Get("name"))
+	}
+	res = c.Serve(protected, c.Form("/name", nil, sessiontest.Values{"n": 6}))
+	if n := res.Session().Get("n"); n != 7 {
+		t.Errorf("Form with a session: n is %v, want 7", n)
 	}
 }

@@ -89,6 +89,7 @@ var packages = map[string]string{
 	"syscall":     "syscall",
 	"testing":     "testing",
 	"time":        "time",
+	"url":         "net/url",
 }
 
 // parse returns the block as a file, and whether it is a fragment.

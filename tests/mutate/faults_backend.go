@@ -238,4 +238,18 @@ var backendFaults = []fault{
 		new:  `s.writeSlot(h, e.head, e.slot, frame)`,
 		pkg:  "./backend/file", test: `TestTorn`,
 	},
+	{
+		bar: "FB-6", what: `file: a large slot's beginning is not written last`,
+		file: "backend/file/list.go",
+		old:  `	if hd.size() > len(scratch{}.first) && len(frame) > startSize {`,
+		new:  `	if len(frame) < 0 {`,
+		pkg:  "./backend/file", test: `TestSyncFlushes`,
+	},
+	{
+		bar: "FB-6", what: `file: a list believes a beginning that says another user`,
+		file: "backend/file/list.go",
+		old:  `		if e.expired() || string(e.user) != user {`,
+		new:  `		if e.expired() {`,
+		pkg:  "./backend/file", test: `TestListAfterPowerCut`,
+	},
 }

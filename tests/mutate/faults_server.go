@@ -90,6 +90,20 @@ var serverFaults = []fault{
 		pkg:  "./backend/redis", test: `TestTooLarge`,
 	},
 	{
+		bar: "MY-3", what: `mysql: Open does not try what the account may do`,
+		file: "backend/mysql/mysql.go",
+		old:  `	if err := s.Check(ctx); err != nil {`,
+		new:  `	if err := error(nil); err != nil {`,
+		pkg:  "./backend/mysql", test: `TestProbeIsRemovedInEveryPath`,
+	},
+	{
+		bar: "MY-7", what: `mysql: parameters are put into text in any character set`,
+		file: "backend/mysql/probe.go",
+		old:  "		b = append(b, byte(c), '\\'', byte(c), '\\\\')",
+		new:  `		_ = c`,
+		pkg:  "./backend/mysql", test: `TestEastAsianCharacterSets`,
+	},
+	{
 		bar: "LO-2", what: `mysql: the statement checks no version`,
 		file: "backend/mysql/statements.go",
 		old: `expires = GREATEST(expires, {at}), user = ?, data = ?" +

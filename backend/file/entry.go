@@ -31,10 +31,13 @@ func parseName(name string) (uuid.UUID, bool) {
 	return id, err == nil && id.String() == name
 }
 
+// firstSize is the size up to which a file is read whole.
+const firstSize = 4 * pageSize
+
 // A scratch has the buffers for one read and one write. Files of usual size
 // are read whole into first.
 type scratch struct {
-	first [4 * pageSize]byte
+	first [firstSize]byte
 	large []byte // one slot of a larger file, for those who do not keep it
 	out   []byte
 }

@@ -82,7 +82,7 @@ func (s *Store) readSmall(sh *shard, id uuid.UUID, sc *scratch) (e entry, large 
 	switch {
 	case !ok:
 		return entry{}, false, errUnsure
-	case hd.size() > len(sc.first):
+	case hd.size() > firstSize:
 		return entry{}, true, nil
 	}
 	if n == pageSize {
@@ -116,7 +116,7 @@ func (s *Store) readStart(ctx context.Context, sh *shard, id uuid.UUID, sc *scra
 		return entry{}, err
 	}
 	hd, ok := parseHead(sc.first[:n], id)
-	if !ok || hd.size() <= len(sc.first) {
+	if !ok || hd.size() <= firstSize {
 		return entry{}, errUnsure
 	}
 	m, err := h.readAt(sc.first[n:n+startSize], hd.slotAt(1))
@@ -168,7 +168,7 @@ func parseStart(b []byte, capacity int, size int64) (frame, slotState) {
 // beginning last.
 func (s *Store) writeSlot(h handle, hd head, i int, frame []byte) error {
 	at := hd.slotAt(i)
-	if hd.size() > len(scratch{}.first) && len(frame) > startSize {
+	if hd.size() > firstSize && len(frame) > startSize {
 		if err := s.write(h, frame[startSize:], at+startSize); err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func newLarge(t *testing.T, s *Store, user, nextUser string) largeRecord {
 	rec.Version = 3
 	l := largeRecord{Record: rec, before: read(t, s.pathOf(rec.ID))}
 	hd, ok := parseHead(l.before, rec.ID)
-	if !ok || hd.size() <= len(scratch{}.first) {
+	if !ok || hd.size() <= firstSize {
 		t.Fatalf("a record of %d bytes is in a file of %d", len(rec.Data), len(l.before))
 	}
 	l.at = int(hd.slotAt(1)) // versions 1 and 3 are in slot 0

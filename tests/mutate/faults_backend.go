@@ -241,7 +241,7 @@ var backendFaults = []fault{
 	{
 		bar: "FB-6", what: `file: a large slot's beginning is not written last`,
 		file: "backend/file/list.go",
-		old:  `	if hd.size() > len(scratch{}.first) && len(frame) > startSize {`,
+		old:  `	if hd.size() > firstSize && len(frame) > startSize {`,
 		new:  `	if len(frame) < 0 {`,
 		pkg:  "./backend/file", test: `TestSyncFlushes`,
 	},

@@ -14,7 +14,7 @@ const maxForm = 16 << 10
 
 // Options configure the page. Authorize is required.
 type Options struct {
-	// Authorize decides about every request: an error answers 403, and goes
+	// Authorize decides about every request: an error is a 403, and goes
 	// to the log. It has the request's session if the page is mounted behind
 	// the session middleware. There is no default: a page that ends sessions
 	// is for nobody, until the application says for whom.
@@ -87,7 +87,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secure sets the headers of every answer.
+// secure sets the headers of every response.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cache-Control", "no-store")

@@ -110,7 +110,7 @@ func mark(text string) []byte {
 }
 
 // newRouter returns the chi router with the handlers, the same for every
-// library. The answer tells what was read, so that the setup can see that the
+// library. The response tells what was read, so that the setup can see that the
 // work is done.
 func newRouter(lib library) http.Handler {
 	turn := 0 // of writeBig, which one goroutine runs

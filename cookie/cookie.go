@@ -1,5 +1,5 @@
 // Package cookie is how a session's token travels: the cookie's name and
-// attributes, reading it from a request, setting and removing it in an answer.
+// attributes, reading it from a request, setting and removing it in a response.
 //
 // The rules are those of RFC 6265bis. What a browser would silently drop (a
 // __Host- name with a Domain, SameSite=None without Secure, a name with a

@@ -9,7 +9,7 @@ import (
 
 // Success adds a message of [LevelSuccess], formatted as by [fmt.Sprintf]. It
 // costs what [session.Session.Set] costs, and fails as that does: the request
-// gets an error answer if it cannot be stored.
+// gets an error response if it cannot be stored.
 func Success(r *http.Request, format string, args ...any) {
 	of(r).Add(LevelSuccess, format, args...)
 }

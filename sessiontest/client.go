@@ -154,7 +154,7 @@ func (c *Client) stored(with []Setup) string {
 	return token
 }
 
-// Serve runs h for r behind the middleware, and returns the answer together
+// Serve runs h for r behind the middleware, and returns the response together
 // with what became of the session. If h mounts a session middleware of its
 // own under the same cookie name, that one does nothing, whatever its rules
 // are, so whole routers can be tested. A panic of h goes on to the caller.

@@ -14,13 +14,13 @@ import (
 	"github.com/chisession/session/flash"
 )
 
-// A Response is the answer to a request, and what became of its session.
+// A Response is the response to a request, and what became of its session.
 type Response struct {
 	*httptest.ResponseRecorder
 
 	c             *Client
 	request       *http.Request
-	cookies       []*http.Cookie // what the browser has after the answer
+	cookies       []*http.Cookie // what the browser has after the response
 	before, after state
 }
 
@@ -75,7 +75,7 @@ func browser(had, got []*http.Cookie) []*http.Cookie {
 	return has
 }
 
-// Session returns the session that the browser has after the answer, as it
+// Session returns the session that the browser has after the response, as it
 // was stored when the handler had returned; an empty, new one if it has none.
 // It is for reading: what is Set in it goes nowhere.
 func (r *Response) Session() *session.Session {
@@ -131,7 +131,7 @@ func (r *Response) Destroyed() bool {
 	return version == 0
 }
 
-// Next returns the request that this browser makes after the answer: with the
+// Next returns the request that this browser makes after the response: with the
 // cookies that it has now, all of them, whatever their path.
 func (r *Response) Next(method, target string) *http.Request {
 	r.c.t.Helper()

@@ -96,7 +96,7 @@ func (s *shop) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // notFound takes no messages: browsers ask for /favicon.ico and the like by
-// themselves, and nobody reads the answer.
+// themselves, and nobody reads the response.
 func (s *shop) notFound(w http.ResponseWriter, r *http.Request) {
 	s.write(w, http.StatusNotFound, "problem.html", "layout.html", viewOf(r, "No such page", "There is nothing at this address."))
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	startTimeout = 60 * time.Second // from exec to the first answer
+	startTimeout = 60 * time.Second // from exec to the first reply
 	stopTimeout  = 15 * time.Second // from SIGTERM to SIGKILL
 	readyEvery   = 10 * time.Millisecond
 )
@@ -36,7 +36,7 @@ type Spec struct {
 	// directory, removed by Stop.
 	Dir string
 
-	// Ready makes one attempt to get an answer out of the server and must
+	// Ready makes one attempt to get a reply out of the server and must
 	// heed its context. It should ask over a socket in Dir, which can be no
 	// other server's.
 	Ready func(ctx context.Context) error

@@ -8,8 +8,8 @@
 //	make faults    # writes docs/evidence/faults.md, the table of cases and backends
 //	make soak      # SOAK=2m for a short one; writes docs/evidence/soak.md
 //
-// Every answer in every case is checked against one rule, in browser_test.go:
+// Every response in every case is checked against one rule, in browser_test.go:
 // a 200 tells the truth about the session, and anything else is an error
-// answer with no cookie. Every log and every error answer is searched for
+// answer with no cookie. Every log and every error response is searched for
 // every token, value and password that was used.
 package faults

@@ -16,7 +16,7 @@
 //     the values that are there (Clear and Pop delete the keys that the request
 //     saw); Renew and SetUser put a new token in the old one's place; Destroy
 //     ends the session. With an old token, or on a dead session, it does
-//     nothing, and the answer carries no cookie.
+//     nothing, and the response carries no cookie.
 //   - update (Update, flash.Take): a commit that has also seen the values that
 //     it was laid over, exactly.
 //   - revoke (Revoke, RevokeUser, expiry): ends the session.

@@ -83,7 +83,7 @@ const (
 	Shorten Kind = "shorten"
 )
 
-// An Outcome is what the answer told of a commit.
+// An Outcome is what the response told of a commit.
 type Outcome string
 
 // The outcomes.
@@ -94,7 +94,7 @@ const (
 	Open    Outcome = "open"    // an error: done or not
 )
 
-// A Cookie is what the answer did to the browser's cookie.
+// A Cookie is what the response did to the browser's cookie.
 type Cookie string
 
 // The cookies.

@@ -48,7 +48,7 @@ type request struct {
 	absolut time.Duration
 
 	ops  []*timed
-	last *timed // the operation that the answer's cookie is about
+	last *timed // the operation that the response's cookie is about
 }
 
 type timed struct {
@@ -565,7 +565,7 @@ func (q *request) finish(res *http.Response, end int64) {
 	}
 }
 
-// answered returns what the answer did to the cookie.
+// answered returns what the response did to the cookie.
 func answered(res *http.Response) (Cookie, string) {
 	cookies := res.Cookies()
 	switch {
@@ -579,7 +579,7 @@ func answered(res *http.Response) (Cookie, string) {
 	return Set, cookies[0].Value
 }
 
-// implicit is the commit before the answer.
+// implicit is the commit before the response.
 func (q *request) implicit(res *http.Response, end, now int64) {
 	t := q.commit()
 	t.from, t.to, t.ambiguous = end, now, q.p.failed
@@ -604,7 +604,7 @@ func (q *request) implicit(res *http.Response, end, now int64) {
 	}
 }
 
-// settle says what the answer's cookie means for the operations, and puts it
+// settle says what the response's cookie means for the operations, and puts it
 // into the browser.
 func (q *request) settle(got Cookie, value string) {
 	r := q.r

@@ -47,7 +47,7 @@ func shown(s *session.Session) []string {
 
 type shownKey struct{}
 
-// A state is the answer: the session as its request saw it. Session.Token is
+// A state is the response: the session as its request saw it. Session.Token is
 // left out: what a browser may know comes in the cookie or not at all.
 type state struct {
 	ID     string         `json:"id"`
@@ -59,7 +59,7 @@ type state struct {
 }
 
 // handler does act, and waits at the gate that the query names, if it names
-// one: before the act, or with when=after, before the answer.
+// one: before the act, or with when=after, before the response.
 func (g *gates) handler(act act) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := session.FromContext(r)

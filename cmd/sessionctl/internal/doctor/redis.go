@@ -38,7 +38,7 @@ func Redis(p *place.Place, now func() time.Time) []Check {
 // allowed to be read.
 type redisFacts struct{ info, config map[string]string }
 
-// section reads the answer of INFO.
+// section reads the reply to INFO.
 func section(text string, err error) map[string]string {
 	facts := map[string]string{}
 	if err != nil {

@@ -31,7 +31,7 @@ type Site struct {
 }
 
 // Web makes one request to the site, as a browser does that comes for the
-// first time, and returns the checks of the answer.
+// first time, and returns the checks of the response.
 func Web(ctx context.Context, s Site) []Check {
 	resp, err := s.get(ctx)
 	if err != nil {
@@ -123,14 +123,14 @@ func (a answer) transport() Result {
 
 func (a answer) absent() Result {
 	return warn("ask for a page that stores something in a session without a login (a first item in a cart, a message)",
-		"the answer (%s) sets no cookie %s, so there is nothing to look at: an answer that stores nothing has none, and is right", a.resp.Status, a.site.Cookie)
+		"the response (%s) sets no cookie %s, so there is nothing to look at: a response that stores nothing has none, and is right", a.resp.Status, a.site.Cookie)
 }
 
 func (a answer) one() Result {
 	c := a.cookies[0]
 	switch {
 	case len(a.cookies) > 1:
-		return fail("mount one middleware for this path, or give each a cookie name of its own", "the answer sets %s %d times", c.Name, len(a.cookies))
+		return fail("mount one middleware for this path, or give each a cookie name of its own", "the response sets %s %d times", c.Name, len(a.cookies))
 	case strings.HasPrefix(c.Name, "__Host-") && (!c.Secure || c.Path != "/" || c.Domain != ""):
 		return fail("Secure, Path=/ and no Domain", "browsers drop a %s cookie with these attributes", c.Name)
 	case strings.HasPrefix(c.Name, "__Secure-") && !c.Secure:
@@ -185,7 +185,7 @@ func (a answer) vary() Result {
 	if parts := a.list("Vary"); !slices.Contains(parts, "cookie") && !slices.Contains(parts, "*") {
 		return fail("let proxy and handler leave Vary alone: the middleware adds Cookie", "Vary lacks Cookie: a cache may show one user's page to another")
 	}
-	return ok("caches know that the answer depends on the cookie")
+	return ok("caches know that the response depends on the cookie")
 }
 
 func (a answer) cacheControl() Result {

@@ -150,6 +150,6 @@ func (p *Place) Close() error {
 // Ask sends one command to Redis on a connection of the pool.
 func (p *Place) Ask(command string, args ...any) (any, error) {
 	c := p.Redis.Get()
-	defer func() { _ = c.Close() }() // it goes back to the pool; its error is the answer's
+	defer func() { _ = c.Close() }() // it goes back to the pool; its error is the response's
 	return redigo.DoWithTimeout(c, Timeout, command, args...)
 }

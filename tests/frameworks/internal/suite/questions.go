@@ -117,7 +117,7 @@ func unknown(t *testing.T, b *browser) {
 	}
 }
 
-// storeFails: the client gets the error answer and nothing of the handler's,
+// storeFails: the client gets the error response and nothing of the handler's,
 // whatever way the framework takes to write.
 func storeFails(t *testing.T, b *browser) {
 	for _, fresh := range []bool{true, false} { // a session to create, and one to update

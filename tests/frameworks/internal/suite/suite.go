@@ -87,7 +87,7 @@ func open(t *testing.T, app App) *browser {
 	return b
 }
 
-// do sends a request, following redirects, and returns the answer and its body.
+// do sends a request, following redirects, and returns the response and its body.
 func (b *browser) do(method, path string) (*http.Response, string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, nil)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chisession/session"
 )
@@ -109,7 +110,8 @@ func TestBar_CK17_HB17_RequestUnchanged(t *testing.T) {
 
 // TestBar_HB18_Untouched: a handler that does not touch the session costs one
 // look-up where there is a token, and none with Skip or without one; its
-// answer has no Vary.
+// answer has no Vary, unless it could still ask for a live session while it
+// writes, and says nothing of caching (TestBehaviourC/28_vary).
 // Of SECURITY-BAR: HB-18.
 func TestBar_HB18_Untouched(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
@@ -117,12 +119,15 @@ func TestBar_HB18_Untouched(t *testing.T) {
 		a.basics()
 		ok := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "file") }
 		a.router.HandleFunc("/static/a.css", ok)
+		a.router.HandleFunc("/b.css", func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "b.css", time.UnixMilli(1), strings.NewReader("file"))
+		})
 		b := a.browser(t)
 		b.get("/set?k=a&v=1")
 		for _, tt := range []struct {
 			b           *browser
 			path, calls string
-		}{{b, "/static/a.css", ""}, {b, "/ignore", "Load"}, {a.browser(t), "/ignore", ""}} {
+		}{{b, "/static/a.css", ""}, {b, "/b.css", "Load"}, {a.browser(t), "/ignore", ""}} {
 			a.calls.Reset()
 			got := tt.b.get(tt.path)
 			a.wantCalls(t, tt.calls)

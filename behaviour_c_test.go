@@ -551,12 +551,20 @@ func vary(t *testing.T, k kind) {
 		s.Get("a")
 	})
 	b := a.browser(t)
+	unasked(a)
+	for _, path := range []string{"/ignore", "/silent", "/file", "/public"} {
+		if got := b.get(path).header["Vary"]; got != nil {
+			t.Errorf("%s, without a session: Vary is %q", path, got)
+		}
+	}
 	b.get("/set?k=a&v=b")
 	for _, tt := range []struct {
 		path string
 		want []string
 	}{
-		{"/ignore", nil},
+		{"/silent", nil}, {"/file", nil}, {"/tagged", nil}, {"/old", nil}, {"/public", nil},
+		{"/ignore", []string{"Cookie"}}, // it writes, and could still ask for the session
+		{"/asks", []string{"Cookie"}},   // as this does
 		{"/get?k=a", []string{"Cookie"}},
 		{"/set?k=a&v=c", []string{"Cookie"}},
 		{"/id", []string{"Cookie"}},
@@ -577,9 +585,29 @@ func vary(t *testing.T, k kind) {
 	}
 }
 
+// unasked registers handlers that do not use the session, and one that looks
+// like them when its first byte leaves.
+func unasked(a *app) {
+	a.router.HandleFunc("/silent", func(http.ResponseWriter, *http.Request) {})
+	for path, said := range map[string][2]string{
+		"/file": {"Last-Modified", "Sat, 28 Nov 2026 08:00:00 GMT"}, "/tagged": {"ETag", `"1"`},
+		"/old": {"Expires", "0"}, "/public": {"Cache-Control", "max-age=60"},
+	} {
+		a.router.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(said[0], said[1])
+			io.WriteString(w, "x")
+		})
+	}
+	a.router.HandleFunc("/asks", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "x")
+		session.FromContext(r).Get("a")
+	})
+}
+
 func cacheControl(t *testing.T) {
 	a := newApp(t, session.Config{})
 	a.basics()
+	unasked(a)
 	for path, said := range map[string]string{"/own": "max-age=60", "/no-cache": "no-cache"} {
 		a.handle(path, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			w.Header().Set("Cache-Control", said)
@@ -599,19 +627,20 @@ func cacheControl(t *testing.T) {
 		session.Update(s, "n", func(n int) int { return n + 1 })
 	})
 	a.handle("/label", func(w http.ResponseWriter, _ *http.Request, s *session.Session) { s.SetLabel("here") })
-	a.handle("/public", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	a.handle("/private", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		w.Header().Set("Cache-Control", "private, max-age=60")
 		s.Set("a", r.FormValue("v"))
 	})
 	b := a.browser(t)
 	for _, tt := range []struct{ path, want string }{
-		{"/get?k=a", ""}, {"/pop", ""}, {"/late", ""}, // nobody's page
-		{"/set?k=a&v=b", "no-store"}, {"/get?k=a", "private"}, {"/ignore", ""}, {"/late", "private"},
+		{"/get?k=a", ""}, {"/pop", ""}, {"/late", ""}, {"/ignore", ""}, {"/asks", ""}, // nobody's page
+		{"/set?k=a&v=b", "no-store"}, {"/get?k=a", "private"}, {"/late", "private"}, {"/asks", "private"}, {"/ignore", "private"},
+		{"/silent", ""}, {"/file", ""}, {"/tagged", ""}, {"/old", ""}, {"/public", "max-age=60"},
 		{"/set?k=a&v=c", "no-store"}, {"/set?k=a&v=c", "private"}, {"/get?k=a", "private"},
 		{"/pop", "private"}, {"/set?k=b&v=1", "no-store"}, {"/pop", "no-store"}, {"/pop", "private"},
 		{"/save?v=1", "no-store"}, {"/save?v=1", "private"}, {"/update", "no-store"}, {"/label", "no-store"},
 		{"/own?v=1", "max-age=60"}, {"/no-cache?v=2", "no-cache"},
-		{"/renew", "no-store"}, {"/destroy", "no-store"}, {"/public?v=1", "private, max-age=60"},
+		{"/renew", "no-store"}, {"/destroy", "no-store"}, {"/private?v=1", "private, max-age=60"},
 	} {
 		if got := strings.Join(b.get(tt.path).header["Cache-Control"], "|"); got != tt.want {
 			t.Errorf("%s: Cache-Control is %q, want %q", tt.path, got, tt.want)

@@ -18,22 +18,31 @@ func (x *exchange) header(h http.Header, failed error, after bool) {
 	if s.cookie == cookieSlide && (shareable(h) || !s.exists) {
 		s.cookie = cookieAlone
 	}
+	depends := s.used || after && (x.handed.Load() || s.live && silent(h))
 	if s.cookie != cookieAlone {
 		x.setCookie(h)
 		confine(h)
 	} else if failed == nil {
-		s.limit(h, after)
+		s.limit(h, depends)
 	}
-	if s.used || s.cookie != cookieAlone || after && x.handed.Load() {
+	if depends || s.cookie != cookieAlone {
 		x.setVary(h)
 	}
+}
+
+// silent reports whether a response says nothing of caching, as one of a file
+// does at least by the time of its last change. While its handler runs, it may
+// become anything: a page of the session that the handler asks for next.
+func silent(h http.Header) bool {
+	return h["Cache-Control"] == nil && h["Expires"] == nil && h["Etag"] == nil && h["Last-Modified"] == nil
 }
 
 // limit keeps a response that is somebody's own out of caches, unless the
 // handler has said itself what they may do. What a request changed or took (a
 // flash message) must not be shown again by a cache, and what came out of a
-// live session must not be there for the old token after a logout.
-func (s *Session) limit(h http.Header, after bool) {
+// live session, on which the response depends, must not be there for the old
+// token after a logout.
+func (s *Session) limit(h http.Header, depends bool) {
 	caching := &s.x.caching
 	said := h["Cache-Control"]
 	switch {
@@ -41,7 +50,7 @@ func (s *Session) limit(h http.Header, after bool) {
 		return
 	case s.altered:
 		caching[0] = "no-store"
-	case s.live && (s.used || after && s.x.handed.Load()):
+	case s.live && depends:
 		caching[0] = "private"
 	default:
 		return

@@ -61,7 +61,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used, s.started = true, h
-	s.limit(h, false)
+	s.limit(h, true)
 	*r = *r.WithContext(&startedIn{s.x.Context, s.x}) // as package gorilla/sessions does
 	return s, nil
 }
@@ -168,7 +168,7 @@ func (s *Session) announce() {
 	x, h := s.x, s.started
 	x.setVary(h)
 	s.altered = s.altered || s.dirty() || s.doomed != nil
-	s.limit(h, false)
+	s.limit(h, true)
 	if !x.transport.cookie() {
 		s.announceToken(h)
 		return

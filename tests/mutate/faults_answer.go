@@ -129,11 +129,9 @@ var answerFaults = []fault{
 	{
 		bar: "CK-10", what: `Vary is missing where the session was only read`,
 		file: "header.go",
-		old: `	if s.used || s.cookie != cookieAlone || after && x.handed.Load() {
-		x.setVary(h)`,
-		new: `	if s.cookie != cookieAlone || after && x.handed.Load() {
-		x.setVary(h)`,
-		pkg: ".", test: `TestBehaviourC/28_vary/memory`,
+		old:  `depends := s.used || after &&`,
+		new:  `depends := after &&`,
+		pkg:  ".", test: `TestBehaviourC/28_vary/memory`,
 	},
 	{
 		bar: "CK-10", what: `no-store is missing`,

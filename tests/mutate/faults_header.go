@@ -49,9 +49,16 @@ var headerFaults = []fault{
 	{
 		bar: "CK-10", what: `Vary is missing where the session is used after the first byte`,
 		file: "header.go",
-		old:  `	if s.used || s.cookie != cookieAlone || after && x.handed.Load() {`,
-		new:  `	if s.used || s.cookie != cookieAlone {`,
+		old:  `after && (x.handed.Load() || s.live && silent(h))`,
+		new:  `after && false`,
 		pkg:  ".", test: `TestBehaviourC/28_vary/memory`,
+	},
+	{
+		bar: "CK-10", what: `a page may be shared whose handler asks for the session after the first byte`,
+		file: "header.go",
+		old:  `(x.handed.Load() || s.live && silent(h))`,
+		new:  `x.handed.Load()`,
+		pkg:  ".", test: `TestBehaviourC/28_cache_control`,
 	},
 	{
 		bar: "CK-10", what: `what a request took may be cached`,
@@ -63,7 +70,7 @@ var headerFaults = []fault{
 	{
 		bar: "CK-10", what: `a page of a live session may be shared`,
 		file: "header.go",
-		old:  `	case s.live && (s.used || after && s.x.handed.Load()):`,
+		old:  `	case s.live && depends:`,
 		new:  `	case s.live && false:`,
 		pkg:  ".", test: `TestBehaviourC/28_cache_control`,
 	},
@@ -98,7 +105,7 @@ var headerFaults = []fault{
 		bar: "CK-10", what: `a page of a session that was started may be shared`,
 		file: "start.go",
 		old: `	s.used, s.started = true, h
-	s.limit(h, false)
+	s.limit(h, true)
 `,
 		new: `	s.used, s.started = true, h
 `,

@@ -32,7 +32,10 @@ func newApp(t *testing.T) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(a.count(manager.Middleware(routes())))
+	mux := http.NewServeMux()
+	mux.Handle("/", manager.Middleware(routes()))
+	startRoutes(mux, manager)
+	server := httptest.NewUnstartedServer(a.count(mux))
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -85,6 +88,16 @@ func routes() http.Handler {
 		s := session.FromContext(r)
 		fmt.Fprintf(w, "user=%s cart=%v", s.User(), s.Get("cart"))
 	})
+	mux.HandleFunc("GET /tagged", func(w http.ResponseWriter, r *http.Request) {
+		user := session.FromContext(r).User()
+		tag := `"page of ` + user + `"`
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprintf(w, "user=%s", user)
+	})
 	mux.HandleFunc("GET /count", func(w http.ResponseWriter, r *http.Request) {
 		visits, err := session.Update(session.FromContext(r), "visits", func(n int) int { return n + 1 })
 		if err != nil {
@@ -120,6 +133,29 @@ func routes() http.Handler {
 		io.WriteString(w, "a page that asks for no session")
 	})
 	return mux
+}
+
+// startRoutes are pages without the middleware.
+func startRoutes(mux *http.ServeMux, manager *session.Manager) {
+	start := func(page func(io.Writer, *http.Request, *session.Session)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			s, err := manager.Start(w, r)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			defer s.Release()
+			page(w, r, s)
+		}
+	}
+	mux.HandleFunc("GET /started", start(func(w io.Writer, _ *http.Request, s *session.Session) {
+		fmt.Fprintf(w, "user=%s cart=%v", s.User(), s.Get("cart"))
+	}))
+	mux.HandleFunc("GET /started/messages", start(func(w io.Writer, r *http.Request, _ *session.Session) {
+		for _, m := range flash.Take(r) {
+			fmt.Fprintln(w, m)
+		}
+	}))
 }
 
 // A logBuffer keeps what the application logs.

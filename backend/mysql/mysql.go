@@ -3,7 +3,7 @@
 //
 // Each of load, create, update, touch and delete is one statement by primary key
 // and one round trip; a second one is only needed to tell why nothing was
-// changed. The first four are prepared, once a connection; with
+// changed. Five statements are prepared, once a connection; with
 // interpolateParams=true in the DSN none is. Times are UTC microseconds compared with the server's
 // clock, keys, users and data are bytes: no time zone, sql_mode, collation or
 // parseTime matters.

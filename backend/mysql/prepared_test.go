@@ -110,7 +110,7 @@ func TestPreparedStatements(t *testing.T) {
 	for _, c := range []struct {
 		param string
 		want  int
-	}{{"tls=false", 4}, {"interpolateParams=true", 0}} {
+	}{{"tls=false", 5}, {"interpolateParams=true", 0}} {
 		db := database(t)
 		before := prepared(t)
 		s := openIn(t, db, c.param)

@@ -63,8 +63,8 @@ type statement struct {
 }
 
 type statements struct {
-	load, create, update, touch                                  statement // to be prepared
-	shorten, delete, deleteVersion, exists, sweep, byUser, count statement
+	load, create, update, touch, deleteVersion    statement // to be prepared
+	shorten, delete, exists, sweep, byUser, count statement
 }
 
 // fill sets the texts, for a pool of our own or a caller's (see load.go).
@@ -87,7 +87,7 @@ func (s *statements) fill(t tableName, owned bool) {
 
 // hot are the statements that are prepared.
 func (s *statements) hot() []*statement {
-	return []*statement{&s.load, &s.create, &s.update, &s.touch}
+	return []*statement{&s.load, &s.create, &s.update, &s.touch, &s.deleteVersion}
 }
 
 // prepare prepares the hot ones, on one connection. After an error, close those

@@ -78,7 +78,7 @@ type verdict struct {
 	what  string // that was measured, and where
 	want  string
 	got   string
-	met   bool
+	met   bool // by the median
 	clear bool // missed by more than the spread of this run
 }
 

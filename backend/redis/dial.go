@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+
+	"github.com/chisession/session/backend/internal/sentinel"
 )
 
 const (
@@ -26,12 +28,44 @@ var errStale = errors.New("stale connection")
 // before a write is entrusted to it.
 type dialer struct {
 	target     target
+	watch      *sentinel.Watch // nil: the server is at target.addr
 	slots      slots
 	generation atomic.Uint64
 }
 
 func newDialer(t target) *dialer {
-	return &dialer{target: t, slots: make(slots, t.poolSize)}
+	d := &dialer{target: t, slots: make(slots, t.poolSize)}
+	if p := t.sentinels; p != nil {
+		d.watch = sentinel.New(sentinel.Config{
+			Addrs: p.Addrs, Name: p.Name, User: p.SentinelUser, Password: p.SentinelPassword, TLS: p.TLS,
+			Moved: func(string) { d.retire() },
+		})
+	}
+	return d
+}
+
+// close ends what dials.
+func (d *dialer) close() error {
+	if d.watch == nil {
+		return nil
+	}
+	return d.watch.Close()
+}
+
+// doubt says that a call met no primary that answers.
+func (d *dialer) doubt() {
+	if d.watch != nil {
+		d.watch.Doubt()
+	}
+}
+
+// connect makes a network connection, and returns its address.
+func (d *dialer) connect(ctx context.Context) (net.Conn, string, error) {
+	if d.watch != nil {
+		return d.watch.Dial(ctx)
+	}
+	raw, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, d.target.network, d.target.addr)
+	return raw, d.target.addr, err
 }
 
 // retire has every connection made until now closed instead of used again.
@@ -51,11 +85,11 @@ func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	raw, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, d.target.network, d.target.addr)
+	raw, addr, err := d.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := d.greet(ctx, raw, deadline)
+	c, err := d.greet(ctx, raw, addr, deadline)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to %s: %w", d.target, err), raw.Close())
 	}
@@ -64,14 +98,15 @@ func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 }
 
 // greet makes a Redis connection of a network connection.
-func (d *dialer) greet(ctx context.Context, raw net.Conn, deadline time.Time) (*conn, error) {
+func (d *dialer) greet(ctx context.Context, raw net.Conn, addr string, deadline time.Time) (*conn, error) {
 	probe, err := newProbe(raw)
 	if err != nil {
 		return nil, err
 	}
-	if d.target.tls {
-		host, _, _ := net.SplitHostPort(d.target.addr) // it was joined by parse
-		secure := tls.Client(raw, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12})
+	if d.target.tls != nil {
+		config := d.target.tls.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+		secure := tls.Client(raw, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			return nil, err
 		}

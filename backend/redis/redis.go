@@ -43,6 +43,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -71,6 +72,7 @@ var (
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
+	_ backend.Confirmer        = (*Store)(nil)
 )
 
 // Options adjust a [Store]. The zero value is right for most.
@@ -83,10 +85,28 @@ type Options struct {
 	// MaxBytes is the size above which a record is backend.ErrTooLarge: the
 	// server's proto-max-bulk-len, if that is not the usual 512 MiB.
 	MaxBytes int
+
+	// Replicas is how many replicas must have a write that ends, replaces or
+	// narrows a session (logout, Revoke, login, Renew) before it counts as
+	// done; default 0, none. With 1, say, it is still there when the primary
+	// dies and the replica with the most is promoted, as Sentinels and Redis
+	// Cluster do; without, what the replicas had not received is undone: who
+	// logged out is logged in again. If they do not follow, such a write is
+	// backend.ErrNotReplicated, and the response a 503. It costs such a write
+	// two WAITs. (appendfsync always protects from a power cut, not from a
+	// failover; min-replicas-to-write narrows the window and does not close it.)
+	Replicas int
+
+	// ReplicaWait is how long a WAIT takes at most; default 500ms, at most 1s.
+	ReplicaWait time.Duration
+
+	// EveryWrite waits for replicas after every write: no value that was
+	// stored is undone either.
+	EveryWrite bool
 }
 
 func (o Options) engine() redisengine.Options {
-	return redisengine.Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes}
+	return redisengine.Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes, Replicas: o.Replicas, ReplicaWait: o.ReplicaWait, EveryWrite: o.EveryWrite}
 }
 
 // engine has the methods that all backends on Redis have in common.
@@ -131,11 +151,18 @@ func New(pool *redis.Pool, opts Options) (*Store, error) {
 //	host:port,poolsize,password,dbnum,idletimeout       (Beego's; any part after the first may be missing or empty)
 //	redis://[user:password@]host[:port][/db]            rediss:// with TLS
 //	unix:///path[?db=1&password=…]                      also unix:/path and redis+unix://[user:password@]/path
+//	redis+sentinel://[user:password@]host1,host2,host3/name[?db=1&sentineluser=…&sentinelpassword=…]
 //
-// A URL may also say ?prefix=, ?poolsize= and ?idletimeout= (seconds). The
+// A URL may also say ?prefix=, ?poolsize= and ?idletimeout= (seconds), and
+// ?replicas=, ?replicawait= (500ms, say) and ?everywrite=true, see [Options]. The
 // defaults are port 6379, database 0, at most 100 connections, closed after 4
 // minutes idle or an hour. Every call ends within 3 seconds, waiting for a
 // free connection included.
+//
+// With Sentinels (rediss+sentinel:// for TLS to them and to the servers) the
+// primary is the one that a majority of them names. They are asked each second,
+// and when a call meets a replica or no answer; connections to any other server
+// are closed.
 //
 // A server that cannot be reached, refuses the password or the database, lacks
 // a command or forbids it (see Store.Check), is a replica or a node of a Redis
@@ -180,7 +207,7 @@ func open(t target) (*Store, error) {
 		MaxIdle:             t.poolSize,
 		IdleTimeout:         t.idle,
 	}}
-	e, err := redisengine.New(Name, w, redisengine.Options{Prefix: t.prefix})
+	e, err := redisengine.New(Name, w, t.opts.engine())
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +220,7 @@ func (s *Store) Close() error {
 	if !s.Shut() || s.wire.own == nil {
 		return nil
 	}
-	return s.wire.pool.Close()
+	return errors.Join(s.wire.pool.Close(), s.wire.own.close())
 }
 
 // Bounded reports whether every call ends by itself within 3 seconds, which

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
+	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/internal/redisengine"
 )
 
@@ -57,6 +58,25 @@ func (l lease) do(command string, args ...any) (any, error) {
 	return redis.DoWithTimeout(l.c, left, command, args...)
 }
 
+// call makes the call of one command, with the WAIT behind it.
+func (l lease) call(cmd redisengine.Command) (any, error) {
+	if cmd.Replicas == 0 {
+		return l.do(cmd.Words[0].(string), cmd.Words[1:]...)
+	}
+	reply, err := l.each([]redisengine.Command{cmd, {Words: cmd.Behind()}})
+	if err != nil {
+		return nil, err
+	}
+	replies, err := redis.Values(reply, nil)
+	if err != nil || len(replies) != 2 {
+		return nil, fmt.Errorf("%d replies to two commands: %w", len(replies), err)
+	}
+	if refused, ok := replies[0].(redis.Error); ok {
+		return nil, refused
+	}
+	return replies[0], cmd.Confirmed(plain(replies[1]))
+}
+
 // Do implements [redisengine.Wire].
 func (w *wire) Do(ctx context.Context, cmd redisengine.Command) (any, error) {
 	d := w.due(ctx)
@@ -67,6 +87,9 @@ func (w *wire) Do(ctx context.Context, cmd redisengine.Command) (any, error) {
 		reply, err = w.detached(d, []redisengine.Command{cmd}, w.one)
 	default:
 		reply, err = w.attempts(d, cmd)
+	}
+	if errors.Is(err, backend.ErrNotReplicated) {
+		return plain(reply), err
 	}
 	if err != nil {
 		return nil, refusal(because(ctx, err))
@@ -197,7 +220,7 @@ func (w *wire) attempts(d *due, cmd redisengine.Command) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		reply, err := lease{c, d, w.own != nil}.do(cmd.Words[0].(string), cmd.Words[1:]...)
+		reply, err := lease{c, d, w.own != nil}.call(cmd)
 		w.put(c, err)
 		if err == nil || left <= 0 || !dead(err) {
 			return reply, err
@@ -259,8 +282,12 @@ func (w *wire) get(d *due) (redis.Conn, error) {
 
 // put gives a connection back, or closes it if err says that it is no good.
 func (w *wire) put(c redis.Conn, err error) {
+	if w.own != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		w.own.doubt()
+	}
 	if err != nil && (dead(err) || deposed(err)) {
 		if w.own != nil {
+			w.own.doubt()
 			w.own.retire()
 		}
 		// Ends any redigo connection, unsent, so that its pool drops it.

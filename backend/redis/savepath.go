@@ -2,14 +2,16 @@ package redis
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/chisession/session/backend/internal/redisengine"
 )
 
 const (
@@ -22,16 +24,20 @@ const (
 // A target is what a save path says.
 type target struct {
 	network, addr  string
-	tls            bool
+	tls            *tls.Config // nil: none
 	user, password string
 	db             int
 	poolSize       int
 	idle           time.Duration
-	prefix         string
+	opts           Options
+	sentinels      *redisengine.Place // nil: the server is at addr
 }
 
 // String returns the target without the user and the password.
 func (t target) String() string {
+	if t.sentinels != nil {
+		return t.sentinels.String()
+	}
 	if t.network == "unix" {
 		return fmt.Sprintf("unix:%s, database %d", t.addr, t.db)
 	}
@@ -57,15 +63,33 @@ func parse(savePath string) (target, error) {
 	if strings.TrimSpace(savePath) == "" {
 		return target{}, errors.New("the save path is empty: give host:port, a redis:// URL or unix:/path")
 	}
+	if strings.HasPrefix(savePath, "redis+sentinel:") || strings.HasPrefix(savePath, "rediss+sentinel:") {
+		return parseSentinels(savePath)
+	}
+	if strings.HasPrefix(savePath, "redis+cluster:") || strings.HasPrefix(savePath, "rediss+cluster:") {
+		return target{}, errors.New("redis+cluster:// is for backend/goredis and backend/rueidis: this backend follows no redirections")
+	}
 	for _, scheme := range []string{"redis:", "rediss:", "valkey:", "valkeys:", "unix:", "redis+unix:"} {
 		if strings.HasPrefix(savePath, scheme) {
 			return parseURL(savePath)
 		}
 	}
 	if scheme, _, ok := strings.Cut(savePath, "://"); ok {
-		return target{}, fmt.Errorf("the save path's scheme %q is not one of redis, rediss, unix, redis+unix", scheme)
+		return target{}, fmt.Errorf("the save path's scheme %q is not one of redis, rediss, redis+sentinel, unix, redis+unix", scheme)
 	}
 	return parseList(savePath)
+}
+
+// parseSentinels reads redis+sentinel://…
+func parseSentinels(savePath string) (target, error) {
+	place, err := redisengine.ParsePlace(savePath)
+	if err != nil {
+		return target{}, err
+	}
+	return target{
+		network: "tcp", tls: place.TLS, user: place.User, password: place.Password, db: place.DB,
+		poolSize: place.PoolSize, idle: defaultIdle, opts: fromEngine(place.Options), sentinels: &place,
+	}, nil
 }
 
 // parseList reads host:port,poolsize,password,dbnum,idletimeout.
@@ -91,15 +115,17 @@ func parseURL(savePath string) (target, error) {
 	if err != nil {
 		return target{}, errors.New("the save path's ?query is not valid: percent-encode what is special in it")
 	}
-	t := target{network: "tcp", tls: u.Scheme == "rediss" || u.Scheme == "valkeys", prefix: query.Get("prefix")}
+	t := target{network: "tcp"}
 	if password, ok := u.User.Password(); ok {
 		t.user, t.password = u.User.Username(), password
 	} else {
 		t.password = u.User.Username() // as redis-cli has it
 	}
 	db := strings.TrimPrefix(u.Path, "/")
-	known := []string{"prefix", "poolsize", "idletimeout"}
-	var addrErr error
+	known := append([]string{"poolsize", "idletimeout", "cafile"}, redisengine.OptionNames...)
+	var addrErr, optErr, tlsErr error
+	t.opts, optErr = options(query)
+	t.tls, tlsErr = redisengine.TLSConfig(u.Scheme == "rediss" || u.Scheme == "valkeys", query.Get("cafile"))
 	if strings.HasSuffix(u.Scheme, "unix") {
 		t.network, t.addr, db = "unix", u.Path, query.Get("db")
 		t.password = cmp.Or(t.password, query.Get("password"))
@@ -110,10 +136,10 @@ func parseURL(savePath string) (target, error) {
 	} else {
 		t.addr, addrErr = hostPort(u.Host)
 	}
-	if err := unknown(query, known); err != nil {
+	if err := redisengine.Unknown(query, known); err != nil {
 		return target{}, err
 	}
-	return t.finish(addrErr, query.Get("poolsize"), db, query.Get("idletimeout"))
+	return t.finish(errors.Join(addrErr, optErr, tlsErr), query.Get("poolsize"), db, query.Get("idletimeout"))
 }
 
 // finish fills in the numbers.
@@ -150,16 +176,17 @@ func hostPort(s string) (string, error) {
 		host, port, err = net.SplitHostPort(s + ":" + defaultPort)
 	}
 	if err != nil {
-		return "", fmt.Errorf("the save path's address %q is not host:port", s)
+		return "", errors.New("the save path's address is not host:port") // not quoted: it may be a password
 	}
 	return net.JoinHostPort(cmp.Or(host, "localhost"), cmp.Or(port, defaultPort)), nil
 }
 
-func unknown(query url.Values, known []string) error {
-	for key := range query {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("the save path's ?query has %q: it may have %s", key, strings.Join(known, ", "))
-		}
-	}
-	return nil
+// options reads the parameters that are Options.
+func options(query url.Values) (Options, error) {
+	o, err := redisengine.ParseOptions(query)
+	return fromEngine(o), err
+}
+
+func fromEngine(o redisengine.Options) Options {
+	return Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes, Replicas: o.Replicas, ReplicaWait: o.ReplicaWait, EveryWrite: o.EveryWrite}
 }

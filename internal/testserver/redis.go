@@ -38,6 +38,9 @@ type RedisOptions struct {
 
 	// Args are further arguments, such as "--maxmemory", "10mb".
 	Args []string
+
+	// Host is where it runs; the zero value is this machine's loopback.
+	Host Host
 }
 
 // A Redis is a Redis or Valkey server for tests.
@@ -45,6 +48,7 @@ type Redis struct {
 	*Process
 	addr, socket, user, password string
 	db                           int
+	bus                          int // port of a cluster's own talk
 }
 
 // StartRedis starts a private redis-server or valkey-server on a free loopback
@@ -79,14 +83,17 @@ func startRedis(path string, opts RedisOptions) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{
-		addr:     net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		addr:     net.JoinHostPort(opts.Host.IP(), strconv.Itoa(port)),
 		socket:   filepath.Join(dir, "s"),
 		password: opts.Password,
 	}
 	args := []string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1",
+		"--port", strconv.Itoa(port), "--bind", opts.Host.IP(),
 		"--unixsocket", r.socket, "--unixsocketperm", "600",
 		"--dir", dir, "--daemonize", "no", "--save", "",
+	}
+	if opts.Host.namespace != "" { // nobody else gets there
+		args = append(args, "--protected-mode", "no")
 	}
 	if opts.Password != "" {
 		args = append(args, "--requirepass", opts.Password)
@@ -94,8 +101,10 @@ func startRedis(path string, opts RedisOptions) (*Redis, error) {
 	if opts.Durable {
 		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
 	}
+	name := filepath.Base(path)
+	path, args = opts.Host.command(path, append(args, opts.Args...))
 	r.Process, err = Start(Spec{
-		Name: filepath.Base(path), Path: path, Args: append(args, opts.Args...), Dir: dir,
+		Name: name, Path: path, Args: args, Dir: dir,
 		Ready: func(ctx context.Context) error { return r.ping(ctx, "unix", r.socket) },
 	})
 	if err != nil {

@@ -6,11 +6,13 @@ package redisengine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/chisession/session/backend"
 )
@@ -35,6 +37,28 @@ type Command struct {
 
 	// Again says that it may be sent again when its outcome is unknown.
 	Again bool
+
+	// Replicas, if it is not 0, has the wire send a WAIT for so many behind
+	// it, on the same connection, for Wait at most. See [Command.Confirmed].
+	Replicas int
+	Wait     time.Duration
+}
+
+// Behind returns the WAIT that goes behind the command.
+func (c Command) Behind() []any { return []any{"WAIT", c.Replicas, c.Wait.Milliseconds()} }
+
+// Confirmed makes an error of what the WAIT replied, if that is too little.
+func (c Command) Confirmed(reply any) error {
+	n, ok := reply.(int64)
+	switch refusal, refused := reply.(Refusal); {
+	case refused:
+		return refusal
+	case !ok:
+		return errReply
+	case n < int64(c.Replicas):
+		return fmt.Errorf("%w: %d of %d within %v", backend.ErrNotReplicated, n, c.Replicas, c.Wait)
+	}
+	return nil
 }
 
 // A Wire carries commands to the primary that has their key. It is safe for
@@ -42,7 +66,8 @@ type Command struct {
 // reply; neither quotes what was sent.
 type Wire interface {
 	// Do sends a command. The reply is nil, an int64, a []byte (a status, or a
-	// bulk string that is the caller's), or a []any of those.
+	// bulk string that is the caller's), or a []any of those. With an error
+	// that is backend.ErrNotReplicated there is a reply, too.
 	Do(ctx context.Context, cmd Command) (any, error)
 
 	// Many sends commands that may be sent again, if possible in one round
@@ -77,9 +102,18 @@ func Refused(err error, codes ...string) bool {
 
 // Options adjust a [Store]. The zero value is right for most.
 type Options struct {
-	Prefix   string
-	MaxBytes int
+	Prefix      string
+	MaxBytes    int
+	Replicas    int
+	ReplicaWait time.Duration
+	EveryWrite  bool
 }
+
+// The bounds of ReplicaWait. A call may wait twice, and has 3 seconds.
+const (
+	defaultReplicaWait = 500 * time.Millisecond
+	maxReplicaWait     = time.Second
+)
 
 var prefixes = regexp.MustCompile(`^[A-Za-z0-9_.:/{}-]{1,64}$`)
 
@@ -96,6 +130,21 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxBytes < 0 {
 		return o, fmt.Errorf("Options.MaxBytes is %d: give the server's proto-max-bulk-len, or 0 for %d", o.MaxBytes, maxRecord)
+	}
+	return o.withReplicas()
+}
+
+// withReplicas is withDefaults for what is about replicas.
+func (o Options) withReplicas() (Options, error) {
+	switch {
+	case o.Replicas < 0:
+		return o, fmt.Errorf("Options.Replicas is %d: give the number of replicas that must have a logout, or 0", o.Replicas)
+	case o.Replicas == 0 && (o.ReplicaWait != 0 || o.EveryWrite):
+		return o, errors.New("Options.ReplicaWait or Options.EveryWrite is set, and Options.Replicas is 0: say how many replicas to wait for")
+	case o.ReplicaWait == 0:
+		o.ReplicaWait = defaultReplicaWait
+	case o.ReplicaWait < time.Millisecond || o.ReplicaWait > maxReplicaWait:
+		return o, fmt.Errorf("Options.ReplicaWait is %v: give 1ms to %v, or 0 for %v", o.ReplicaWait, maxReplicaWait, defaultReplicaWait)
 	}
 	return o, nil
 }
@@ -135,6 +184,35 @@ func (s *Store) Corrupt() uint64 { return s.corrupt.Load() }
 // Cluster reports whether the server has said, to a Check or a login, that it
 // is a node of a Redis Cluster.
 func (s *Store) Cluster() bool { return s.cluster.Load() }
+
+// Confirms reports whether what ends, narrows or replaces a session waits for
+// replicas: whether Options.Replicas is set.
+func (s *Store) Confirms() bool { return s.opts.Replicas > 0 }
+
+// waits reports whether a write is to wait for replicas.
+func (s *Store) waits(confirm bool) bool {
+	return s.opts.Replicas > 0 && (confirm || s.opts.EveryWrite)
+}
+
+// waiting returns the command with a WAIT behind it, if it is to have one.
+func (s *Store) waiting(cmd Command, wait bool) Command {
+	if wait {
+		cmd.Replicas, cmd.Wait = s.opts.Replicas, s.opts.ReplicaWait
+	}
+	return cmd
+}
+
+// ready makes sure, before a write that must not be undone, that the replicas
+// follow: by a write that changes nothing, and a WAIT. So ErrNotReplicated most
+// often means that nothing was done, and a logout that it stops can be tried
+// again by the user, who is still logged in.
+func (s *Store) ready(ctx context.Context, key string) error {
+	if s.opts.Replicas == 0 {
+		return nil
+	}
+	_, err := s.script(ctx, call{key: key, again: true, wait: true, args: []any{"ready"}})
+	return err
+}
 
 // do sends one command.
 func (s *Store) do(ctx context.Context, cmd Command) (any, error) {

@@ -36,12 +36,13 @@ const (
 
 // indexed makes a call on a record once its user's index has the entry. Where
 // the two keys are on one server, that is one atomic script; else two calls,
-// one after the other, and the second only if the first succeeded.
+// one after the other, and the second only if the first succeeded. Then the
+// entry waits for replicas whatever the record does: the servers fail one by one.
 func (s *Store) indexed(ctx context.Context, rec backend.Record, c call) (any, error) {
 	if s.together(ctx) {
 		return s.script(ctx, c.with(s.Index(rec.User), rec.ID[:]))
 	}
-	_, wrong := s.script(ctx, call{key: s.Index(rec.User), again: c.again, args: []any{"index", rec.ID[:], milli(rec.Expires)}})
+	_, wrong := s.script(ctx, call{key: s.Index(rec.User), again: c.again, wait: s.opts.Replicas > 0, args: []any{"index", rec.ID[:], milli(rec.Expires)}})
 	if wrong != nil && !(c.args[0] == "touch" && Refused(wrong, wrongIndex)) {
 		return nil, wrong
 	}

@@ -46,8 +46,13 @@ func (s *Store) Prove(ctx context.Context) error {
 		return err
 	}
 	rec.Expires = now.Add(probeLife)
+	if s.Confirms() {
+		if err := s.tryWait(ctx, rec); err != nil && !errors.Is(err, backend.ErrNotReplicated) {
+			return err
+		}
+	}
 	err = s.tryRecord(ctx, rec)
-	if Refused(err, "OOM", "MISCONF", "NOREPLICAS") {
+	if Refused(err, "OOM", "MISCONF", "NOREPLICAS") || errors.Is(err, backend.ErrNotReplicated) {
 		return nil
 	}
 	if Refused(err, "READONLY") {
@@ -194,6 +199,16 @@ func (s *Store) tryRecord(ctx context.Context, rec backend.Record) error {
 	return err
 }
 
+// tryWait finds out whether the account may WAIT.
+func (s *Store) tryWait(ctx context.Context, rec backend.Record) error {
+	key := s.Key(rec.ID)
+	_, err := s.do(ctx, Command{Words: []any{"GET", key}, Key: key, Again: true, Replicas: 1, Wait: time.Millisecond})
+	if Refused(err, "NOPERM") {
+		return fmt.Errorf("Options.Replicas needs the command WAIT: ACL SETUSER <user> +wait: %w", err)
+	}
+	return err
+}
+
 // ErrCluster says that the wire follows no redirections, and has met some.
-var ErrCluster = errors.New("this server is a node of a Redis Cluster, whose redirections redigo does not follow: " +
+var ErrCluster = errors.New("this server is a node of a Redis Cluster, whose redirections this client does not follow: " +
 	"use backend/goredis or backend/rueidis with redis+cluster://host1,host2,host3")

@@ -29,6 +29,7 @@ type call struct {
 	key   string
 	index string // or ""
 	again bool   // it may be sent again
+	wait  bool   // it waits for replicas
 	args  []any  // the operation and what it needs
 }
 
@@ -41,7 +42,7 @@ func (c call) with(index string, id []byte) call {
 // script makes one call. A server that does not have the script gets it, which
 // costs one round trip more.
 func (s *Store) script(ctx context.Context, c call) (any, error) {
-	cmd := Command{Words: c.words(), Key: c.key, Again: c.again}
+	cmd := s.waiting(Command{Words: c.words(), Key: c.key, Again: c.again}, c.wait)
 	reply, err := s.do(ctx, cmd)
 	if Refused(err, "NOSCRIPT") {
 		cmd.Words[0], cmd.Words[1] = "EVAL", scriptText

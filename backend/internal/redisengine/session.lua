@@ -81,6 +81,19 @@ if op == 'create' then -- record → OK or nil
   return redis.call('SET', key, ARGV[2], 'NX', 'PXAT', expires)
 end
 
+-- ready: a write that changes nothing, so that a WAIT has something to wait for.
+-- A key without an expiry is none of ours.
+if op == 'ready' then
+  local at = redis.call('PEXPIRETIME', key)
+  if at > 0 then
+    redis.call('PEXPIREAT', key, string.format('%.0f', at))
+  elseif at == -2 then
+    redis.call('SET', key, '', 'PX', '1')
+    redis.call('DEL', key)
+  end
+  return 1
+end
+
 if op == 'index' then return enter(key, ARGV[2], ARGV[3]) or 1 end -- id, expires
 
 if op == 'unindex' then -- id…: those that were not entered just now

@@ -49,18 +49,24 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) 
 // Create stores a new record, in one round trip: without a user a SET NX
 // PXAT, with one a script that enters it in the index first, so that the index
 // is never without a record that exists. If the index cannot be written, nor is
-// the record. A key that holds anything at all is ErrExists.
+// the record. A key that holds anything at all is ErrExists. With Confirm and
+// Options.Replicas it is two, each with a WAIT behind it.
 func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
 	}
-	key, value := s.Key(rec.ID), Encode(rec, 1)
+	key, value, wait := s.Key(rec.ID), Encode(rec, 1), s.waits(rec.Confirm)
+	if rec.Confirm {
+		if err := s.ready(ctx, key); err != nil {
+			return s.failed("create", rec.ID, err)
+		}
+	}
 	var reply any
 	var err error
 	if rec.User == "" {
-		reply, err = s.do(ctx, Command{Words: []any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}, Key: key})
+		reply, err = s.do(ctx, s.waiting(Command{Words: []any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}, Key: key}, wait))
 	} else {
-		reply, err = s.indexed(ctx, rec, call{key: key, args: []any{"create", value}})
+		reply, err = s.indexed(ctx, rec, call{key: key, wait: wait, args: []any{"create", value}})
 	}
 	if err != nil {
 		return s.failed("create", rec.ID, err)
@@ -75,7 +81,8 @@ func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 // Update replaces the record if it has rec.Version, with one script call;
 // when the user is new or the index entry due, that is entered first, in the
 // same round trip. If a Touch has meanwhile moved the expiry beyond
-// rec.Expires, that is kept, and costs a second round trip.
+// rec.Expires, that is kept, and costs a second round trip. With Confirm and
+// Options.Replicas there is one more before, and each has a WAIT behind it.
 func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
@@ -84,9 +91,14 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	if rec.Shorten {
 		op = "replace"
 	}
-	key := s.Key(rec.ID)
+	key, wait := s.Key(rec.ID), s.waits(rec.Confirm)
+	if rec.Confirm {
+		if err := s.ready(ctx, key); err != nil {
+			return s.failed("update", rec.ID, err)
+		}
+	}
 	for range maxRounds {
-		code, err := number(s.write(ctx, rec, call{key: key, args: []any{op, stamp(rec.Version), Encode(rec, rec.Version+1)}}))
+		code, err := number(s.write(ctx, rec, call{key: key, wait: wait, args: []any{op, stamp(rec.Version), Encode(rec, rec.Version+1)}}))
 		switch {
 		case err != nil:
 			return s.failed("update", rec.ID, err)
@@ -125,7 +137,7 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 	rec.User = s.seen.due(rec)
 	key := s.Key(id)
 	for range maxRounds {
-		touch := call{key: key, again: true, args: []any{"touch", milli(expires), rec.User}}
+		touch := call{key: key, again: true, wait: s.waits(false), args: []any{"touch", milli(expires), rec.User}}
 		var reply any
 		var err error
 		if rec.User == "" {
@@ -150,8 +162,9 @@ func (s *Store) Touch(ctx context.Context, id uuid.UUID, expires time.Time) erro
 
 // Delete removes the record, whatever version it has, and its entry in the
 // user's index: one script call, or two round trips if this Store has not seen
-// the session lately. If its outcome is unknown, it is
-// tried again.
+// the session lately. If its outcome is unknown, it is tried again. With
+// Options.Replicas there is one more before, and each has a WAIT behind it, also
+// if there is no record: nil says that none will come back.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID) error {
 	reply, err := s.remove(ctx, id, call{again: true, args: []any{"remove", ""}})
 	if err != nil {
@@ -177,7 +190,10 @@ func (s *Store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64)
 // remove makes the call of a Delete. What it returns of a record whose index
 // has still to be told is the user.
 func (s *Store) remove(ctx context.Context, id uuid.UUID, c call) (any, error) {
-	c.key = s.Key(id)
+	c.key, c.wait = s.Key(id), s.Confirms()
+	if err := s.ready(ctx, c.key); err != nil {
+		return nil, err
+	}
 	if user := s.seen.user(id); user != "" && s.together(ctx) {
 		c.args = append(c.args, user)
 		c = c.with(s.Index(user), id[:])

@@ -1,0 +1,364 @@
+package testserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// What the servers of a group wait for before they act on a silence. Machines
+// that run tests pause now and then, so these are not the shortest possible.
+const (
+	// ClusterNodeTimeout is cluster-node-timeout of a [RedisCluster].
+	ClusterNodeTimeout = 1500 * time.Millisecond
+
+	// DownAfter is down-after-milliseconds of the Sentinels of [RedisSentinels].
+	DownAfter = 1500 * time.Millisecond
+
+	groupTimeout = 60 * time.Second
+)
+
+// replicaArgs make a replica follow at once, and never ask for what it missed
+// for longer than a test lasts.
+var replicaArgs = []string{"--repl-diskless-sync-delay", "0", "--repl-timeout", "5", "--repl-ping-replica-period", "1"}
+
+// RedisSentinels are a primary, two replicas of it, and three Sentinels that
+// watch over them under the name "primary".
+type RedisSentinels struct {
+	Nodes     []*Redis // in the beginning, the first is the primary
+	Sentinels []*Redis
+}
+
+// SentinelName is what the Sentinels call the primary.
+const SentinelName = "primary"
+
+// StartRedisSentinels starts them on three hosts, a server and a Sentinel on
+// each. Without hosts all run on this machine. With a password, the servers and
+// the Sentinels want it.
+func StartRedisSentinels(password string, hosts []Host) (*RedisSentinels, error) {
+	path, err := Find(redisCure, "redis-server", "valkey-server")
+	if err != nil {
+		return nil, err
+	}
+	g := &RedisSentinels{}
+	for i := range 3 {
+		args := replicaArgs
+		if password != "" {
+			args = append(args[:len(args):len(args)], "--masterauth", password)
+		}
+		if i > 0 {
+			args = append(args[:len(args):len(args)], "--replicaof", g.Nodes[0].host(), g.Nodes[0].port())
+		}
+		r, err := startRedis(path, RedisOptions{Args: args, Password: password, Host: hostOf(hosts, i)})
+		if err != nil {
+			return nil, errors.Join(err, g.Stop())
+		}
+		g.Nodes = append(g.Nodes, r)
+	}
+	for i := range 3 {
+		s, err := g.startSentinel(path, password, hostOf(hosts, i))
+		if err != nil {
+			return nil, errors.Join(err, g.Stop())
+		}
+		g.Sentinels = append(g.Sentinels, s)
+	}
+	if err := wait("the Sentinels to know each other and the replicas", g.ready); err != nil {
+		return nil, errors.Join(err, g.Stop())
+	}
+	return g, nil
+}
+
+func hostOf(hosts []Host, i int) Host {
+	if len(hosts) == 0 {
+		return Host{}
+	}
+	return hosts[i%len(hosts)]
+}
+
+// startSentinel starts one Sentinel. It keeps what it finds out in its
+// configuration file, so it has a file.
+func (g *RedisSentinels) startSentinel(path, password string, host Host) (*Redis, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := TempDir("sentinel")
+	if err != nil {
+		return nil, err
+	}
+	s := &Redis{
+		addr:     net.JoinHostPort(host.IP(), strconv.Itoa(port)),
+		socket:   filepath.Join(dir, "s"),
+		password: password,
+	}
+	lines := []string{
+		fmt.Sprintf("port %d", port), "bind " + host.IP(), "dir " + dir, "unixsocket " + s.socket, "daemonize no",
+		fmt.Sprintf("sentinel monitor %s %s %s 2", SentinelName, g.Nodes[0].host(), g.Nodes[0].port()),
+		fmt.Sprintf("sentinel down-after-milliseconds %s %d", SentinelName, DownAfter.Milliseconds()),
+		fmt.Sprintf("sentinel failover-timeout %s 3000", SentinelName),
+	}
+	if host.namespace != "" { // nobody else gets there
+		lines = append(lines, "protected-mode no")
+	}
+	if password != "" {
+		lines = append(lines, "requirepass "+password, "sentinel sentinel-pass "+password, "sentinel auth-pass "+SentinelName+" "+password)
+	}
+	conf := filepath.Join(dir, "sentinel.conf")
+	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	command, args := host.command(path, []string{conf, "--sentinel"})
+	s.Process, err = Start(Spec{
+		Name: "sentinel", Path: command, Args: args, Dir: dir,
+		Ready: func(ctx context.Context) error { return s.ping(ctx, "unix", s.socket) },
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// ready returns nil when a failover would find all that it needs.
+func (g *RedisSentinels) ready() error {
+	for _, s := range g.Sentinels {
+		fields, err := redis.StringMap(s.Do("SENTINEL", "MASTER", SentinelName))
+		if err != nil {
+			return err
+		}
+		if fields["num-slaves"] != "2" || fields["num-other-sentinels"] != "2" || fields["flags"] != "master" {
+			return fmt.Errorf("it has %s replicas and %s other Sentinels, flags %s", fields["num-slaves"], fields["num-other-sentinels"], fields["flags"])
+		}
+		replicas, err := redis.Values(s.Do("SENTINEL", "REPLICAS", SentinelName))
+		if err != nil {
+			return err
+		}
+		for _, replica := range replicas {
+			if fields, err := redis.StringMap(replica, nil); err != nil || fields["flags"] != "slave" || fields["master-link-status"] != "ok" {
+				return fmt.Errorf("a replica has the flags %s, its link is %s: %w", fields["flags"], fields["master-link-status"], err)
+			}
+		}
+	}
+	return nil
+}
+
+// Settle waits until all servers run as they should, whoever is the primary.
+func (g *RedisSentinels) Settle() error {
+	return wait("the Sentinels to agree and the replicas to follow", g.ready)
+}
+
+// Primary returns the server that a majority of the Sentinels calls the primary,
+// or -1.
+func (g *RedisSentinels) Primary() int {
+	votes := map[string]int{}
+	for _, s := range g.Sentinels {
+		if addr, err := redis.Strings(s.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SentinelName)); err == nil && len(addr) == 2 {
+			votes[net.JoinHostPort(addr[0], addr[1])]++
+		}
+	}
+	for i, r := range g.Nodes {
+		if votes[r.addr] > len(g.Sentinels)/2 {
+			return i
+		}
+	}
+	return -1
+}
+
+// SavePath returns the redis+sentinel:// save path, with query behind it.
+func (g *RedisSentinels) SavePath(query string) string {
+	return savePath("redis+sentinel", g.Nodes[0].password, g.Sentinels, "/"+SentinelName, query)
+}
+
+// Stop stops all.
+func (g *RedisSentinels) Stop() error { return stopAll(append(g.Sentinels, g.Nodes...)) }
+
+// A RedisCluster is a Redis Cluster of three primaries with a replica each.
+type RedisCluster struct {
+	Nodes []*Redis // in the beginning, the first three are the primaries, and the replica of i is i+3
+}
+
+// StartRedisCluster starts one: node i, and the replica of its neighbour, on host
+// i. Without hosts all run on this machine. With a password, all want it.
+func StartRedisCluster(password string, hosts []Host) (*RedisCluster, error) {
+	path, err := Find(redisCure, "redis-server", "valkey-server")
+	if err != nil {
+		return nil, err
+	}
+	g := &RedisCluster{}
+	for i := range 6 {
+		bus, err := FreePort()
+		if err != nil {
+			return nil, errors.Join(err, g.Stop())
+		}
+		args := append(replicaArgs[:len(replicaArgs):len(replicaArgs)], "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
+			"--cluster-node-timeout", strconv.FormatInt(ClusterNodeTimeout.Milliseconds(), 10), "--cluster-replica-validity-factor", "0")
+		if password != "" {
+			args = append(args, "--masterauth", password)
+		}
+		r, err := startRedis(path, RedisOptions{Args: args, Password: password, Host: hostOf(hosts, i+i/3)})
+		if err != nil {
+			return nil, errors.Join(err, g.Stop())
+		}
+		r.bus = bus
+		g.Nodes = append(g.Nodes, r)
+	}
+	if err := g.assemble(); err != nil {
+		return nil, errors.Join(fmt.Errorf("testserver: make a cluster: %w", err), g.Stop())
+	}
+	return g, nil
+}
+
+// assemble makes a cluster of six servers.
+func (g *RedisCluster) assemble() error {
+	var errs []error
+	do := func(r *Redis, command string, args ...any) {
+		_, err := r.Do(command, args...)
+		errs = append(errs, err)
+	}
+	const slots = 16384
+	for i, r := range g.Nodes {
+		do(r, "CLUSTER", "SET-CONFIG-EPOCH", i+1)
+		if i < 3 {
+			do(r, "CLUSTER", "ADDSLOTSRANGE", i*slots/3, (i+1)*slots/3-1)
+		}
+		if i > 0 {
+			do(g.Nodes[0], "CLUSTER", "MEET", r.host(), r.port(), r.bus)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i := range 3 {
+		id, err := redis.String(g.Nodes[i].Do("CLUSTER", "MYID"))
+		if err != nil {
+			return err
+		}
+		err = wait("the nodes to meet", func() error {
+			_, err := g.Nodes[i+3].Do("CLUSTER", "REPLICATE", id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return g.Settle()
+}
+
+// Settle waits until every node sees a whole cluster and every primary has a
+// replica that follows.
+func (g *RedisCluster) Settle() error { return wait("the cluster to be whole", g.whole) }
+
+func (g *RedisCluster) whole() error {
+	for _, r := range g.Nodes {
+		info, err := redis.String(r.Do("CLUSTER", "INFO"))
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:6") || !strings.Contains(info, "cluster_size:3") {
+			return errors.New(strings.Join(strings.Fields(info), " "))
+		}
+		nodes, err := redis.String(r.Do("CLUSTER", "NODES"))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(nodes, "fail") || strings.Contains(nodes, "handshake") || strings.Count(nodes, "slave ") != 3 {
+			return fmt.Errorf("the nodes are not settled:\n%s", nodes)
+		}
+		info, err = redis.String(r.Do("INFO", "replication"))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(info, "role:slave") && !strings.Contains(info, "master_link_status:up") ||
+			strings.Contains(info, "role:master") && !strings.Contains(info, "state=online") {
+			return errors.New("a replica does not follow yet")
+		}
+	}
+	return nil
+}
+
+// Primaries returns which nodes are primaries with slots now, as a majority of
+// the nodes that answer has it.
+func (g *RedisCluster) Primaries() []int {
+	var primaries []int
+	for i, r := range g.Nodes {
+		if role, err := redis.Values(r.Do("ROLE")); err == nil && len(role) > 0 && fmt.Sprintf("%s", role[0]) == "master" {
+			primaries = append(primaries, i)
+		}
+	}
+	return primaries
+}
+
+// SavePath returns the redis+cluster:// save path, with query behind it.
+func (g *RedisCluster) SavePath(query string) string {
+	return savePath("redis+cluster", g.Nodes[0].password, g.Nodes, "", query)
+}
+
+// FlushAll empties every node.
+func (g *RedisCluster) FlushAll() error {
+	var errs []error
+	for _, i := range g.Primaries() {
+		errs = append(errs, g.Nodes[i].FlushAll())
+	}
+	return errors.Join(errs...)
+}
+
+// Stop stops all.
+func (g *RedisCluster) Stop() error { return stopAll(g.Nodes) }
+
+func savePath(scheme, password string, at []*Redis, path, query string) string {
+	var addrs []string
+	for _, r := range at {
+		addrs = append(addrs, r.addr)
+	}
+	info := ""
+	if password != "" {
+		info = ":" + password + "@"
+		if strings.HasSuffix(scheme, "sentinel") {
+			query = strings.TrimPrefix(query+"&sentinelpassword="+password, "&")
+		}
+	}
+	if query != "" {
+		query = "?" + query
+	}
+	return scheme + "://" + info + strings.Join(addrs, ",") + path + query
+}
+
+func stopAll(all []*Redis) error {
+	errs := make(chan error, len(all))
+	for _, r := range all {
+		go func() { errs <- r.Stop() }()
+	}
+	var joined error
+	for range all {
+		joined = errors.Join(joined, <-errs)
+	}
+	return joined
+}
+
+func (r *Redis) host() string {
+	host, _, _ := net.SplitHostPort(r.addr)
+	return host
+}
+
+func (r *Redis) port() string {
+	_, port, _ := net.SplitHostPort(r.addr)
+	return port
+}
+
+// wait polls until ok returns nil.
+func wait(what string, ok func() error) error {
+	var err error
+	for deadline := time.Now().Add(groupTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err = ok(); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("testserver: waited %v for %s: %w", groupTimeout, what, err)
+}

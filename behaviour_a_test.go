@@ -14,6 +14,7 @@ import (
 
 	"github.com/chisession/session"
 
+	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/cookie"
 )
@@ -428,7 +429,7 @@ func exactTypes(t *testing.T, k kind) {
 	}
 	again := a
 	if k.lasts {
-		if err := a.store.(io.Closer).Close(); err != nil {
+		if err := backend.AbilitiesOf(a.store).Closer.Close(); err != nil {
 			t.Fatal(err)
 		}
 		again = newApp(t, session.Config{Store: k.openAt(t, path)})

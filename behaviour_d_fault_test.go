@@ -268,7 +268,7 @@ func storeHangs(t *testing.T, k kind) {
 	a := newAppWith(t, session.Config{Store: store, StoreTimeout: limit}, without(store, backendtest.Bounded))
 	a.basics()
 	remove := backendtest.OpDelete
-	if _, ok := store.(backend.VersionedDeleter); ok {
+	if backend.AbilitiesOf(store).VersionedDeleter != nil {
 		remove = backendtest.OpDeleteVersion
 	}
 	for _, tt := range []struct {

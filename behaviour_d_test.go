@@ -329,7 +329,7 @@ func afterFirstByte(t *testing.T, k kind) {
 
 // removing returns the store calls of a logout.
 func removing(a *app) string {
-	if _, ok := a.store.(backend.VersionedDeleter); ok {
+	if backend.AbilitiesOf(a.store).VersionedDeleter != nil {
 		return "DeleteVersion"
 	}
 	return "Update Delete"

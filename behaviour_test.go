@@ -212,7 +212,7 @@ func records(t testing.TB, store backend.Store) int {
 	if count, ok := opened.Load(store); ok {
 		return count.(func(testing.TB) int)(t)
 	}
-	n, err := store.(backend.Counter).Count(context.Background())
+	n, err := backend.AbilitiesOf(store).Counter.Count(context.Background())
 	if err != nil {
 		t.Fatalf("Count: %v", err)
 	}

@@ -95,7 +95,7 @@ func (s *stepStore) Delete(ctx context.Context, id uuid.UUID) error {
 
 func (s *stepStore) ByUser(ctx context.Context, user string) ([]backend.Record, error) {
 	s.step(ctx)
-	return s.Store.(backend.UserIndex).ByUser(ctx, user)
+	return backend.AbilitiesOf(s.Store).UserIndex.ByUser(ctx, user)
 }
 
 // A stepDeleter also has the optional conditional delete.
@@ -103,7 +103,7 @@ type stepDeleter struct{ *stepStore }
 
 func (s stepDeleter) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
 	s.step(ctx)
-	return s.Store.(backend.VersionedDeleter).DeleteVersion(ctx, id, version)
+	return backend.AbilitiesOf(s.Store).VersionedDeleter.DeleteVersion(ctx, id, version)
 }
 
 // A race is a scenario: requests that share a session, and what must hold

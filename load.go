@@ -69,7 +69,7 @@ func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 		m.unreadable(s, cred, err)
 		return nil
 	case errors.Is(err, backend.ErrNotFound):
-		if m.confirms {
+		if m.can.Confirms {
 			gone := *cred
 			s.absent = &gone
 		}

@@ -24,13 +24,13 @@ import (
 type Manager struct {
 	cfg    Config
 	store  backend.Store
-	owned  io.Closer // the store, if the manager opened it
+	can    backend.Abilities // of store
+	owned  io.Closer         // the store, if the manager opened it
 	cookie *cookie.Cookie
 	key    cookieKey
 
 	protect    record.Protection // of records
 	bounded    bool              // the store keeps time itself, and well enough
-	confirms   bool              // the store is a backend.Confirmer, and waits
 	persistent bool              // cookies outlive the browser
 
 	collector *gc.Collector
@@ -68,7 +68,7 @@ func New(cfg Config) (*Manager, error) {
 	if err := m.open(); err != nil {
 		return nil, err
 	}
-	m.bounded = endsByItself(m.store, hurried)
+	m.bounded = m.can.Bounded && (!hurried || m.can.InProcess)
 	m.collect()
 	return m, nil
 }
@@ -76,17 +76,6 @@ func New(cfg Config) (*Manager, error) {
 // boundedWithin is how long a call to a backend.Bounded store takes at the
 // most.
 const boundedWithin = 5 * time.Second
-
-// endsByItself reports whether calls to store need no deadline: it is bounded,
-// and the program did not ask for less than that (hurried), or never waits.
-func endsByItself(store backend.Store, hurried bool) bool {
-	b, ok := store.(backend.Bounded)
-	if !ok || !b.Bounded() {
-		return false
-	}
-	_, inProcess := store.(backend.InProcess)
-	return !hurried || inProcess
-}
 
 func (m *Manager) open() error {
 	m.store = m.cfg.Store
@@ -96,21 +85,20 @@ func (m *Manager) open() error {
 			return fmt.Errorf("session: Config.Provider: %w", err)
 		}
 		m.store = store
-		m.owned, _ = store.(io.Closer)
+		m.owned = backend.AbilitiesOf(store).Closer
 	}
-	if _, ok := m.store.(backend.UserIndex); !ok && m.cfg.MaxPerUser > 0 {
+	m.can = backend.AbilitiesOf(m.store)
+	if m.can.UserIndex == nil && m.cfg.MaxPerUser > 0 {
 		if m.owned != nil {
 			m.owned.Close()
 		}
 		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", m.store)
 	}
-	confirmer, ok := m.store.(backend.Confirmer)
-	m.confirms = ok && confirmer.Confirms()
 	m.protect = record.Sealed
 	if m.cfg.NoSeal {
 		m.protect = record.Tagged
 	}
-	if _, ok := m.store.(backend.InProcess); ok {
+	if m.can.InProcess {
 		m.protect = record.Plain
 	}
 	m.announce()
@@ -120,19 +108,15 @@ func (m *Manager) open() error {
 // announce logs what a failure of a server would undo: whoever runs the program
 // may know of no other place to look.
 func (m *Manager) announce() {
-	durable, ok := m.store.(backend.Durable)
-	if !ok {
-		return
-	}
-	if text := durable.Durability(); text != "" {
+	if text := m.can.Durability; text != "" {
 		m.cfg.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session: the store is open", slog.String("durability", text))
 	}
 }
 
 // collect starts the collector, if there is something to collect.
 func (m *Manager) collect() {
-	sweeper, ok := m.store.(backend.Sweeper)
-	if !ok || m.cfg.SweepEvery < 0 {
+	sweeper := m.can.Sweeper
+	if sweeper == nil || m.cfg.SweepEvery < 0 {
 		return
 	}
 	m.collector = gc.Start(sweeper, gc.Options{
@@ -164,11 +148,10 @@ func (m *Manager) Close() error {
 // Count returns the number of live sessions. The store must be a
 // backend.Counter.
 func (m *Manager) Count(ctx context.Context) (int, error) {
-	counter, ok := m.store.(backend.Counter)
-	if !ok {
+	if m.can.Counter == nil {
 		return 0, m.lacks("Count", "backend.Counter")
 	}
-	n, err := counter.Count(ctx)
+	n, err := m.can.Counter.Count(ctx)
 	if err != nil {
 		return 0, m.failed("count", err)
 	}
@@ -179,11 +162,10 @@ func (m *Manager) Count(ctx context.Context) (int, error) {
 // manager does so by itself; it is for those who turned that off. A store
 // whose server removes them has nothing to sweep.
 func (m *Manager) Sweep(ctx context.Context) (int, error) {
-	sweeper, ok := m.store.(backend.Sweeper)
-	if !ok {
+	if m.can.Sweeper == nil {
 		return 0, nil
 	}
-	n, err := gc.Sweep(ctx, sweeper)
+	n, err := gc.Sweep(ctx, m.can.Sweeper)
 	m.stats.addN(statSwept, n)
 	if err != nil {
 		return n, m.failed("sweep", err)

@@ -697,7 +697,7 @@ func (h *halfStore) Update(ctx context.Context, rec backend.Record) error {
 }
 
 func (h *halfStore) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	return h.Store.(backend.VersionedDeleter).DeleteVersion(ctx, id, version)
+	return backend.AbilitiesOf(h.Store).VersionedDeleter.DeleteVersion(ctx, id, version)
 }
 
 func (h *halfStore) ByUser(ctx context.Context, user string) ([]backend.Record, error) {

@@ -116,7 +116,7 @@ func (m *Manager) removeVersion(ctx context.Context, d *doomed) error {
 // is not found after a failover either. That needs a call only with a store that
 // is a backend.Confirmer: whoever ended the session may not have been told nil.
 func (m *Manager) confirmGone(ctx context.Context, id uuid.UUID) error {
-	if !m.confirms {
+	if !m.can.Confirms {
 		return nil
 	}
 	return m.store.Delete(ctx, id)
@@ -126,8 +126,8 @@ func (m *Manager) confirmGone(ctx context.Context, id uuid.UUID) error {
 // by an Update that empties the record, at its version, and a Delete of what
 // is left.
 func (m *Manager) deleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	if store, ok := m.store.(backend.VersionedDeleter); ok {
-		return store.DeleteVersion(ctx, id, version)
+	if m.can.VersionedDeleter != nil {
+		return m.can.VersionedDeleter.DeleteVersion(ctx, id, version)
 	}
 	rec := backend.Record{ID: id, Version: version, Expires: time.UnixMilli(0), Shorten: true}
 	if err := m.store.Update(ctx, rec); err != nil {

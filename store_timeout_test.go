@@ -82,7 +82,7 @@ func TestStoreTimeoutHoldsForBoundedStores(t *testing.T) {
 					cfg.Provider, cfg.SavePath = k.name, path
 				} else {
 					cfg.Store = k.openAt(t, path)
-					if b, ok := cfg.Store.(backend.Bounded); !ok || !b.Bounded() {
+					if !backend.AbilitiesOf(cfg.Store).Bounded {
 						t.Fatalf("%T is not bounded: this test needs one that is", cfg.Store)
 					}
 				}

@@ -451,7 +451,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 // written once more, too. complete returns rec with the version that the store
 // has.
 func (m *Manager) complete(ctx context.Context, rec backend.Record, tries *attempt) (backend.Record, error) {
-	rec.Confirm = tries.confirm && m.confirms
+	rec.Confirm = tries.confirm && m.can.Confirms
 	if !rec.Confirm && (rec.User == "" || m.indexed(ctx, rec)) {
 		return rec, nil
 	}
@@ -500,11 +500,10 @@ func (m *Manager) confirmOther(ctx context.Context, there backend.Record, has bo
 
 // indexed reports whether the store's index by user, if it has one, has rec.
 func (m *Manager) indexed(ctx context.Context, rec backend.Record) bool {
-	index, ok := m.store.(backend.UserIndex)
-	if !ok {
+	if m.can.UserIndex == nil {
 		return true
 	}
-	listed, err := index.ByUser(ctx, rec.User)
+	listed, err := m.can.UserIndex.ByUser(ctx, rec.User)
 	return err == nil && slices.ContainsFunc(listed, func(r backend.Record) bool { return r.ID == rec.ID })
 }
 

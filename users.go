@@ -35,14 +35,13 @@ type Info struct {
 // Sessions returns the live sessions of user, the latest login first. The
 // store must be a backend.UserIndex, as the four of this module are.
 func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
-	index, ok := m.store.(backend.UserIndex)
-	if !ok {
+	if m.can.UserIndex == nil {
 		return nil, m.lacks("Sessions", "backend.UserIndex")
 	}
 	if user == "" {
 		return nil, fmt.Errorf("session: Sessions: the user's name is empty; anonymous sessions are not listed")
 	}
-	records, err := index.ByUser(ctx, user)
+	records, err := m.can.UserIndex.ByUser(ctx, user)
 	if err != nil {
 		return nil, m.failed("list a user's sessions", err)
 	}

@@ -91,7 +91,7 @@ func open(t *testing.T, mount string) shop {
 	t.Cleanup(func() {
 		server.Close()
 		m.Close()
-		store.(io.Closer).Close()
+		backend.AbilitiesOf(store).Closer.Close()
 	})
 	return shop{server.URL, m}
 }
@@ -358,7 +358,7 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	defer store.(io.Closer).Close() // what is handed in stays its owner's
+	defer backend.AbilitiesOf(store).Closer.Close() // what is handed in stays its owner's
 	defer m.Close()
 
 	page, err := admin.New(m, admin.Options{

@@ -26,32 +26,11 @@ func TestMeasureConformance(t *testing.T) {
 	})
 }
 
-// TestMeasureBare: a store with none of the optional interfaces does what its
-// callers would do without.
+// A store with none of the optional parts has none when it is measured.
 func TestMeasureBare(t *testing.T) {
 	store, _ := Measure(struct{ backend.Store }{inMemory(t)})
-	rec := backend.Record{ID: uuid.Must(uuid.NewV7()), Expires: time.Now().Add(time.Hour)}
-	if err := store.Create(t.Context(), rec); err != nil {
-		t.Fatal(err)
-	}
-	versioned := store.(backend.VersionedDeleter)
-	if err := versioned.DeleteVersion(t.Context(), rec.ID, 7); !errors.Is(err, backend.ErrConflict) {
-		t.Errorf("DeleteVersion of another version: %v, want ErrConflict", err)
-	}
-	if err := versioned.DeleteVersion(t.Context(), rec.ID, 1); err != nil {
-		t.Errorf("DeleteVersion: %v", err)
-	}
-	if _, err := store.Load(t.Context(), rec.ID); !errors.Is(err, backend.ErrNotFound) {
-		t.Errorf("Load of what was deleted: %v, want ErrNotFound", err)
-	}
-	if n, err := store.(backend.Sweeper).Sweep(t.Context(), 10); n != 0 || err != nil {
-		t.Errorf("Sweep: %d, %v, want 0", n, err)
-	}
-	if store.(backend.Bounded).Bounded() {
-		t.Error("a store that does not say so is bounded")
-	}
-	if err := store.(interface{ Close() error }).Close(); err != nil {
-		t.Errorf("Close: %v", err)
+	if can := backend.AbilitiesOf(store); can != (backend.Abilities{}) {
+		t.Errorf("it can %+v", can)
 	}
 }
 
@@ -65,12 +44,10 @@ func inMemory(t *testing.T) *memory.Store {
 	return s
 }
 
-// abilities are the interfaces that callers ask a store for.
+// abilities are what callers ask a store for.
 func abilities(s backend.Store) string {
-	_, index := s.(backend.UserIndex)
-	_, counter := s.(backend.Counter)
-	_, process := s.(backend.InProcess)
-	return fmt.Sprint(index, counter, process)
+	can := backend.AbilitiesOf(s)
+	return fmt.Sprint(can.UserIndex != nil, can.Counter != nil, can.InProcess)
 }
 
 func sameAbilities(t *testing.T, inner, outer backend.Store) {

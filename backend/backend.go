@@ -1,6 +1,6 @@
 // Package backend is the contract between sessions and the places that keep
 // them: [Store] is what a backend must do, the optional interfaces are what
-// it may do besides, and [Register] makes one known by name.
+// it may do besides ([AbilitiesOf] gathers them), and [Register] makes one known by name.
 //
 // A Store moves opaque records. It knows nothing of cookies, tokens, values
 // or encryption, so writing one is a matter of five small methods; package

@@ -149,7 +149,7 @@ func (m *mark) write(ctx context.Context, store backend.Store) error {
 // drop removes m if nobody else has written it meanwhile; then it is
 // backend.ErrConflict.
 func (m *mark) drop(ctx context.Context, store backend.Store) error {
-	if versioned, ok := store.(backend.VersionedDeleter); ok {
+	if versioned := backend.AbilitiesOf(store).VersionedDeleter; versioned != nil {
 		err := versioned.DeleteVersion(ctx, m.rec.ID, m.rec.Version)
 		if errors.Is(err, backend.ErrNotFound) {
 			return nil

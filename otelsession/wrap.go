@@ -3,7 +3,6 @@ package otelsession
 import (
 	"cmp"
 	"context"
-	"io"
 	"path"
 	"reflect"
 	"time"
@@ -17,8 +16,6 @@ import (
 
 	"github.com/chisession/session/backend"
 )
-
-//go:generate go run ./internal/genexpose
 
 // scope is the instrumentation scope of all that this package emits.
 const scope = "github.com/chisession/session/otelsession"
@@ -50,9 +47,8 @@ type Options struct {
 // too_large, bad_user, closed, timeout or error, which are failures and come
 // with error.type; or canceled, when the client has gone.
 //
-// The result has exactly the optional interfaces of store, [backend.InProcess],
-// [backend.Bounded], [backend.Confirmer] and io.Closer included. A call costs some
-// microseconds more: three without an SDK, four with metrics, nine with a
+// The result can what store can, no more and no less ([backend.Able]). A call costs
+// some microseconds more: three without an SDK, four with metrics, nine with a
 // recorded span, where it was measured.
 //
 // If the meter cannot make the histogram, the error goes to otel's error
@@ -71,14 +67,15 @@ func Wrap(inner backend.Store, opts Options) backend.Store {
 		otel.Handle(err)
 	}
 	system := semconv.DBSystemNameKey.String(cmp.Or(opts.System, packageOf(inner)))
+	can := backend.AbilitiesOf(inner)
 	kind := trace.SpanKindClient
-	if is[backend.InProcess](inner) {
+	if can.InProcess {
 		kind = trace.SpanKindInternal
 	}
 	for op := range opCount {
 		s.ops[op] = newOperation(op, system, kind)
 	}
-	return s.expose()
+	return backend.With(s, s.parts(can))
 }
 
 func tracerProvider(opts Options) trace.TracerProvider {
@@ -96,8 +93,11 @@ func meterProvider(opts Options) metric.MeterProvider {
 }
 
 // packageOf returns the name of the package that v's type is from, "other" for
-// a type without a name.
+// a type without a name, and for a wrapper ([backend.With]).
 func packageOf(v any) string {
+	if _, wrapper := v.(backend.Able); wrapper {
+		return "other"
+	}
 	t := reflect.TypeOf(v)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -108,8 +108,6 @@ func packageOf(v any) string {
 	return path.Base(t.PkgPath())
 }
 
-// store has all methods, whether its inner one has them or not. It is never
-// handed out as it is; see expose.
 type store struct {
 	inner    backend.Store
 	ids      bool
@@ -166,83 +164,70 @@ func (s *store) Delete(ctx context.Context, id uuid.UUID) error {
 	return s.run(ctx, opDelete, id, func(ctx context.Context) error { return s.inner.Delete(ctx, id) })
 }
 
-func (s *store) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	return s.run(ctx, opDeleteVersion, id, func(ctx context.Context) error {
-		return s.inner.(versioned).DeleteVersion(ctx, id, version)
+// parts returns the optional parts of the inner store, those that are calls of
+// a request or of the collector in spans.
+func (s *store) parts(can backend.Abilities) backend.Abilities {
+	if can.VersionedDeleter != nil {
+		can.VersionedDeleter = deleter{s, can.VersionedDeleter}
+	}
+	if can.Sweeper != nil {
+		can.Sweeper = sweeper{s, can.Sweeper}
+	}
+	if can.UserIndex != nil {
+		can.UserIndex = index{s, can.UserIndex}
+	}
+	if can.Counter != nil {
+		can.Counter = counter{s, can.Counter}
+	}
+	return can
+}
+
+type deleter struct {
+	*store
+	part backend.VersionedDeleter
+}
+
+func (d deleter) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
+	return d.run(ctx, opDeleteVersion, id, func(ctx context.Context) error {
+		return d.part.DeleteVersion(ctx, id, version)
 	})
 }
 
-func (s *store) Sweep(ctx context.Context, limit int) (n int, err error) {
+type sweeper struct {
+	*store
+	part backend.Sweeper
+}
+
+func (s sweeper) Sweep(ctx context.Context, limit int) (n int, err error) {
 	err = s.run(ctx, opSweep, uuid.UUID{}, func(ctx context.Context) (err error) {
-		n, err = s.inner.(sweeper).Sweep(ctx, limit)
+		n, err = s.part.Sweep(ctx, limit)
 		return err
 	})
 	return n, err
 }
 
-func (s *store) ByUser(ctx context.Context, user string) (recs []backend.Record, err error) {
-	err = s.run(ctx, opByUser, uuid.UUID{}, func(ctx context.Context) (err error) {
-		recs, err = s.inner.(index).ByUser(ctx, user)
+type index struct {
+	*store
+	part backend.UserIndex
+}
+
+func (x index) ByUser(ctx context.Context, user string) (recs []backend.Record, err error) {
+	err = x.run(ctx, opByUser, uuid.UUID{}, func(ctx context.Context) (err error) {
+		recs, err = x.part.ByUser(ctx, user)
 		return err
 	})
 	return recs, err
 }
 
-func (s *store) Count(ctx context.Context) (n int, err error) {
-	err = s.run(ctx, opCountAll, uuid.UUID{}, func(ctx context.Context) (err error) {
-		n, err = s.inner.(counter).Count(ctx)
+type counter struct {
+	*store
+	part backend.Counter
+}
+
+func (c counter) Count(ctx context.Context) (n int, err error) {
+	err = c.run(ctx, opCountAll, uuid.UUID{}, func(ctx context.Context) (err error) {
+		n, err = c.part.Count(ctx)
 		return err
 	})
 	return n, err
-}
-
-// Close is no call of a request's: it passes.
-func (s *store) Close() error { return s.inner.(io.Closer).Close() }
-
-// base is what every exposed store has. That it has the methods Bounded, Confirms
-// and Durability claims nothing, as these can say no, or nothing. InProcess does
-// by being there: it is a method of the pointer only, so that a store is
-// in-process if it is one; see as.
-type base struct {
-	backend.Store
-	bounded, confirms bool
-	durability        string
-}
-
-func (b base) Bounded() bool { return b.bounded }
-
-func (b base) Confirms() bool { return b.confirms }
-
-func (b base) Durability() string { return b.durability }
-
-func (b *base) InProcess() {}
-
-// as returns the store v, in-process or not.
-func as[T backend.Store](v T, inProcess bool) backend.Store {
-	if inProcess {
-		return any(&v).(backend.Store)
-	}
-	return v
-}
-
-func is[T any](s backend.Store) bool {
-	_, ok := s.(T)
-	return ok
-}
-
-func bounded(s backend.Store) bool {
-	b, ok := s.(backend.Bounded)
-	return ok && b.Bounded()
-}
-
-func confirms(s backend.Store) bool {
-	c, ok := s.(backend.Confirmer)
-	return ok && c.Confirms()
-}
-
-func durability(s backend.Store) string {
-	if d, ok := s.(backend.Durable); ok {
-		return d.Durability()
-	}
-	return ""
 }

@@ -99,7 +99,7 @@ func TestInterfaces(t *testing.T) {
 	if got, want := backendtest.Capabilities(wrapped), backendtest.Capabilities(bare); got != want {
 		t.Errorf("a store with Close alone, wrapped, has %v, want %v", got, want)
 	}
-	if err := wrapped.(io.Closer).Close(); err != nil {
+	if err := backend.AbilitiesOf(wrapped).Closer.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := inner.Load(t.Context(), uuid.Must(uuid.NewV7())); !errors.Is(err, backend.ErrClosed) {
@@ -115,9 +115,8 @@ func TestDurability(t *testing.T) {
 		if want != "" {
 			store = promising{inner, want}
 		}
-		durable, ok := otelsession.Wrap(store, otelsession.Options{}).(backend.Durable)
-		if !ok || durable.Durability() != want {
-			t.Errorf("a wrapped store is Durable: %v; want it to promise %q", ok, want)
+		if got := backend.AbilitiesOf(otelsession.Wrap(store, otelsession.Options{})).Durability; got != want {
+			t.Errorf("a wrapped store promises %q, want %q", got, want)
 		}
 	}
 }
@@ -303,10 +302,10 @@ func TestOperations(t *testing.T) {
 	store.Update(ctx, rec)
 	store.Touch(ctx, rec.ID, rec.Expires)
 	store.Delete(ctx, rec.ID)
-	store.(backend.VersionedDeleter).DeleteVersion(ctx, rec.ID, 1)
-	store.(backend.Sweeper).Sweep(ctx, 1)
-	store.(backend.UserIndex).ByUser(ctx, "ada")
-	store.(backend.Counter).Count(ctx)
+	backend.AbilitiesOf(store).VersionedDeleter.DeleteVersion(ctx, rec.ID, 1)
+	backend.AbilitiesOf(store).Sweeper.Sweep(ctx, 1)
+	backend.AbilitiesOf(store).UserIndex.ByUser(ctx, "ada")
+	backend.AbilitiesOf(store).Counter.Count(ctx)
 	otelsession.Wrap(backendtest.NewFault(inner).Store(), opts).Load(ctx, rec.ID)
 
 	var names []string

@@ -2,7 +2,6 @@ package sessiontest
 
 import (
 	"cmp"
-	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -83,7 +82,7 @@ func open(t testing.TB, provider, savePath string) backend.Store {
 	if err != nil {
 		t.Fatalf("sessiontest: New: Config.Provider: %v", err)
 	}
-	if closer, ok := store.(io.Closer); ok {
+	if closer := backend.AbilitiesOf(store).Closer; closer != nil {
 		t.Cleanup(func() {
 			if err := closer.Close(); err != nil {
 				t.Errorf("sessiontest: close the store: %v", err)

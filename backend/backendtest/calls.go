@@ -3,7 +3,6 @@ package backendtest
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"github.com/chisession/session/backend"
@@ -25,16 +24,16 @@ func calls(s backend.Store, rec backend.Record) []call {
 		{"Touch", func(ctx context.Context) error { return s.Touch(ctx, rec.ID, in(2*time.Hour)) }},
 		{"Delete", func(ctx context.Context) error { return s.Delete(ctx, newID()) }},
 	}
-	if d, ok := s.(backend.VersionedDeleter); ok {
+	if d := backend.AbilitiesOf(s).VersionedDeleter; d != nil {
 		all = append(all, call{"DeleteVersion", func(ctx context.Context) error { return d.DeleteVersion(ctx, rec.ID, 99) }})
 	}
-	if w, ok := s.(backend.Sweeper); ok {
+	if w := backend.AbilitiesOf(s).Sweeper; w != nil {
 		all = append(all, call{"Sweep", func(ctx context.Context) error { _, err := w.Sweep(ctx, 10); return err }})
 	}
-	if x, ok := s.(backend.UserIndex); ok {
+	if x := backend.AbilitiesOf(s).UserIndex; x != nil {
 		all = append(all, call{"ByUser", func(ctx context.Context) error { _, err := x.ByUser(ctx, "ann"); return err }})
 	}
-	if n, ok := s.(backend.Counter); ok {
+	if n := backend.AbilitiesOf(s).Counter; n != nil {
 		all = append(all, call{"Count", func(ctx context.Context) error { _, err := n.Count(ctx); return err }})
 	}
 	return all
@@ -67,9 +66,9 @@ func testCancelled(c *check) {
 func testClosed(c *check) {
 	s := c.open()
 	rec := c.create(s, newRecord("ann", "data"))
-	c.ok("Close", s.(io.Closer).Close())
+	c.ok("Close", backend.AbilitiesOf(s).Closer.Close())
 	for _, call := range calls(s, rec) {
 		c.wantErr(call.name+" after Close", call.do(c.ctx), backend.ErrClosed)
 	}
-	c.ok("Close for the second time", s.(io.Closer).Close())
+	c.ok("Close for the second time", backend.AbilitiesOf(s).Closer.Close())
 }

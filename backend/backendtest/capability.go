@@ -1,7 +1,6 @@
 package backendtest
 
 import (
-	"io"
 	"strings"
 
 	"github.com/chisession/session/backend"
@@ -49,21 +48,14 @@ func Capabilities(s backend.Store) Capability {
 			c |= one
 		}
 	}
-	_, ok := s.(backend.VersionedDeleter)
-	has(ok, VersionedDeleter)
-	_, ok = s.(backend.Sweeper)
-	has(ok, Sweeper)
-	_, ok = s.(backend.UserIndex)
-	has(ok, UserIndex)
-	_, ok = s.(backend.Counter)
-	has(ok, Counter)
-	_, ok = s.(backend.InProcess)
-	has(ok, InProcess)
-	_, ok = s.(io.Closer)
-	has(ok, closer)
-	b, ok := s.(backend.Bounded)
-	has(ok && b.Bounded(), Bounded)
-	confirmer, ok := s.(backend.Confirmer)
-	has(ok && confirmer.Confirms(), Confirmer)
+	can := backend.AbilitiesOf(s)
+	has(can.VersionedDeleter != nil, VersionedDeleter)
+	has(can.Sweeper != nil, Sweeper)
+	has(can.UserIndex != nil, UserIndex)
+	has(can.Counter != nil, Counter)
+	has(can.InProcess, InProcess)
+	has(can.Closer != nil, closer)
+	has(can.Bounded, Bounded)
+	has(can.Confirms, Confirmer)
 	return c
 }

@@ -121,7 +121,7 @@ func testExpired(c *check) {
 func testExpiredDeleteVersion(c *check) {
 	s := c.open()
 	rec := c.expired(s, "ann", 1)[0]
-	d := s.(backend.VersionedDeleter)
+	d := backend.AbilitiesOf(s).VersionedDeleter
 	c.wantErr("DeleteVersion of an expired record, another version", d.DeleteVersion(c.ctx, rec.ID, 9), backend.ErrNotFound)
 	c.wantErr("DeleteVersion of an expired record", d.DeleteVersion(c.ctx, rec.ID, rec.Version), backend.ErrNotFound)
 	c.wantGone(s, rec.ID)

@@ -195,13 +195,13 @@ func (s *faulty) Delete(ctx context.Context, id uuid.UUID) error {
 
 func (s *faulty) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
 	return (*Fault)(s).run(ctx, Call{Op: OpDeleteVersion, ID: id, Version: version}, func() error {
-		return s.inner.(backend.VersionedDeleter).DeleteVersion(ctx, id, version)
+		return backend.AbilitiesOf(s.inner).VersionedDeleter.DeleteVersion(ctx, id, version)
 	})
 }
 
 func (s *faulty) Sweep(ctx context.Context, limit int) (n int, err error) {
 	err = (*Fault)(s).run(ctx, Call{Op: OpSweep, Limit: limit}, func() (err error) {
-		n, err = s.inner.(backend.Sweeper).Sweep(ctx, limit)
+		n, err = backend.AbilitiesOf(s.inner).Sweeper.Sweep(ctx, limit)
 		return err
 	})
 	if err != nil {
@@ -212,7 +212,7 @@ func (s *faulty) Sweep(ctx context.Context, limit int) (n int, err error) {
 
 func (s *faulty) ByUser(ctx context.Context, user string) (recs []backend.Record, err error) {
 	err = (*Fault)(s).run(ctx, Call{Op: OpByUser, User: user}, func() (err error) {
-		recs, err = s.inner.(backend.UserIndex).ByUser(ctx, user)
+		recs, err = backend.AbilitiesOf(s.inner).UserIndex.ByUser(ctx, user)
 		return err
 	})
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *faulty) ByUser(ctx context.Context, user string) (recs []backend.Record
 
 func (s *faulty) Count(ctx context.Context) (n int, err error) {
 	err = (*Fault)(s).run(ctx, Call{Op: OpCount}, func() (err error) {
-		n, err = s.inner.(backend.Counter).Count(ctx)
+		n, err = backend.AbilitiesOf(s.inner).Counter.Count(ctx)
 		return err
 	})
 	if err != nil {

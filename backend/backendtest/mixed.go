@@ -98,11 +98,11 @@ func (m *mixed) step(id uuid.UUID, n int) error {
 	case 1:
 		return except(m.store.Touch(m.ctx, id, in(2*time.Hour)), backend.ErrNotFound)
 	case 2:
-		if index, ok := m.store.(backend.UserIndex); ok {
+		if index := backend.AbilitiesOf(m.store).UserIndex; index != nil {
 			return m.byUser(index, fmt.Sprint("user ", n%3))
 		}
 	case 3:
-		if sweeper, ok := m.store.(backend.Sweeper); ok {
+		if sweeper := backend.AbilitiesOf(m.store).Sweeper; sweeper != nil {
 			_, err := sweeper.Sweep(m.ctx, 5)
 			return err
 		}

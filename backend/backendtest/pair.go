@@ -50,17 +50,17 @@ func (p *pair) Delete(ctx context.Context, id uuid.UUID) error {
 }
 
 func (p *pair) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) error {
-	return p.next().(backend.VersionedDeleter).DeleteVersion(ctx, id, version)
+	return backend.AbilitiesOf(p.next()).VersionedDeleter.DeleteVersion(ctx, id, version)
 }
 
 func (p *pair) Sweep(ctx context.Context, limit int) (int, error) {
-	return p.next().(backend.Sweeper).Sweep(ctx, limit)
+	return backend.AbilitiesOf(p.next()).Sweeper.Sweep(ctx, limit)
 }
 
 func (p *pair) ByUser(ctx context.Context, user string) ([]backend.Record, error) {
-	return p.next().(backend.UserIndex).ByUser(ctx, user)
+	return backend.AbilitiesOf(p.next()).UserIndex.ByUser(ctx, user)
 }
 
 func (p *pair) Count(ctx context.Context) (int, error) {
-	return p.next().(backend.Counter).Count(ctx)
+	return backend.AbilitiesOf(p.next()).Counter.Count(ctx)
 }

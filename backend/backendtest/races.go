@@ -99,7 +99,7 @@ func testDeleteRace(c *check) {
 			c.wantOneOf(calls[i].name+" during a Delete", err, calls[i].outcomes...)
 		}
 		c.wantGone(s, rec.ID)
-		if _, ok := s.(backend.UserIndex); ok {
+		if backend.AbilitiesOf(s).UserIndex != nil {
 			c.wantUser(s, "ann")
 		}
 	}
@@ -109,7 +109,7 @@ func testDeleteRace(c *check) {
 // version exactly one succeeds.
 func testDeleteVersionRace(c *check) {
 	s := c.open()
-	d := s.(backend.VersionedDeleter)
+	d := backend.AbilitiesOf(s).VersionedDeleter
 	for range raceRounds {
 		rec := c.create(s, newRecord("ann", "data"))
 		next := rec

@@ -23,7 +23,7 @@ func (c *check) live(s backend.Store, n int) []backend.Record {
 func (c *check) sweepAll(s backend.Store, limit int) int {
 	total := 0
 	for {
-		n, err := s.(backend.Sweeper).Sweep(c.ctx, limit)
+		n, err := backend.AbilitiesOf(s).Sweeper.Sweep(c.ctx, limit)
 		if err != nil || n < 0 || n > limit {
 			c.errorf("Sweep(%d): got %d, error %v, want 0 to %d", limit, n, err, limit)
 			return total
@@ -43,7 +43,7 @@ func testSweep(c *check) {
 	live := c.live(s, 5)
 	gone := c.expired(s, "ann", 25)
 	live = append(live, c.live(s, 5)...)
-	n, err := s.(backend.Sweeper).Sweep(c.ctx, 10)
+	n, err := backend.AbilitiesOf(s).Sweeper.Sweep(c.ctx, 10)
 	if n != 10 || err != nil {
 		c.errorf("Sweep(10) of 25 expired records: got %d, error %v, want 10", n, err)
 	}
@@ -181,7 +181,7 @@ func testSweepCreateRace(c *check) {
 func testCount(c *check) {
 	s := c.open()
 	want := func(n int) {
-		if got, err := s.(backend.Counter).Count(c.ctx); got != n || err != nil {
+		if got, err := backend.AbilitiesOf(s).Counter.Count(c.ctx); got != n || err != nil {
 			c.errorf("Count: got %d, error %v, want %d", got, err, n)
 		}
 	}
@@ -196,7 +196,7 @@ func testCount(c *check) {
 	c.ok("Delete", s.Delete(c.ctx, recs[2].ID))
 	want(6)
 	c.expired(s, "", 3) // they may still be counted, until they are swept
-	if _, ok := s.(backend.Sweeper); ok {
+	if backend.AbilitiesOf(s).Sweeper != nil {
 		c.sweepAll(s, 100)
 		want(6)
 	}

@@ -65,7 +65,7 @@ func testUserTooLong(c *check) {
 // wantUser checks what ByUser returns, in whatever order. Data may be cut after
 // backend.HeadSize bytes.
 func (c *check) wantUser(s backend.Store, user string, want ...backend.Record) {
-	got, err := s.(backend.UserIndex).ByUser(c.ctx, user)
+	got, err := backend.AbilitiesOf(s).UserIndex.ByUser(c.ctx, user)
 	c.ok("ByUser", err)
 	byID := func(a, b backend.Record) int { return slices.Compare(a.ID[:], b.ID[:]) }
 	slices.SortFunc(got, byID)
@@ -120,7 +120,7 @@ func testByUser(c *check) {
 	second.Expires, second.Shorten = in(-time.Second), true
 	c.update(s, second)
 	c.wantUser(s, "ann")
-	if d, ok := s.(backend.VersionedDeleter); ok {
+	if d := backend.AbilitiesOf(s).VersionedDeleter; d != nil {
 		rec.User = "ann"
 		rec = c.update(s, rec)
 		c.wantUser(s, "ann", rec)
@@ -142,7 +142,7 @@ func testByUserExact(c *check) {
 		c.wantUser(s, user, recs[i])
 	}
 	for _, user := range []string{"an%", "a_n", "a??", "[a-z]nn", "nobody", strings.Repeat("x", backend.MaxUser+1)} {
-		if found, err := s.(backend.UserIndex).ByUser(c.ctx, user); len(found) > 0 || err != nil && !errors.Is(err, backend.ErrUser) {
+		if found, err := backend.AbilitiesOf(s).UserIndex.ByUser(c.ctx, user); len(found) > 0 || err != nil && !errors.Is(err, backend.ErrUser) {
 			c.errorf("ByUser(%s): got %d records and error %v, want none", brief(user), len(found), err)
 		}
 	}

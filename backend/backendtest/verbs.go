@@ -188,7 +188,7 @@ func testDelete(c *check) {
 
 func testDeleteVersion(c *check) {
 	s := c.open()
-	d := s.(backend.VersionedDeleter)
+	d := backend.AbilitiesOf(s).VersionedDeleter
 	c.wantErr("DeleteVersion of what is not there", d.DeleteVersion(c.ctx, newID(), 1), backend.ErrNotFound)
 	rec := c.create(s, newRecord("ann", "data"))
 	other := c.create(s, newRecord("ann", "another one"))

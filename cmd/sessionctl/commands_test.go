@@ -105,7 +105,7 @@ func TestSessions(t *testing.T) {
 		if err := json.Unmarshal([]byte(see("stats", "--json")), &report); err != nil || len(report.Facts) == 0 {
 			t.Errorf("stats --json: %+v, %v", report, err)
 		}
-		if _, counts := s.store.(backend.Counter); counts != (report.Live != nil) || counts && *report.Live != 2 {
+		if counts := backend.AbilitiesOf(s.store).Counter != nil; counts != (report.Live != nil) || counts && *report.Live != 2 {
 			t.Errorf("stats: live is %v, want 2 where the store counts", report.Live)
 		}
 		if text := see("stats"); !strings.Contains(text, "live sessions") {

@@ -33,8 +33,8 @@ itself.`,
 }
 
 func (a *app) runGC(ctx context.Context, s *service) error {
-	sweeper, canSweep := s.store.(backend.Sweeper)
-	if !canSweep {
+	sweeper := backend.AbilitiesOf(s.store).Sweeper
+	if sweeper == nil {
 		return a.print(map[string]int{"removed": 0}, "the server removes expired sessions by itself\n")
 	}
 	began, removed, all := time.Now(), 0, ""

@@ -31,7 +31,7 @@ func (a *app) stats() *cobra.Command {
 func (a *app) runStats(ctx context.Context, s *service) error {
 	report := statsReport{Place: s.place.Target.String(), Facts: []place.Fact{}}
 	rows := [][]string{{"place", report.Place}}
-	if counter, ok := s.store.(backend.Counter); ok {
+	if counter := backend.AbilitiesOf(s.store).Counter; counter != nil {
 		n, err := counter.Count(ctx)
 		if err != nil {
 			return err

@@ -106,25 +106,25 @@ func useAll(t *testing.T, store backend.Store) {
 	check("Update", store.Update(ctx, rec))
 	rec.Version, rec.Shorten = rec.Version+1, true
 	check("Update", store.Update(ctx, rec))
-	found, err := store.(backend.UserIndex).ByUser(ctx, "ada")
+	found, err := backend.AbilitiesOf(store).UserIndex.ByUser(ctx, "ada")
 	check("ByUser", err)
 	if len(found) != 1 {
 		t.Errorf("ByUser: %d records, want 1", len(found))
 	}
-	if counter, ok := store.(backend.Counter); ok {
+	if counter := backend.AbilitiesOf(store).Counter; counter != nil {
 		_, err := counter.Count(ctx)
 		check("Count", err)
 	}
-	if sweeper, ok := store.(backend.Sweeper); ok {
+	if sweeper := backend.AbilitiesOf(store).Sweeper; sweeper != nil {
 		_, err := sweeper.Sweep(ctx, 10)
 		check("Sweep", err)
 	}
-	err = store.(backend.VersionedDeleter).DeleteVersion(ctx, id, 99)
+	err = backend.AbilitiesOf(store).VersionedDeleter.DeleteVersion(ctx, id, 99)
 	if !errors.Is(err, backend.ErrConflict) {
 		t.Errorf("DeleteVersion of another version: %v, want ErrConflict", err)
 	}
 	check("Delete", store.Delete(ctx, id))
-	found, err = store.(backend.UserIndex).ByUser(ctx, "ada")
+	found, err = backend.AbilitiesOf(store).UserIndex.ByUser(ctx, "ada")
 	check("ByUser", err)
 	if len(found) != 0 {
 		t.Errorf("ByUser after Delete: %d records, want none", len(found))

@@ -64,7 +64,7 @@ var loginFaults = []fault{
 	{
 		bar: "P3", what: `a login that no replica has confirmed is taken for done`,
 		file: "update.go",
-		old:  `rec.Confirm = tries.confirm && m.confirms`,
+		old:  `rec.Confirm = tries.confirm && m.can.Confirms`,
 		new:  `rec.Confirm = false`,
 		pkg:  ".", test: `TestLoginUnconfirmed/memory`,
 	},

@@ -93,8 +93,8 @@ var storeFaults = []fault{
 	{
 		bar: "FX-5", what: `DeleteVersion deletes any version`,
 		file: "remove.go",
-		old:  `return store.DeleteVersion(ctx, id, version)`,
-		new:  `return store.(backend.Store).Delete(ctx, id)`,
+		old:  `return m.can.VersionedDeleter.DeleteVersion(ctx, id, version)`,
+		new:  `return m.store.Delete(ctx, id)`,
 		pkg:  ".", test: `TestBehaviourH/61_trim_meets_another_login/memory`,
 	},
 	{

@@ -132,3 +132,35 @@ func ExampleRegister() {
 	fmt.Print(visit("/get"))
 	// Output: dark true
 }
+
+// A Key has a type, so nothing needs an assertion, and nothing is misspelt.
+func ExampleKey() {
+	type item struct {
+		Name  string
+		Count int
+	}
+	cart := session.NewKey[[]item]("cart") // as a variable of the package
+	manager, visit := serveExample(session.Config{}, map[string]http.HandlerFunc{
+		"/add": func(w http.ResponseWriter, r *http.Request) {
+			_, err := cart.Update(session.FromContext(r), func(items []item) []item {
+				return append(items, item{"tea", 2})
+			})
+			if err != nil {
+				http.Error(w, "please try again", http.StatusServiceUnavailable)
+			}
+		},
+		"/cart": func(w http.ResponseWriter, r *http.Request) {
+			for _, item := range cart.Or(session.FromContext(r), nil) {
+				fmt.Fprintln(w, item.Count, "of", item.Name)
+			}
+		},
+	})
+	defer manager.Close()
+
+	visit("/add")
+	visit("/add")
+	fmt.Print(visit("/cart"))
+	// Output:
+	// 2 of tea
+	// 2 of tea
+}

@@ -37,6 +37,7 @@ type Manager struct {
 	queues    queues
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
+	generic   seen        // keys that Get returned the generic form of
 	closed    atomic.Bool
 	off       *Session // what handlers get when sessions are disabled
 	skipped   *Session // ...or skipped

@@ -282,6 +282,9 @@ func (s *Session) Get(key string) any {
 		s.unreadable(key, err)
 		return nil
 	}
+	if record.IsGeneric(encoded) {
+		s.warnGeneric(key)
+	}
 	return value
 }
 
@@ -448,8 +451,11 @@ func (s *Session) Pop(key string) any {
 		return nil
 	}
 	value, err := record.Decode(encoded) // may call methods of the value's type
-	if err != nil {
+	switch {
+	case err != nil:
 		s.unreadable(key, err)
+	case record.IsGeneric(encoded):
+		s.warnGeneric(key)
 	}
 	return value
 }

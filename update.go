@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"time"
 
@@ -92,8 +91,7 @@ func updatable[T any](v *Values, key string) (T, error) {
 	}
 	old, err := record.DecodeTo[T](encoded)
 	if err != nil { // not wrapped: it may quote the value
-		return old, fmt.Errorf("session: Update of key %q: its value is a %s and cannot be read as a %v; it is left as it is: use its own type, or Delete it first",
-			shortKey(key), record.KindName(encoded), reflect.TypeFor[T]())
+		return old, notA[T](key, encoded)
 	}
 	return old, nil
 }

@@ -42,8 +42,15 @@ func (v *Values) Set(key string, value any) {
 	if err == nil {
 		err = v.c.Set(key, value, text)
 	}
-	if err != nil && v.err == nil {
-		v.err = valueError(key, value, err)
+	if err != nil {
+		v.fail(valueError(key, value, err))
+	}
+}
+
+// fail makes Update return err, unless it has failed before.
+func (v *Values) fail(err error) {
+	if v.err == nil {
+		v.err = err
 	}
 }
 

@@ -419,6 +419,20 @@ func KindName(encoded []byte) string {
 	return fmt.Sprintf("%T", value)
 }
 
+// IsGeneric reports whether Decode returns the generic form of JSON for an
+// encoded value, as it does not know the type that was encoded.
+func IsGeneric(encoded []byte) bool {
+	if len(encoded) == 0 {
+		return false
+	}
+	if encoded[0] == kindNamed {
+		name, _, err := splitNamed(encoded[1:])
+		_, known := types.byName(name)
+		return err == nil && !known
+	}
+	return encoded[0] == kindJSON
+}
+
 // IsNil reports whether an encoded value is nil.
 func IsNil(encoded []byte) bool { return len(encoded) > 0 && encoded[0] == kindNil }
 

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -51,6 +52,30 @@ func DecodeStruct(data []byte, max int, values, deadline string) (Record, error)
 		return Record{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return record(entries, at), nil
+}
+
+// RecordOf returns the record of values that something else has decoded, which
+// ends at deadline, if that is not zero. Keys become strings as [DecodeMap] has
+// it.
+func RecordOf(values map[any]any, deadline time.Time) Record {
+	r := Record{Values: make(map[string]any, len(values)), Deadline: deadline}
+	for _, strings := range []bool{true, false} { // a string key comes before others that read the same
+		for k, value := range values {
+			key, isString, err := keyText(k)
+			if isString != strings {
+				continue
+			}
+			if _, taken := r.Values[key]; taken && err == nil {
+				err = errors.New("another key reads the same")
+			}
+			if err != nil {
+				r.skip(cmp.Or(key, fmt.Sprintf("(%T)", k)), fmt.Sprintf("%T", value), err)
+				continue
+			}
+			r.Values[key] = plain(value)
+		}
+	}
+	return r
 }
 
 func limits(max int) gobs.Limits { return gobs.Limits{Bytes: max, Depth: maxDepth, Values: maxValues} }

@@ -59,11 +59,19 @@ func (c *timedConn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
+// recently is how long a connection is taken for alive that was used just now.
+// Under load all are, and so none of them costs a look, which is some per cent
+// of a load.
+const recently = time.Millisecond
+
 // shouldPing tells the pool whether to ask a connection if it lives before it
 // lends it, which is a round trip. By default it asks after a second; a look
 // at what the kernel has received tells as much, at once: nothing, if all is
 // well, and the server's farewell or the end of the stream if not.
 func shouldPing(_ context.Context, p pgxpool.ShouldPingParams) bool {
+	if p.IdleDuration < recently {
+		return false
+	}
 	conn := p.Conn.PgConn().Conn()
 	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = tls.NetConn()

@@ -26,37 +26,47 @@ const (
 	connectTimeout = 2 * time.Second
 	ioTimeout      = 2 * time.Second
 
+	tableParam = "table" // of a connection string
+
 	// maxBounded is the longest that connecting may take with which the
 	// store still calls itself bounded.
 	maxBounded = 5 * time.Second
 )
 
-// openPool opens a pool for dsn with our defaults for what dsn leaves open, and
-// makes a first connection.
-func openPool(ctx context.Context, dsn string) (pool *pgxpool.Pool, bounded bool, err error) {
-	cfg, given, err := poolConfig(dsn)
+// openPool opens a pool for a configuration of poolConfig, and makes a first
+// connection.
+func openPool(ctx context.Context, cfg *pgxpool.Config, given func(name string) bool) (*pgxpool.Pool, error) {
+	pool, err := connect(ctx, cfg)
+	if err != nil || given("default_query_exec_mode") {
+		return pool, err
+	}
+	pooled, _, err := pgxDB{pool: pool}.pooler(ctx)
 	if err != nil {
-		return nil, false, err
+		pool.Close()
+		return nil, (&Store{}).failure(ctx, "connect", err, 0)
 	}
-	pool, err = connect(ctx, cfg)
-	if err != nil {
-		return nil, false, err
+	if !pooled {
+		return pool, nil
 	}
-	if !given("default_query_exec_mode") {
-		pooled, _, err := pgxDB{pool: pool}.pooler(ctx)
-		if err != nil {
-			pool.Close()
-			return nil, false, (&Store{}).failure(ctx, "connect", err, 0)
-		}
-		if pooled { // a statement's next connection may not know what the one before prepared
-			pool.Close()
-			cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-			if pool, err = connect(ctx, cfg); err != nil {
-				return nil, false, err
-			}
-		}
-	}
-	return pool, time.Duration(addresses(cfg.ConnConfig))*cfg.ConnConfig.ConnectTimeout <= maxBounded, nil
+	// A statement's next connection may not know what the one before
+	// prepared.
+	pool.Close()
+	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	return connect(ctx, cfg)
+}
+
+// endsByItself reports whether connecting takes so little time that every call
+// ends within seconds.
+func endsByItself(cfg *pgx.ConnConfig) bool {
+	return time.Duration(addresses(cfg))*cfg.ConnectTimeout <= maxBounded
+}
+
+// tableOf takes the parameter table out of a connection string, as the server
+// would take it for a setting.
+func tableOf(cfg *pgx.ConnConfig) string {
+	table := cfg.RuntimeParams[tableParam]
+	delete(cfg.RuntimeParams, tableParam)
+	return table
 }
 
 // connect makes a pool with one connection in it.

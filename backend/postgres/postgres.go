@@ -15,6 +15,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -122,8 +123,8 @@ func NewSQL(pool *sql.DB, opts Options) (*Store, error) {
 //	postgres://user:password@host:5432/database?sslmode=verify-full
 //	postgres://user:password@one,two/database    a primary and its standby, whichever is which
 //
-// in the table "sessions", which is created if it is missing. Close closes the
-// pool.
+// in the table "sessions", or that of the parameter table ("table=web_sessions"),
+// which is created if it is missing. Close closes the pool.
 //
 // The pool has at most 16 connections (pool_max_conns), each used for 3 minutes
 // at most (pool_max_conn_lifetime). Connecting takes at most 1 s until an
@@ -141,14 +142,19 @@ func openWith(dsn string, opts Options) (*Store, error) {
 	if dsn == "" {
 		return nil, errors.New("postgres: the save path is empty: give postgres://user:password@host:5432/database")
 	}
+	cfg, given, err := poolConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	opts.Table = cmp.Or(opts.Table, tableOf(cfg.ConnConfig))
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	pool, bounded, err := openPool(ctx, dsn)
+	pool, err := openPool(ctx, cfg, given)
 	if err != nil {
 		return nil, err
 	}
 	s, err := newStore(&Store{
-		db: pgxDB{pool: pool, owned: true}, closeOwned: pool.Close, bounded: bounded,
+		db: pgxDB{pool: pool, owned: true}, closeOwned: pool.Close, bounded: endsByItself(cfg.ConnConfig),
 		slots: make(chan struct{}, pool.Config().MaxConns),
 	}, opts)
 	if err != nil {

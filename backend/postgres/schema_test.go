@@ -98,6 +98,19 @@ func TestTableNames(t *testing.T) {
 	}
 }
 
+// TestTableOfTheConnectionString: it is for those who can give no Options.
+func TestTableOfTheConnectionString(t *testing.T) {
+	db := database(t)
+	s := openIn(t, db, "table=public.web_sessions")
+	rec := create(t, s, record())
+	load(t, newOn(t, func() (*Store, error) {
+		return New(pool(t, server.DSN(db)), Options{Table: "web_sessions", NoCreate: true})
+	}), rec.ID)
+	if err := openErr(server.DSN(db, "table=a-b")); err == nil || !strings.Contains(err.Error(), "Options.Table") {
+		t.Errorf("Open with table=a-b = %v, want an error about the name", err)
+	}
+}
+
 // TestWrongTable: an error at start, which names the cure.
 func TestWrongTable(t *testing.T) {
 	ours := strings.Join(Schema("sessions"), ";\n")

@@ -78,7 +78,7 @@ func MySQL(db *sql.DB, table string, lifetime time.Duration) migrate.Source {
 	if lifetime == 0 {
 		lifetime = DefaultLifetime
 	}
-	return old.NewSQL(db, old.Columns{Table: table, Key: "session_key", Data: "session_data"},
+	return old.NewSQL(db, old.MySQL, old.Columns{Table: table, Key: "session_key", Data: "session_data"},
 		"`session_expiry` >= UNIX_TIMESTAMP() - ?", int64(lifetime/time.Second))
 }
 

@@ -93,7 +93,32 @@ func MySQL(db *sql.DB, table string) migrate.Source {
 	if table == "" {
 		table = "sessions"
 	}
-	return old.NewSQL(db, old.Columns{Table: table, Key: "token", Data: "data"}, "UTC_TIMESTAMP(6) < `expiry`")
+	return old.NewSQL(db, old.MySQL, old.Columns{Table: table, Key: "token", Data: "data"}, "UTC_TIMESTAMP(6) < `expiry`")
+}
+
+// Postgres is the store of postgresstore and pgxstore, in their table; default
+// "sessions". A row whose expiry has passed, by the server's clock, is not
+// adopted. The account needs SELECT and DELETE on the table. It panics if table is
+// no name, "table" or "schema.table", which as in their statements PostgreSQL
+// makes lower case.
+//
+// db is a pool of any driver for PostgreSQL. That of a pgxpool.Pool is
+// stdlib.OpenDBFromPool(pool), of github.com/jackc/pgx/v5/stdlib.
+func Postgres(db *sql.DB, table string) migrate.Source {
+	if table == "" {
+		table = "sessions"
+	}
+	return old.NewSQL(db, old.Postgres, old.Columns{Table: table, Key: "token", Data: "data"}, "current_timestamp < expiry")
+}
+
+// SQLite is the store of sqlite3store, in its table; default "sessions". A row
+// whose expiry has passed is not adopted. db is a pool of any driver for SQLite.
+// It panics if table is no name.
+func SQLite(db *sql.DB, table string) migrate.Source {
+	if table == "" {
+		table = "sessions"
+	}
+	return old.NewSQL(db, old.SQLite, old.Columns{Table: table, Key: "token", Data: "data"}, "julianday('now') < expiry")
 }
 
 // Hashed is source as a manager with HashTokenInStore used it.

@@ -33,6 +33,7 @@ import (
 	_ "github.com/chisession/session/cookie"
 	_ "github.com/chisession/session/flash"
 	_ "github.com/chisession/session/migrate/beego"
+	_ "github.com/chisession/session/migrate/gorilla"
 	_ "github.com/chisession/session/migrate/scs"
 	_ "github.com/chisession/session/sessiontest"
 )

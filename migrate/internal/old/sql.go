@@ -10,10 +10,11 @@ import (
 	"github.com/chisession/session/migrate"
 )
 
-// SQL is a store of one row a session, in MySQL or MariaDB.
+// SQL is a store of one row a session, in a table of a [Dialect].
 type SQL struct {
 	db                  *sql.DB
-	columns             Columns
+	dialect             Dialect
+	table               string
 	load, remove, count string
 	args                []any // of load, behind the ID
 }
@@ -21,26 +22,19 @@ type SQL struct {
 // Columns name a table and its columns.
 type Columns struct{ Table, Key, Data string }
 
-var names = regexp.MustCompile(`^[A-Za-z0-9_$]{1,64}$`)
-
 // NewSQL returns a store in a table. live is the condition, beyond the key,
-// under which a row is a live session; args are its arguments. It panics if
-// the table's name is none, as it stands in a statement.
-func NewSQL(db *sql.DB, c Columns, live string, args ...any) *SQL {
-	if !names.MatchString(c.Table) {
+// under which a row is a live session; args are its arguments, a ? each. It
+// panics if the table's name is none, as it stands in a statement.
+func NewSQL(db *sql.DB, d Dialect, c Columns, live string, args ...any) *SQL {
+	if !d.names.MatchString(c.Table) {
 		panic(fmt.Sprintf("migrate: %q is no name for a table", c.Table))
 	}
-	// Keys are often of a collation without case, in which several IDs are
-	// one; the cast compares bytes, on the one row that the index finds.
-	where := fmt.Sprintf(" FROM `%s` WHERE `%s` = ? AND CAST(`%s` AS BINARY) = ?", c.Table, c.Key, c.Key)
 	return &SQL{
-		db:      db,
-		columns: c,
-		count: fmt.Sprintf("SELECT COALESCE(SUM(`alive`), 0), COUNT(*) FROM (SELECT (%s) AS `alive` FROM `%s` WHERE LENGTH(`%s`) > 0 AND LEFT(`%s`, ?) = ? LIMIT ?) AS `seen`",
-			live, c.Table, c.Data, c.Key),
-		load:   fmt.Sprintf("SELECT IF(LENGTH(`%s`) <= ?, `%s`, ''), COALESCE(LENGTH(`%s`), 0)", c.Data, c.Data, c.Data) + where + " AND " + live,
-		remove: fmt.Sprintf("DELETE%s AND `%s` = ?", where, c.Data),
-		args:   args,
+		db: db, dialect: d, table: c.Table, args: args,
+		load:   d.statement("SELECT CASE WHEN {size} <= ? THEN {data} END, COALESCE({size}, 0) FROM {table} WHERE {is key} AND ({live})", c, live),
+		remove: d.statement("DELETE FROM {table} WHERE {is key} AND {data} = ?", c, live),
+		count: d.statement("SELECT COALESCE(SUM(CASE WHEN alive THEN 1 ELSE 0 END), 0), COUNT(*) FROM "+
+			"(SELECT ({live}) AS alive FROM {table} WHERE {size} > 0 AND {begins} = ? LIMIT ?) AS seen", c, live),
 	}
 }
 
@@ -54,7 +48,7 @@ func (s *SQL) Load(ctx context.Context, id string, max int) ([]byte, error) {
 		return nil, migrate.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("mysql: %w", err)
+		return nil, fmt.Errorf("%s: %w", s.dialect.name, err)
 	}
 	return checked(data, size, max)
 }
@@ -63,11 +57,16 @@ func (s *SQL) Load(ctx context.Context, id string, max int) ([]byte, error) {
 func (s *SQL) Remove(ctx context.Context, id string, data []byte) error {
 	result, err := s.db.ExecContext(ctx, s.remove, id, id, data)
 	if err != nil {
-		return fmt.Errorf("mysql: %w", err)
+		return fmt.Errorf("%s: %w", s.dialect.name, err)
 	}
 	n, err := result.RowsAffected()
 	if err != nil {
-		return fmt.Errorf("mysql: %w", err)
+		return fmt.Errorf("%s: %w", s.dialect.name, err)
 	}
 	return removed(n)
 }
+
+var (
+	simpleName    = regexp.MustCompile(`^[A-Za-z0-9_$]{1,64}$`)
+	qualifiedName = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+)

@@ -78,15 +78,14 @@ func escape(text string) string {
 func (s *SQL) Survey(ctx context.Context, prefix string) (found migrate.Survey, err error) {
 	var host, database string
 	var port int
-	err = s.db.QueryRowContext(ctx, "SELECT @@hostname, @@port, COALESCE(DATABASE(), '')").Scan(&host, &port, &database)
-	found.Where = fmt.Sprintf("mysql %s:%d, database %s, table %s", host, port, database, s.columns.Table)
-	if err != nil {
-		return migrate.Survey{Where: "mysql, table " + s.columns.Table}, fmt.Errorf("mysql: %w", err)
+	if err := s.db.QueryRowContext(ctx, s.dialect.where).Scan(&host, &port, &database); err != nil {
+		return migrate.Survey{Where: s.dialect.name + ", table " + s.table}, fmt.Errorf("%s: %w", s.dialect.name, err)
 	}
+	found.Where = s.dialect.place(host, port, database, s.table)
 	var all int
 	args := append(append([]any{}, s.args...), len(prefix), prefix, MostCounted+1)
 	if err := s.db.QueryRowContext(ctx, s.count, args...).Scan(&found.Live, &all); err != nil {
-		return found, fmt.Errorf("mysql: %w", err)
+		return found, fmt.Errorf("%s: %w", s.dialect.name, err)
 	}
 	found.Expired, found.More = all-found.Live, all > MostCounted
 	return found, nil

@@ -72,6 +72,11 @@ FAILOVERS ?= 20
 failovers: servers
 	FAILOVERS=$(FAILOVERS) $(GO) -C backend/postgres test -count=1 -timeout 0 -run '^TestFailover$$' -v .
 
+## figures: what docs/backends/postgres.md has of times and sizes: beside bare pgx, HOT updates, a sweep of 1,000,000, bytes a session (20 minutes)
+.PHONY: figures
+figures: servers
+	FIGURES=1 $(GO) -C backend/postgres test -count=1 -timeout 0 -run '^TestFigures' -v .
+
 ## mutate: plant every fault of tests/mutate in HEAD; a named test must find each; writes docs/evidence/mutations.md (15 minutes)
 .PHONY: mutate
 mutate: servers

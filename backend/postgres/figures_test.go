@@ -153,6 +153,9 @@ func hot(t *testing.T, conn *pgx.Conn, table string) (share float64) {
 		err := conn.QueryRow(background, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'session' AND datname = current_database()").Scan(&n)
 		return err == nil && n == 0
 	})
+	if _, err := conn.Exec(background, "SELECT pg_stat_force_next_flush()"); err != nil { // of what conn did itself
+		t.Fatal(err)
+	}
 	const query = "SELECT 100.0 * n_tup_hot_upd / n_tup_upd FROM pg_stat_user_tables WHERE relname = $1"
 	if err := conn.QueryRow(background, query, table).Scan(&share); err != nil {
 		t.Fatal(err)
@@ -242,5 +245,73 @@ func TestFiguresSweep(t *testing.T) {
 	}
 	if batch := sweepload.At(got.Batches, 0.5); full() && (got.Ratio() > 2 || batch > 5*time.Millisecond) {
 		t.Errorf("p99 is %.2f times the quiet one, want at most 2; a batch takes %v, want at most 5 ms", got.Ratio(), batch)
+	}
+}
+
+// TestFiguresSize: 1,000,000 sessions, and what their table and its indexes take
+// after a day of updates, with the index on the bucket and, for comparison, with
+// one on the expiry.
+func TestFiguresSize(t *testing.T) {
+	sessions := scaled(1_000_000)
+	for _, indexed := range []string{"bucket", "expires"} {
+		t.Run(indexed, func(t *testing.T) {
+			db := database(t)
+			s := openIn(t, db)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			conn := admin(t, db)
+			if indexed != "bucket" {
+				do(t, db, "DROP INDEX sessions_bucket; CREATE INDEX sessions_expires ON sessions (expires)")
+			}
+			fill(t, conn, "sessions", sessions, time.Now().Add(time.Hour))
+			new := perSession(t, conn, sessions)
+			day(t, conn, sessions)
+			t.Logf("index on %s: bytes a session new %v, after a day %v; %.1f %% of the updates are HOT", indexed, new, perSession(t, conn, sessions), hot(t, conn, "sessions"))
+		})
+	}
+}
+
+// A size is what a session takes, in bytes.
+type size struct{ table, primary, expiry, username int64 }
+
+func (s size) String() string {
+	return fmt.Sprintf("%d (table %d, indexes: id %d, expiry %d, username %d)", s.table+s.primary+s.expiry+s.username, s.table, s.primary, s.expiry, s.username)
+}
+
+func perSession(t *testing.T, conn *pgx.Conn, sessions int) (each size) {
+	t.Helper()
+	const query = `SELECT pg_table_size('sessions') / $1, pg_relation_size('sessions_pkey') / $1,
+		pg_relation_size(coalesce(to_regclass('sessions_bucket'), to_regclass('sessions_expires'))) / $1,
+		pg_relation_size('sessions_username') / $1`
+	if err := conn.QueryRow(background, query, int64(sessions)).Scan(&each.table, &each.primary, &each.expiry, &each.username); err != nil {
+		t.Fatal(err)
+	}
+	return each
+}
+
+// day simulates a day: in each hour a twenty-fourth of the sessions, by chance, is
+// visited, and used ten times at half a minute's distance. Half of the uses are
+// touches, half change the data as well. Autovacuum goes on beside it as the table
+// has it set.
+func day(t *testing.T, conn *pgx.Conn, sessions int) {
+	t.Helper()
+	visits := max(sessions/24, 1)
+	const visitors = `CREATE TEMP TABLE IF NOT EXISTS visitors (id uuid PRIMARY KEY); TRUNCATE visitors;
+		INSERT INTO visitors SELECT id FROM sessions ORDER BY random() LIMIT %d; ANALYZE visitors`
+	const use = `UPDATE sessions SET expires = $1, bucket = floor(extract(epoch FROM $1::timestamptz))::bigint / 300, version = version + $2,
+			data = CASE WHEN $2 = 0 THEN data ELSE decode(md5(id::text || $1), 'hex') || substring(data FROM 17) END
+		WHERE id IN (SELECT id FROM visitors)`
+	at := time.Now().Add(2 * time.Hour)
+	for range 24 {
+		if _, err := conn.Exec(background, fmt.Sprintf(visitors, visits)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10 {
+			if _, err := conn.Exec(background, use, at.Add(time.Duration(i)*30*time.Second), i%2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at = at.Add(time.Hour)
 	}
 }

@@ -10,31 +10,43 @@ import (
 	"github.com/chisession/session/flash"
 )
 
-const (
-	// rememberFor is how long "keep me signed in" lasts without a visit.
-	rememberFor = 30 * 24 * time.Hour
+// rememberFor is how long "keep me signed in" lasts without a visit.
+const rememberFor = 30 * 24 * time.Hour
 
-	// confirmedFor is how long a password given again counts.
-	confirmedFor = 5 * time.Minute
-	confirmedKey = "confirmed_at"
-)
-
-func (s *shop) loginForm(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, "login.html", "Sign in", loginData(r))
+// A loginPage is what the login page shows: what was typed, and what is wrong
+// with it.
+type loginPage struct {
+	Next, Name             string
+	Faults                 faults
+	DemoUser, DemoPassword string
 }
 
-func loginData(r *http.Request) map[string]any {
-	return map[string]any{"Next": local(r.FormValue("next")), "Name": r.PostFormValue("name"), "DemoUser": demoUser, "DemoPassword": demoPassword}
+// Focus returns the field to go on with.
+func (p loginPage) Focus() string {
+	if p.Faults["name"] != "" || p.Name == "" {
+		return "name"
+	}
+	return "password"
+}
+
+func (s *shop) loginForm(w http.ResponseWriter, r *http.Request) {
+	s.showLogin(w, r, http.StatusOK, nil)
+}
+
+func (s *shop) showLogin(w http.ResponseWriter, r *http.Request, status int, wrong faults) {
+	s.render(w, r, status, "login.html", wrong.title("Sign in"), loginPage{
+		Next: local(r.FormValue("next")), Name: r.PostFormValue("name"), Faults: wrong,
+		DemoUser: demoUser, DemoPassword: demoPassword,
+	})
 }
 
 // login signs a user in. SetUser gives the session a new token, so that a
 // token that somebody planted or saw before is worth nothing (CWE-384); what
 // is in the session, the cart, stays.
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {
-	name := strings.TrimSpace(r.PostFormValue("name"))
-	if !s.users.check(name, r.PostFormValue("password")) {
-		flash.Now(r, flash.LevelError, "That name and password do not go together.")
-		s.render(w, r, http.StatusUnprocessableEntity, "login.html", "Sign in", loginData(r))
+	name, password := strings.TrimSpace(r.PostFormValue("name")), r.PostFormValue("password")
+	if wrong := s.checkLogin(name, password); wrong != nil {
+		s.showLogin(w, r, http.StatusUnprocessableEntity, wrong)
 		return
 	}
 	current := session.FromContext(r)
@@ -42,10 +54,24 @@ func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 		current.Destroy() // somebody else's: their cart is not for name
 	}
 	current.SetUser(name)
-	current.SetLabel(device(r.UserAgent()))
+	current.SetLabel(label(r))
+	current.Set(confirmedKey, time.Now())
 	remember(current, r.PostFormValue("remember") != "")
 	flash.Success(r, "Welcome, %s.", name)
 	back(w, r, local(r.PostFormValue("next")))
+}
+
+// checkLogin returns what is wrong with a name and password.
+func (s *shop) checkLogin(name, password string) faults {
+	switch {
+	case name == "":
+		return faults{"name": "Please enter your name."}
+	case password == "":
+		return faults{"password": "Please enter your password."}
+	case !s.users.check(name, password):
+		return faults{"password": "That name and password do not go together."}
+	}
+	return nil
 }
 
 // remember keeps the session for a month of inactivity, and its cookie when
@@ -73,7 +99,11 @@ func (s *shop) logoutEverywhere(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	current.Destroy()
-	flash.Success(r, "You are signed out, here and on %s.", count(n, "other device"))
+	if n == 0 {
+		flash.Success(r, "You are signed out. You were signed in on no other device.")
+	} else {
+		flash.Success(r, "You are signed out, here and on %s.", count(n, "other device"))
+	}
 	back(w, r, "/")
 }
 
@@ -88,42 +118,9 @@ func signedIn(next http.Handler) http.Handler {
 	})
 }
 
-// confirmed lets only those through who gave their password a moment ago: a
-// session may be a month old, and the laptop unlocked (ASVS 7.5.3).
-func confirmed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		at, _ := session.FromContext(r).Get(confirmedKey).(time.Time)
-		if time.Since(at) > confirmedFor {
-			flash.Warning(r, "Please confirm that it is you.")
-			back(w, r, "/confirm?next="+url.QueryEscape(whereFrom(r)))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func (s *shop) confirmForm(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, "confirm.html", "Is it you?", local(r.FormValue("next")))
-}
-
-func (s *shop) confirm(w http.ResponseWriter, r *http.Request) {
-	current := session.FromContext(r)
-	if !s.users.check(current.User(), r.PostFormValue("password")) {
-		flash.Now(r, flash.LevelError, "That is not your password.")
-		s.render(w, r, http.StatusUnprocessableEntity, "confirm.html", "Is it you?", local(r.PostFormValue("next")))
-		return
-	}
-	current.Renew() // it can do more than before: a new token
-	current.Set(confirmedKey, time.Now())
-	flash.Notice(r, "Thank you. For %d minutes we will not ask again.", int(confirmedFor.Minutes()))
-	back(w, r, local(r.PostFormValue("next")))
-}
-
 // stay does nothing, which is activity: the session goes on.
 func (s *shop) stay(w http.ResponseWriter, r *http.Request) {
-	if session.FromContext(r).IsNew() {
-		flash.Warning(r, "Your session has ended.")
-	} else {
+	if !session.FromContext(r).IsNew() { // or the next page says that it has ended
 		flash.Notice(r, "Your session goes on.")
 	}
 	back(w, r, local(r.PostFormValue("next")))

@@ -3,12 +3,17 @@ package main
 import (
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/flash"
 )
 
-const cartKey = "cart"
+const (
+	cartKey  = "cart"
+	maxCount = 99 // of one item
+)
 
 // An item is something to buy.
 type item struct {
@@ -79,8 +84,15 @@ func (s *shop) front(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "front.html", "Things for the desk", items)
 }
 
+// A cartPage is what the page of the cart shows besides the cart.
+type cartPage struct {
+	Confirmed bool   // the password was given a moment ago
+	Wrong     string // the ID of the item whose count cannot be what was typed
+	Typed     string
+}
+
 func (s *shop) cart(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, "cart.html", "Your cart", nil)
+	s.render(w, r, http.StatusOK, "cart.html", "Your cart", cartPage{Confirmed: s.confirmed(r)})
 }
 
 // addToCart counts one up. Update is exact: however many tabs add at once,
@@ -96,7 +108,7 @@ func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 		if c == nil {
 			c = cart{}
 		}
-		c[it.ID] = min(c[it.ID]+1, 99)
+		c[it.ID] = min(c[it.ID]+1, maxCount)
 		return c
 	})
 	switch {
@@ -106,7 +118,7 @@ func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, err)
 		return
 	case partial(r):
-		s.badge(w, r)
+		s.parts(w, r, it)
 		return
 	default:
 		flash.Success(r, "%s is in your cart.", it.Name)
@@ -114,47 +126,55 @@ func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 	back(w, r, whereFrom(r))
 }
 
-func (s *shop) removeFromCart(w http.ResponseWriter, r *http.Request) {
-	it, _ := itemByID(r.PostFormValue("item"))
-	_, err := session.Update(session.FromContext(r), cartKey, func(c cart) cart {
-		delete(c, it.ID)
-		return c
-	})
-	if err != nil && !ended(err) {
-		s.unavailable(w, r, err)
+// changeCount sets how many of an item are in the cart; 0 removes it.
+func (s *shop) changeCount(w http.ResponseWriter, r *http.Request) {
+	it, ok := itemByID(r.PostFormValue("item"))
+	if !ok {
+		flash.Error(r, "We do not sell that.")
+		back(w, r, "/cart")
 		return
 	}
-	flash.Notice(r, "%s is out of your cart.", it.Name)
-	back(w, r, "/cart")
-}
-
-// pay takes the cart out of the session in one step, so that two clicks make
-// one order.
-func (s *shop) pay(w http.ResponseWriter, r *http.Request) {
-	var paid cart
-	err := session.FromContext(r).Update(func(v *session.Values) error {
-		paid, _ = session.Get[cart](v, cartKey)
-		v.Delete(cartKey)
-		return nil
+	typed := strings.TrimSpace(r.PostFormValue("count"))
+	n, err := strconv.Atoi(typed)
+	if err != nil || n < 0 || n > maxCount {
+		s.render(w, r, http.StatusUnprocessableEntity, "cart.html", errorTitle("Your cart"),
+			cartPage{Confirmed: s.confirmed(r), Wrong: it.ID, Typed: typed})
+		return
+	}
+	found := false
+	_, err = session.Update(session.FromContext(r), cartKey, func(c cart) cart {
+		_, found = c[it.ID]
+		if n == 0 {
+			delete(c, it.ID)
+		} else if found {
+			c[it.ID] = n
+		}
+		return c
 	})
 	switch {
-	case ended(err):
-		flash.Error(r, "You were signed out before the order was placed. Nothing was ordered.")
+	case ended(err), err == nil && !found:
+		flash.Notice(r, "That is not in your cart any more.")
 	case err != nil:
 		s.unavailable(w, r, err)
 		return
-	case len(paid) == 0:
-		flash.Notice(r, "There was nothing to order.")
+	case n == 0:
+		flash.Notice(r, "%s is out of your cart.", it.Name)
 	default:
-		flash.Success(r, "Ordered %s for %s. Nothing was charged: this is an example.", count(paid.Count(), "thing"), price(paid.Total()))
+		flash.Success(r, "%s: there are %d in your cart now.", it.Name, n)
 	}
 	back(w, r, "/cart")
 }
 
-// badge is the part of a page that shows how full the cart is. Being a part,
-// it takes no messages.
+// parts are the parts of a page that an addition to the cart changes: the
+// count in the header, what the footer says of the session, and a line that
+// screen readers read out. Parts take no messages: those are for whole pages.
+func (s *shop) parts(w http.ResponseWriter, r *http.Request, added item) {
+	s.write(w, http.StatusOK, "front.html", "parts", viewOf(r, "", added))
+}
+
+// badge is the count of the cart alone.
 func (s *shop) badge(w http.ResponseWriter, r *http.Request) {
-	s.write(w, http.StatusOK, "front.html", "badge", view{Cart: cartOf(session.FromContext(r))})
+	s.write(w, http.StatusOK, "front.html", "badge", viewOf(r, "", nil))
 }
 
 // partial reports whether the page asks for a part of itself, as htmx does.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -15,6 +17,20 @@ type deviceRow struct {
 	Here bool // it is this one
 }
 
+// Device returns what the session was signed in with, as "Firefox on Linux".
+func (d deviceRow) Device() string { return deviceOf(d.Info) }
+
+// Place returns where that was, as "192.0.2.7"; empty if nobody noted it.
+func (d deviceRow) Place() string {
+	_, place, _ := strings.Cut(d.Label, labelSeparator)
+	return place
+}
+
+func deviceOf(info session.Info) string {
+	name, _, _ := strings.Cut(info.Label, labelSeparator)
+	return cmp.Or(name, "A browser")
+}
+
 // devices lists where the user is signed in.
 func (s *shop) devices(w http.ResponseWriter, r *http.Request) {
 	current := session.FromContext(r)
@@ -23,10 +39,17 @@ func (s *shop) devices(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, err)
 		return
 	}
-	rows := make([]deviceRow, 0, len(infos))
-	for _, info := range infos {
-		rows = append(rows, deviceRow{info, info.ID == current.ID()})
+	rows := make([]deviceRow, len(infos))
+	for i, info := range infos {
+		rows[i] = deviceRow{info, info.ID == current.ID()}
 	}
+	// This one first, then the latest seen.
+	slices.SortStableFunc(rows, func(a, b deviceRow) int {
+		if a.Here != b.Here {
+			return map[bool]int{true: -1, false: 1}[a.Here]
+		}
+		return b.LastSeen.Compare(a.LastSeen)
+	})
 	s.render(w, r, http.StatusOK, "devices.html", "Your devices", rows)
 }
 
@@ -54,7 +77,7 @@ func (s *shop) endDevice(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, err)
 		return
 	}
-	flash.Success(r, "%s is signed out.", infos[i].Label)
+	flash.Success(r, "%s is signed out.", deviceOf(infos[i]))
 	back(w, r, "/devices")
 }
 
@@ -65,8 +88,38 @@ func (s *shop) endOthers(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, err)
 		return
 	}
-	flash.Success(r, "Signed out: %s.", count(n, "other device"))
+	if n == 0 {
+		flash.Notice(r, "You were signed in on no other device.")
+	} else {
+		flash.Success(r, "%s signed out.", count(n, "other device"))
+	}
 	back(w, r, "/devices")
+}
+
+// labelSeparator is between the two halves of a session's label.
+const labelSeparator = " · "
+
+// label returns what is to be remembered of a login: which browser, and where.
+func label(r *http.Request) string {
+	return device(r.UserAgent()) + labelSeparator + place(r.RemoteAddr)
+}
+
+// place returns the client's address, or words for one that says nothing to
+// people. Behind a reverse proxy it is the proxy's: take the address that the
+// proxy hands on then, from that proxy alone. A real shop would look it up in
+// a table of cities.
+func place(remoteAddr string) string {
+	at, err := netip.ParseAddrPort(remoteAddr)
+	switch addr := at.Addr().Unmap(); {
+	case err != nil:
+		return "an unknown place"
+	case addr.IsLoopback():
+		return "this computer"
+	case addr.IsPrivate(), addr.IsLinkLocalUnicast():
+		return "the local network"
+	default:
+		return addr.WithZone("").String()
+	}
 }
 
 // device makes a name of a browser's User-Agent, as "Firefox on Linux". The

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func signedInTwice(t *testing.T, s *site) (laptop, phone *visitor, laptopID, pho
 		t.Fatalf("sessions are %v (%v), want two", infos, err)
 	}
 	for _, info := range infos {
-		if info.Label == "Safari on iPhone" {
+		if info.Label == "Safari on iPhone · this computer" {
 			phoneID = info.ID
 		} else {
 			laptopID = info.ID
@@ -30,6 +31,11 @@ func signedInTwice(t *testing.T, s *site) (laptop, phone *visitor, laptopID, pho
 	return laptop, phone, laptopID, phoneID
 }
 
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// shown returns the text of a page.
+func shown(body string) string { return tags.ReplaceAllString(body, "") }
+
 func TestDevices(t *testing.T) {
 	s := newSite(t, session.Config{})
 	laptop, phone, laptopID, phoneID := signedInTwice(t, s)
@@ -37,8 +43,13 @@ func TestDevices(t *testing.T) {
 	p := laptop.get("/devices")
 	p.wantText(t, "Safari on iPhone")
 	p.wantText(t, `Firefox on Linux <span class="badge here">this one</span>`)
-	p.wantText(t, "Last seen")
-	if n := strings.Count(p.body, "this one</span>"); n != 1 {
+	p.wantText(t, `</time> · signed in from this computer · ends <time`)
+	for _, text := range []string{laptopID[:8], phoneID[:8]} {
+		if strings.Contains(shown(p.body), text) {
+			t.Errorf("the page shows the ID %s…, which says nothing to people", text)
+		}
+	}
+	if n := strings.Count(p.body, `>this one</span>`); n != 1 {
 		t.Errorf("%d sessions are marked as this one, want 1", n)
 	}
 	if strings.Contains(p.body, laptop.token()) || strings.Contains(p.body, phone.token()) {
@@ -57,15 +68,19 @@ func TestDevices(t *testing.T) {
 func TestEndOthersAndEverywhere(t *testing.T) {
 	s := newSite(t, session.Config{})
 	laptop, phone, _, _ := signedInTwice(t, s)
-	laptop.post("/devices/end-others").wantMessages(t, "success: Signed out: 1 other device.")
+	laptop.post("/devices/end-others").wantMessages(t, "success: 1 other device signed out.")
 	if phone.user() != "" || laptop.user() != "ada" {
 		t.Errorf("phone is %q, laptop %q, want only the laptop signed in", phone.user(), laptop.user())
 	}
+	laptop.get("/devices").wantText(t, "You are signed in here, and nowhere else.")
+	laptop.post("/devices/end-others").wantMessages(t, "notice: You were signed in on no other device.")
 	phone.login()
 	phone.post("/logout-everywhere").wantMessages(t, "success: You are signed out, here and on 1 other device.")
 	if phone.user() != "" || laptop.user() != "" {
 		t.Errorf("phone is %q, laptop %q, want neither signed in", phone.user(), laptop.user())
 	}
+	phone.login()
+	phone.post("/logout-everywhere").wantMessages(t, "success: You are signed out. You were signed in on no other device.")
 }
 
 // Nobody ends somebody else's session, though its ID is no secret.
@@ -103,6 +118,18 @@ func TestDevice(t *testing.T) {
 	} {
 		if got := device(c.agent); got != c.want {
 			t.Errorf("device(%q) = %q, want %q", c.agent, got, c.want)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	for addr, want := range map[string]string{
+		"127.0.0.1:1234": "this computer", "[::1]:1234": "this computer", "[::ffff:127.0.0.1]:1": "this computer",
+		"10.1.2.3:1": "the local network", "[fe80::1%eth0]:1": "the local network", "[fd00::1]:1": "the local network",
+		"192.0.2.7:443": "192.0.2.7", "[2001:db8::7]:443": "2001:db8::7", "": "an unknown place", "pipe": "an unknown place",
+	} {
+		if got := place(addr); got != want {
+			t.Errorf("place(%q) = %q, want %q", addr, got, want)
 		}
 	}
 }

@@ -1,7 +1,8 @@
 // Login is a small shop with all that sessions are for: a login that renews
 // the session, a cart that is kept across it, messages across redirects, "keep
 // me signed in", a list of devices, a password asked again before paying, live
-// streams that end with the session, and logout, here or everywhere.
+// streams that end with the session, logout, here or everywhere, and a word to
+// those whose session has ended by itself.
 //
 //	go run ./examples/login
 //	go run ./examples/login -provider file -save-path ./tmp
@@ -34,7 +35,7 @@ import (
 // options are what the command line says.
 type options struct {
 	addr, provider, savePath, config, cert, key string
-	idle                                        time.Duration
+	idle, confirm                               time.Duration
 	passwordCost                                int // of bcrypt
 }
 
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&o.savePath, "save-path", "", "where in there: a directory, an address, a DSN")
 	flag.StringVar(&o.config, "config", "", "a Beego app.conf to read the session settings from; -provider and -save-path go before it")
 	flag.DurationVar(&o.idle, "idle", 0, "how long a session lives without activity, such as 2m; default one hour")
+	flag.DurationVar(&o.confirm, "confirm", 5*time.Minute, "how long a password counts before paying; after that it is asked for again")
 	flag.StringVar(&o.cert, "cert", "", "certificate file (PEM): serve HTTPS, with a __Host- cookie")
 	flag.StringVar(&o.key, "key", "", "the certificate's key file (PEM)")
 	flag.Parse()
@@ -67,6 +69,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer shop.close()
+	shop.confirmFor = o.confirm
 
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
@@ -151,7 +154,7 @@ Or see with curl what sessions promise; paste it into a shell:
   # A change, a redirect, and a message that shows once.
   c -d item=mug $u/cart/add; c $u/ | msg; echo again:; c $u/ | msg
   # The login replaces the token, and the cart is still there.
-  token; cp $j $j.0; c -d name=%[3]s -d password=%[4]s $u/login; token; c $u/cart | grep -o '<td>Mug'
+  token; cp $j $j.0; c -d name=%[3]s -d password=%[4]s $u/login; token; c $u/cart | grep -o '>Mug<'
   # The token from before the login is nobody's.
   %[2]s -b $j.0 $u/status
   # A logout while a slow page runs stays a logout.

@@ -20,8 +20,15 @@ var templates embed.FS
 // pages are the parsed templates, by name.
 type pages map[string]*template.Template
 
+// helpers are what templates can call.
+var helpers = template.FuncMap{
+	"price": price, "ago": ago, "count": count,
+	"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"maxCount": func() int { return maxCount },
+}
+
 func parsePages() (pages, error) {
-	layout, err := template.New("layout.html").Funcs(template.FuncMap{"price": price, "ago": ago, "count": count}).ParseFS(templates, "templates/layout.html")
+	layout, err := template.New("layout.html").Funcs(helpers).ParseFS(templates, "templates/layout.html")
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +65,7 @@ type view struct {
 // pages take messages: a poll or a part of a page would take them away from
 // the reader.
 func (s *shop) render(w http.ResponseWriter, r *http.Request, status int, page, title string, data any) {
+	s.tellEnded(r)
 	v := viewOf(r, title, data)
 	v.Messages = flash.Take(r)
 	s.write(w, status, page, "layout.html", v)
@@ -75,6 +83,21 @@ func viewOf(r *http.Request, title string, data any) view {
 		Data:  data,
 	}
 }
+
+// faults are what is wrong with the fields of a form, by the field's name. A
+// page shows each at its field (WCAG 2.2, 3.3.1).
+type faults map[string]string
+
+// title returns the title of a page whose form has these faults. Screen readers
+// say the title first.
+func (f faults) title(page string) string {
+	if len(f) == 0 {
+		return page
+	}
+	return errorTitle(page)
+}
+
+func errorTitle(page string) string { return "Error: " + page }
 
 // write runs a template and sends the result, or none of it if it fails.
 func (s *shop) write(w http.ResponseWriter, status int, page, name string, data any) {

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"embed"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/cookie"
 )
 
 //go:embed static
@@ -25,6 +26,9 @@ type shop struct {
 	sessions *session.Manager
 	users    *users
 	pages    pages
+
+	cookieName string        // of the session cookie
+	confirmFor time.Duration // how long a password counts before paying
 
 	// Live streams end when closing is done, and are waited for: a server's
 	// Shutdown does neither.
@@ -47,7 +51,10 @@ func newShop(cfg session.Config, passwordCost int) (*shop, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shop{sessions: sessions, users: users, pages: pages, lookEvery: 2 * time.Second}
+	s := &shop{
+		sessions: sessions, users: users, pages: pages,
+		cookieName: cmp.Or(cfg.Cookie.Name, cookie.DefaultName), confirmFor: 5 * time.Minute, lookEvery: 2 * time.Second,
+	}
 	s.closing, s.end = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -85,31 +92,31 @@ func (s *shop) routes() http.Handler {
 		r.NotFound(s.notFound)
 		r.Get("/", s.front)
 		r.Get("/cart", s.cart)
-		r.Post("/cart/add", s.addToCart)
-		r.Post("/cart/remove", s.removeFromCart)
 		r.Get("/cart/badge", s.badge)
-
 		r.Get("/login", s.loginForm)
 		r.Post("/login", s.login)
 		r.Post("/logout", s.logout)
-		r.Post("/stay", s.stay)
-
 		r.Get("/live", s.live)
-		r.Post("/say", s.say)
 		r.Get("/status", s.status)
 		r.Get("/events", s.events)
 		r.Get("/socket", s.socket)
 
 		r.Group(func(r chi.Router) {
-			r.Use(signedIn)
+			r.Use(s.noteEnded)
+			r.Post("/cart/add", s.addToCart)
+			r.Post("/cart/count", s.changeCount)
+			r.Post("/stay", s.stay)
+			r.Post("/say", s.say)
+		})
+		r.Group(func(r chi.Router) {
+			r.Use(s.noteEnded, signedIn)
 			r.Get("/slow", s.slow)
-			r.Get("/confirm", s.confirmForm)
-			r.Post("/confirm", s.confirm)
+			r.Get("/pay", s.payForm)
+			r.Post("/pay", s.pay)
 			r.Get("/devices", s.devices)
 			r.Post("/devices/end", s.endDevice)
 			r.Post("/devices/end-others", s.endOthers)
 			r.Post("/logout-everywhere", s.logoutEverywhere)
-			r.With(confirmed).Post("/cart/pay", s.pay)
 		})
 	})
 	return r
@@ -162,10 +169,4 @@ func cached(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// ended reports whether err says that the session ended during the request,
-// by a logout say: no fault, but a fact to tell the user.
-func ended(err error) bool {
-	return errors.Is(err, session.ErrDestroyed) || errors.Is(err, session.ErrSuperseded)
 }

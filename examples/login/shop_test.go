@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -166,5 +167,26 @@ func (p page) wantText(t *testing.T, want string) {
 	t.Helper()
 	if !strings.Contains(p.body, want) {
 		t.Errorf("%s (%d) does not have %q:\n%s", p.path, p.status, want, p.body)
+	}
+}
+
+// wantFault fails the test unless the page says this at the field, and the
+// field says so to those who cannot see it, has the focus, and the title warns.
+func (p page) wantFault(t *testing.T, field, want string) {
+	t.Helper()
+	id := field + "-fault"
+	p.wantText(t, fmt.Sprintf(`<p class="fault" id="%s">%s</p>`, id, want))
+	p.wantText(t, "<title>Error: ")
+	tag := regexp.MustCompile(`<input[^>]* name="` + field + `"[^>]*aria-invalid[^>]*>`).FindString(p.body)
+	for _, attribute := range []string{` aria-invalid="true"`, ` aria-describedby="` + id + `"`, " autofocus"} {
+		if !strings.Contains(tag, attribute) {
+			t.Errorf("%s: the field %s lacks%s: %q", p.path, field, attribute, tag)
+		}
+	}
+	if n := strings.Count(p.body, " autofocus"); n != 1 {
+		t.Errorf("%s: %d fields have autofocus, want 1", p.path, n)
+	}
+	if p.status != http.StatusUnprocessableEntity || len(p.messages) > 0 {
+		t.Errorf("%s: status %d with the messages %q, want 422 with none", p.path, p.status, p.messages)
 	}
 }

@@ -44,7 +44,7 @@ func TestRememberMe(t *testing.T) {
 	}
 	p.open("/cart")
 	p.shows(".who strong", "ada")
-	p.shows("tbody td:nth-child(1)", "Mug")
+	p.shows("tbody th", "Mug")
 	p.signIn("ada", "lovelace", false)
 	quit()
 

@@ -34,8 +34,8 @@ func TestFlashOnce(t *testing.T) {
 			p.click(`form[action="/say"] button`)
 			p.at("/live")
 			p.shows(".message", "This went well.", "This is good to know.", "This needs care.", "This did not work.")
-			p.shows("[role=status]", "This went well.", "This is good to know.")
-			p.shows("[role=alert]", "This needs care.", "This did not work.")
+			p.shows(".message[role=status]", "This went well.", "This is good to know.")
+			p.shows(".message[role=alert]", "This needs care.", "This did not work.")
 			p.open("/live")
 			p.shows(".message")
 		}

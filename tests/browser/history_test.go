@@ -25,7 +25,7 @@ func TestBackAfterLogout(t *testing.T) {
 			p.click(`form:has([value=lamp]) button`)
 		}
 		p.open("/cart")
-		p.shows("tbody td:nth-child(1)", "Desk lamp")
+		p.shows("tbody th", "Desk lamp")
 		p.open("/devices")
 		p.shows(".devices h2", "Chrome on Linux this one")
 		p.click(`form[action="/logout"] button`)
@@ -33,7 +33,7 @@ func TestBackAfterLogout(t *testing.T) {
 		for _, want := range []string{"/login?next=%2Fdevices", "/cart", "/"} {
 			p.back()
 			p.at(want)
-			p.hides(`data-user="ada"`, "Signed in as", "<td>Desk lamp</td>", "this one")
+			p.hides(`data-user="ada"`, "Signed in as", `<th scope="row">Desk lamp</th>`, "this one")
 		}
 	})
 }

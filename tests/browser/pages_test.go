@@ -1,10 +1,14 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
@@ -65,57 +69,143 @@ const unnamed = `(() => {
 	return found;
 })()`
 
-// TestPages looks at every page, in light and in dark, on a desk and on a
-// phone, and keeps screenshots.
-func TestPages(t *testing.T) {
+// phone is what a page is looked at with besides the desk.
+var phone = emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 780, DeviceScaleFactor: 1, Mobile: true}
+
+// onPhone makes the window that of a phone for a while.
+func (p *tab) onPhone(look func()) {
+	p.t.Helper()
+	send(p, emulation.SetDeviceMetricsOverride, phone)
+	look()
+	send(p, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+}
+
+// look looks at the page, on a desk and on a phone: at contrast and names,
+// and into a screenshot.
+func (p *tab) look(name, scheme string) {
+	p.t.Helper()
+	look := func(name string) {
+		p.t.Helper()
+		if got := p.eval(faint); got != "[]" {
+			p.t.Errorf("%s: too little contrast: %s", name, got)
+		}
+		if got := p.eval(unnamed); got != "[]" {
+			p.t.Errorf("%s: hard to use: %s", name, got)
+		}
+		p.picture(name)
+	}
+	look(name + "-" + scheme)
+	p.onPhone(func() { look(name + "-phone-" + scheme) })
+}
+
+// inBothSchemes runs a test in light and in dark.
+func inBothSchemes(t *testing.T, test func(t *testing.T, scheme string)) {
 	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			s := startShop(t, false)
-			p := s.visit(t)
-			p.expect("the server responded with a status of 404")
-			p.prefer(scheme)
-			look := func(name string) {
-				t.Helper()
-				if got := p.eval(faint); got != "[]" {
-					t.Errorf("%s: too little contrast: %s", name, got)
-				}
-				if got := p.eval(unnamed); got != "[]" {
-					t.Errorf("%s: hard to use: %s", name, got)
-				}
-				p.picture(name + "-" + scheme)
-			}
-
-			p.open("/")
-			if dark := p.eval(`getComputedStyle(document.body).backgroundColor`) == `"rgb(22, 25, 26)"`; dark != (scheme == "dark") {
-				t.Errorf("the page is dark: %t", dark)
-			}
-			p.add("mug", 1)
-			p.add("lamp", 2)
-			p.open("/login?next=/cart")
-			look("login")
-			p.signIn("ada", "lovelace", false)
-			look("front")
-			p.open("/nowhere")
-			look("missing")
-			p.open("/live")
-			p.wait("the WebSocket", "document.querySelector('#heard').innerText.includes('Connected.')")
-			p.click(`form[action="/say"] button`)
-			p.wait("the WebSocket", "document.querySelector('#heard').innerText.includes('Connected.')")
-			look("live")
-			p.open("/slow?seconds=0")
-			look("slow")
-			p.open("/devices")
-			look("devices")
-			p.open("/cart")
-			look("cart")
-			p.click(`form[action="/cart/pay"] button`)
-			look("confirm")
-			send(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 780, DeviceScaleFactor: 1, Mobile: true})
-			p.signIn("ada", "lovelace", false)
-			look("front-phone")
+			test(t, scheme)
 		})
+	}
+}
+
+// TestPages looks at every page of the shop, and at every form with a fault, in
+// light and in dark, on a desk and on a phone.
+func TestPages(t *testing.T) {
+	inBothSchemes(t, func(t *testing.T, scheme string) {
+		s := startShop(t, false, "-confirm", "0s")
+		p := s.visit(t)
+		p.expect("the server responded with a status of 404")
+		p.expect("the server responded with a status of 422")
+		p.prefer(scheme)
+		look := func(name string) { t.Helper(); p.look(name, scheme) }
+
+		p.open("/")
+		if dark := p.eval(`getComputedStyle(document.body).backgroundColor`) == `"rgb(22, 25, 26)"`; dark != (scheme == "dark") {
+			t.Errorf("the page is dark: %t", dark)
+		}
+		look("front-nobody")
+		p.add("mug", 1)
+		look("front-added")
+		p.add("lamp", 2)
+		p.open("/cart")
+		look("cart-nobody")
+		p.open("/login?next=/pay")
+		look("login")
+		p.typeIn(`[name=name]`, "ada")
+		p.typeIn(`[name=password]`, "byron")
+		p.click(`form[action="/login"] button`)
+		look("login-fault")
+		other := s.visit(t)
+		other.signIn("ada", "lovelace", false)
+		p.signIn("ada", "lovelace", false)
+		look("front")
+		p.open("/nowhere")
+		look("missing")
+		p.open("/live")
+		p.wait("the WebSocket", "document.querySelector('#heard').innerText.includes('Connected.')")
+		p.click(`form[action="/say"] button`)
+		p.wait("the WebSocket", "document.querySelector('#heard').innerText.includes('Connected.')")
+		look("live")
+		p.open("/slow?seconds=0")
+		look("slow")
+		p.open("/devices")
+		look("devices")
+		p.open("/cart")
+		look("cart")
+		p.eval(`document.querySelector('tbody input[inputmode]').value = 'many'`)
+		p.click(`form[action="/cart/count"] button`)
+		look("cart-fault")
+		p.open("/pay")
+		look("pay")
+		p.typeIn(`[name=password]`, "byron")
+		p.click(`form[action="/pay"] button`)
+		look("pay-fault")
+		other.open("/devices")
+		other.click(`form[action="/devices/end-others"] button`)
+		p.open("/devices")
+		look("ended")
+		other.open("/devices")
+		other.prefer(scheme)
+		other.look("devices-one", scheme)
+	})
+}
+
+// TestHeader: on a phone the header has two rows, and the navigation is one of
+// them, however narrow the phone.
+func TestHeader(t *testing.T) {
+	t.Parallel()
+	p := startShop(t, false).visit(t)
+	p.signIn("ada", "lovelace", false)
+	p.onPhone(func() {
+		for _, width := range []int64{390, 320} {
+			narrow := phone
+			narrow.Width = width
+			send(p, emulation.SetDeviceMetricsOverride, narrow)
+			const rows = `new Set([...document.querySelectorAll(%q)].map(e => e.getBoundingClientRect()).map(r => Math.round((r.top + r.bottom) / 8))).size`
+			if got := p.eval(fmt.Sprintf(rows, ".bar > *")); got != "2" {
+				t.Errorf("%d pixels wide: the header has %s rows, want 2", width, got)
+			}
+			if got := p.eval(fmt.Sprintf(rows, "nav a")); got != "1" {
+				t.Errorf("%d pixels wide: the navigation has %s rows, want 1", width, got)
+			}
+			if got := p.eval("document.documentElement.scrollWidth <= innerWidth"); got != "true" {
+				t.Errorf("%d pixels wide: the page is wider than the window", width)
+			}
+		}
+	})
+}
+
+// TestDarkTiles: the pictures of the shop are dark in the dark, and can be told
+// from their ground.
+func TestDarkTiles(t *testing.T) {
+	t.Parallel()
+	p := startShop(t, false).visit(t)
+	p.prefer("dark")
+	p.open("/")
+	const brightness = `[...document.querySelectorAll('.tile')].map(e => getComputedStyle(e).backgroundColor.match(/\d+/g).map(Number)).every(([r, g, b]) => (r + g + b) / 3 < 64)`
+	if got := p.eval(brightness); got != "true" {
+		t.Error("a tile is bright")
 	}
 }
 
@@ -143,23 +233,25 @@ func TestWithoutScripts(t *testing.T) {
 	p.shows("#badge [aria-hidden]", "3")
 	p.picture("front-without-scripts")
 	p.click(`nav a[href="/cart"]`)
-	p.click(`form:has([value=pen]) button`)
+	p.click(`tr:has([value=pen]) form:has([name=count][type=hidden]) button`)
 	p.shows(".message", "Fountain pen is out of your cart.")
-	p.click(`form[action="/cart/pay"] button`)
-	p.at("/login?next=%2Fcart")
+	p.eval(`document.querySelector('tbody input[inputmode]').value = ''`)
+	p.typeIn(`tbody input[inputmode]`, "3\r") // Enter sends the form
+	p.wait("the count", "document.querySelector('.message')?.innerText === 'Mug: there are 3 in your cart now.'")
+	p.counts("3")
+	p.click(`a[href="/pay"]`)
+	p.at("/login?next=%2Fpay")
 	p.typeIn(`[name=name]`, "ada")
-	p.typeIn(`[name=password]`, "lovelace\r") // Enter sends the form
-	p.wait("the login leads back", "location.pathname === '/cart' && document.readyState === 'complete'")
+	p.typeIn(`[name=password]`, "lovelace\r")
+	p.wait("the login leads back", "location.pathname === '/pay' && document.readyState === 'complete'")
 	p.shows(".message", "Welcome, ada.")
-	p.click(`form[action="/cart/pay"] button`)
-	p.typeIn(`[name=password]`, "lovelace")
-	p.click(`form[action="/confirm"] button`)
-	p.shows(".message", "Thank you. For 5 minutes we will not ask again.")
-	p.click(`form[action="/cart/pay"] button`)
-	p.shows(".message", "Ordered 2 things for €29.00. Nothing was charged: this is an example.")
+	p.shows("h1", "Pay €43.50")
+	p.click(`form[action="/pay"] button`)
+	p.shows(".message", "Ordered 3 things for €43.50. Nothing was charged: this is an example.")
 	p.click(`nav a[href="/devices"]`)
-	p.click(`form[action="/logout-everywhere"] button`)
-	p.shows(".message", "You are signed out, here and on 0 other devices.")
+	p.shows(".lead", "You are signed in here, and nowhere else.")
+	p.click(`form[action="/devices/end"] button`)
+	p.shows(".message", "You are signed out.")
 }
 
 // TestExpiryWarning: a session that is about to end says so, and one click
@@ -171,9 +263,70 @@ func TestExpiryWarning(t *testing.T) {
 	p.signIn("ada", "lovelace", false)
 	p.wait("the warning", "poll().then(() => document.querySelector('#expiry').checkVisibility())")
 	p.wait("what it says", "document.querySelector('#expiry').innerText.startsWith('Your session ends in less than ')")
-	p.picture("expiry")
+	p.look("expiry", "light")
+	p.prefer("dark")
+	p.look("expiry", "dark")
 	p.click("#expiry button")
 	p.shows(".message", "Your session goes on.")
+}
+
+// TestExpired: who stayed away for too long is told so. A page that is open
+// finds out by itself; without scripts, the next click does.
+func TestExpired(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *shop) {
+		const told = "Your session has ended: nothing happened for a while, or it was ended from another device."
+		p := s.visit(t)
+		p.signIn("ada", "lovelace", false)
+		token := p.session().Value
+		if !s.secure { // two stories, and not four
+			p.withoutScripts()
+			p.open("/cart")
+			s.untilEnded(t, token)
+			p.click(`nav a[href="/devices"]`)
+			p.at("/login?next=%2Fdevices")
+		} else {
+			p.wait("the page says so", "poll().then(() => document.querySelector('p.message')?.classList.contains('warning'))")
+			p.at("/")
+		}
+		p.shows("p.message", told)
+		p.shows(".who")
+		if all := p.cookies(); len(all) > 0 {
+			t.Errorf("the browser still has %d cookies", len(all))
+		}
+		p.open("/")
+		p.shows(".message")
+	}, "-idle", "2s")
+}
+
+// untilEnded waits until the session of token has ended.
+func (s *shop) untilEnded(t *testing.T, token string) {
+	t.Helper()
+	waitFor(t, func(string) (string, error) {
+		return strconv.FormatBool(strings.Contains(s.statusWith(t, token), `"user":""`)), nil
+	}, "the end of the session", "")
+}
+
+// TestAdded: what a click on "Add to cart" did is written on the page and read
+// out, the button keeps its name, and the footer knows of the session.
+func TestAdded(t *testing.T) {
+	t.Parallel()
+	p := startShop(t, false).visit(t)
+	p.open("/")
+	p.shows("#ends", "You have no session: nothing was worth keeping yet.")
+	p.shows("#told")
+	const name = `document.querySelector('form:has([value=mug]) button').textContent`
+	before := p.eval(name)
+	p.add("mug", 1)
+	p.shows("#told[role=status]", "Mug is in your cart, 1 thing in all.")
+	if got := p.eval(name); got != before {
+		t.Errorf("the button's name is %s, was %s", got, before)
+	}
+	p.wait("the footer", "document.querySelector('#ends').innerText.startsWith('Your session ends at ')")
+	if got := p.eval(`document.querySelector('#ends').innerText.includes('UTC')`); got != "false" {
+		t.Error("the footer's time is not local")
+	}
+	p.add("pen", 2)
+	p.shows("#told[role=status]", "Fountain pen is in your cart, 2 things in all.")
 }
 
 // TestInjectedScript: what somebody managed to write into a page does not
@@ -185,7 +338,7 @@ func TestInjectedScript(t *testing.T) {
 	p.expect("ContentSecurityPolicyIssue")
 	p.open("/")
 	p.eval(`window.refused = []; addEventListener('securitypolicyviolation', e => refused.push(e.effectiveDirective));
-		document.body.insertAdjacentHTML('beforeend', '<img src="/static/pen.svg" onload="window.stolen = true"><p style="position: fixed">');
+		document.body.insertAdjacentHTML('beforeend', '<img src="/static/icon.svg" onload="window.stolen = true"><p style="position: fixed">');
 		const script = document.createElement('script'); script.textContent = 'window.stolen = true'; document.body.append(script); true`)
 	p.wait("three refusals", "refused.length === 3")
 	if got := p.eval(`[refused.sort().join(' '), window.stolen === undefined]`); got != `["script-src-attr script-src-elem style-src-attr",true]` {

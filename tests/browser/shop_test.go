@@ -30,13 +30,14 @@ type shop struct {
 	cookie string // the name of its session cookie
 }
 
-// overBoth tells a story over HTTP and over TLS, each with a shop of its own.
-func overBoth(t *testing.T, story func(t *testing.T, s *shop)) {
+// overBoth tells a story over HTTP and over TLS, each with a shop of its own
+// that is started with args.
+func overBoth(t *testing.T, story func(t *testing.T, s *shop), args ...string) {
 	t.Parallel()
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			story(t, startShop(t, scheme == "https"))
+			story(t, startShop(t, scheme == "https", args...))
 		})
 	}
 }

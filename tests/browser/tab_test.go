@@ -221,6 +221,15 @@ func (p *tab) shows(selector string, want ...string) {
 	}
 }
 
+// counts fails the test if the page of the cart has other counts than these.
+func (p *tab) counts(want ...string) {
+	p.t.Helper()
+	got := p.eval(`[...document.querySelectorAll('tbody input[inputmode]')].map(e => e.value).join(' ')`)
+	if want := strconv.Quote(strings.Join(want, " ")); got != want {
+		p.t.Errorf("%s: the counts are %s, want %s", p.path(), got, want)
+	}
+}
+
 // hides fails the test if the page says one of these words, shown or not.
 func (p *tab) hides(words ...string) {
 	p.t.Helper()

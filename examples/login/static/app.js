@@ -5,22 +5,31 @@
 const $ = id => document.getElementById(id);
 const user = document.body.dataset.user;
 
-// Forms with data-partial fetch the part of the page that they change, as
-// htmx does. Parts take no messages, so none gets lost.
+// Times come in UTC: the server does not know where the reader is.
+function localTimes(place) {
+  const form = new Intl.DateTimeFormat(document.documentElement.lang, { day: 'numeric', month: 'long', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  for (const time of place.querySelectorAll('time[data-local]')) time.textContent = form.format(new Date(time.dateTime));
+}
+localTimes(document);
+
+// Forms with data-partial fetch the parts of the page that they change, as
+// htmx does. Parts take no messages, so none gets lost. The button stays as it
+// is: what happened stands in #told, which screen readers read out.
+let told = 0;
 document.addEventListener('submit', async event => {
-  const form = event.target, part = form.dataset.partial && $(form.dataset.partial);
-  if (!part) return;
+  const form = event.target;
+  if (!('partial' in form.dataset)) return;
   event.preventDefault();
-  const button = form.querySelector('button'), text = button.textContent;
   try {
     const answer = await fetch(form.action, {
       method: 'POST', body: new URLSearchParams(new FormData(form)), headers: { 'HX-Request': 'true' },
     });
-    if (!answer.ok || answer.redirected) return location.reload();
-    const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').body.firstElementChild;
-    part.replaceChildren(...fresh.childNodes);
-    button.textContent = form.dataset.done;
-    setTimeout(() => { button.textContent = text; }, 1200);
+    if (!answer.ok || answer.redirected || answer.headers.has('HX-Refresh')) return location.reload();
+    const parts = new DOMParser().parseFromString(await answer.text(), 'text/html').body;
+    localTimes(parts);
+    for (const part of [...parts.children]) $(part.id).replaceChildren(...part.childNodes);
+    clearTimeout(told);
+    told = setTimeout(() => $('told').replaceChildren(), 5000);
   } catch {
     form.submit();
   }

@@ -23,7 +23,7 @@ test: servers
 servers:
 	@./internal/testserver/install.sh
 
-## e2e: the login example in headless Chromium, double clicks and cookies in Firefox, too (installs both where they are missing); screenshots in tests/browser/screenshots
+## e2e: the login example in headless Chromium, every page with axe, double clicks and cookies in Firefox, too (installs what is missing); screenshots in tests/browser/screenshots
 .PHONY: e2e
 e2e:
 	@./tests/browser/install.sh

@@ -80,8 +80,8 @@ func (p *tab) onPhone(look func()) {
 	send(p, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
 }
 
-// look looks at the page, on a desk and on a phone: at contrast and names,
-// and into a screenshot.
+// look looks at the page, on a desk and on a phone: at contrast and names, with
+// axe, and into a screenshot.
 func (p *tab) look(name, scheme string) {
 	p.t.Helper()
 	look := func(name string) {
@@ -92,6 +92,7 @@ func (p *tab) look(name, scheme string) {
 		if got := p.eval(unnamed); got != "[]" {
 			p.t.Errorf("%s: hard to use: %s", name, got)
 		}
+		p.axe(name)
 		p.picture(name)
 	}
 	look(name + "-" + scheme)

@@ -49,6 +49,12 @@ type Config struct {
 	// its owner's: Close of the manager does not close it.
 	Store backend.Store
 
+	// WrapStore, if set, is called once by New with the opened store, and what
+	// it returns is used in its place: that of admin.Measure or
+	// otelsession.Wrap, say, also where Provider and SavePath open the store.
+	// What it wraps is closed as it would be without.
+	WrapStore func(backend.Store) backend.Store
+
 	// Cookie is the cookie's name and attributes; the zero value is right
 	// for most.
 	Cookie cookie.Options

@@ -88,12 +88,11 @@ func (m *Manager) open() error {
 		m.store = store
 		m.owned = backend.AbilitiesOf(store).Closer
 	}
-	m.can = backend.AbilitiesOf(m.store)
-	if m.can.UserIndex == nil && m.cfg.MaxPerUser > 0 {
+	if err := m.wrap(); err != nil {
 		if m.owned != nil {
 			m.owned.Close()
 		}
-		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", m.store)
+		return err
 	}
 	m.protect = record.Sealed
 	if m.cfg.NoSeal {
@@ -103,6 +102,22 @@ func (m *Manager) open() error {
 		m.protect = record.Plain
 	}
 	m.announce()
+	return nil
+}
+
+// wrap has Config.WrapStore wrap the store, and looks at what that can do.
+func (m *Manager) wrap() error {
+	if m.cfg.WrapStore != nil {
+		wrapped := m.cfg.WrapStore(m.store)
+		if wrapped == nil || isNil(wrapped) {
+			return fmt.Errorf("session: Config.WrapStore returned nil for a %T: return a store", m.store)
+		}
+		m.store = wrapped
+	}
+	m.can = backend.AbilitiesOf(m.store)
+	if m.can.UserIndex == nil && m.cfg.MaxPerUser > 0 {
+		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", m.store)
+	}
 	return nil
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // Measure returns a store that does what store does, and the meter of how long
-// that takes. Hand the store to session.Config.Store; one that is known by
-// name is opened with backend.Open first. A call costs about 150 ns more.
+// that takes. Hand the store to session.Config.Store, or call Measure in
+// session.Config.WrapStore. A call costs about 150 ns more.
 //
 // Only loads, creates, updates, touches and deletes are measured, not sweeps,
 // counts and lists. The returned store can what store can ([backend.Able]).

@@ -5,6 +5,7 @@
 //	go run . -quick          the same in under 4 minutes
 //	go run . -check          fails when a cost or a ratio got worse
 //	go run . -check -exact   only what is exact: allocations and round trips
+//	go run . -convoy         only many clients at few sessions of MariaDB
 //	go run . -update         writes exact.json, the costs that -check compares with
 package main
 
@@ -22,6 +23,7 @@ import (
 // A run is what the command line asks for.
 type run struct {
 	quick, check, exact, update bool
+	convoy                      bool
 	only                        *regexp.Regexp // of place/scenario
 	profile                     string
 	rounds                      int
@@ -42,6 +44,7 @@ type size struct {
 	box             time.Duration // for what fills and sweeps: there are fewer if it takes longer
 	rate, loadTurns int
 	loadTurn        time.Duration
+	convoyTurns     int
 }
 
 var (
@@ -52,6 +55,7 @@ var (
 		profile:  2 * time.Second,
 		sessions: 1_000_000, sweeps: 9, files: 100_000, rows: 1_000_000, box: time.Minute,
 		rate: 1000, loadTurns: 5, loadTurn: 5 * time.Second,
+		convoyTurns: 20,
 	}
 	quick = size{
 		duel:     pace{60, 3 * time.Millisecond, time.Second},
@@ -60,6 +64,7 @@ var (
 		profile:  time.Second / 2,
 		sessions: 200_000, sweeps: 3, files: 10_000, rows: 50_000, box: 8 * time.Second,
 		rate: 1000, loadTurns: 2, loadTurn: 2 * time.Second,
+		convoyTurns: 5,
 	}
 )
 
@@ -80,6 +85,7 @@ func execute() error {
 	flag.BoolVar(&r.check, "check", false, "fail when a cost or a ratio got worse; write nothing")
 	flag.BoolVar(&r.exact, "exact", false, "only what is exact: allocations and round trips")
 	flag.BoolVar(&r.update, "update", false, "write "+exactFile)
+	flag.BoolVar(&r.convoy, "convoy", false, "only many clients at few sessions of MariaDB")
 	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of the scenario of -only to this file (go tool pprof -tagfocus turn=yes)")
 	flag.IntVar(&r.rounds, "rounds", 0, "rounds of a duel, if not the usual ones")
 	flag.StringVar(&r.out, "out", "../docs/evidence", "where performance.md and performance.svg go")
@@ -107,6 +113,8 @@ func execute() error {
 		return r.writeProfile()
 	case r.exact || r.update:
 		return r.countAll()
+	case r.convoy:
+		return r.convoyAlone()
 	case r.check:
 		return r.checkAll()
 	case *only != "":
@@ -202,10 +210,37 @@ func (r *run) more(rep *report, pl *place) error {
 	case inMemory:
 		return rep.add(cores(pl, r.size.cores))
 	case inMariaDB:
-		progress("MariaDB: the collector")
+		progress("MariaDB: many clients at few sessions, the collector")
+		if err := r.addConvoy(rep, pl); err != nil {
+			return err
+		}
 		return rep.add(collectRows(pl, r.size.rows, r.size.rate/5, 5*r.size.loadTurn, r.size.box))
 	}
 	return nil
+}
+
+// convoyTurn is how long a contender of a convoy is at work at a time.
+const convoyTurn = time.Second
+
+func (r *run) addConvoy(rep *report, pl *place) error {
+	t, verdicts, err := measureConvoy(pl, r.size.convoyTurns, convoyTurn)
+	rep.tables = append(rep.tables, t)
+	rep.verdicts = append(rep.verdicts, verdicts...)
+	return err
+}
+
+// convoyAlone measures nothing but the convoy, and prints it.
+func (r *run) convoyAlone() error {
+	pl, err := openPlace(inMariaDB)
+	if err != nil {
+		return err
+	}
+	rep := &report{}
+	err = errors.Join(r.addConvoy(rep, pl), pl.close())
+	if err != nil {
+		return err
+	}
+	return rep.print(os.Stdout)
 }
 
 // rest measures what needs no place of the duels.

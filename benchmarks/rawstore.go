@@ -105,6 +105,11 @@ func newRawMariaDB(db *sql.DB) (*rawMariaDB, error) {
 	if _, err := db.Exec(rawTable); err != nil {
 		return nil, err
 	}
+	return prepareRawMariaDB(db)
+}
+
+// prepareRawMariaDB is newRawMariaDB for a table that is there.
+func prepareRawMariaDB(db *sql.DB) (*rawMariaDB, error) {
 	s := &rawMariaDB{}
 	for query, stmt := range map[string]**sql.Stmt{
 		"SELECT data FROM raw WHERE id = ?":                    &s.load,

@@ -119,8 +119,9 @@ type race struct {
 // An outcome is what a schedule led to.
 type outcome struct {
 	m      *session.Manager
-	before *http.Cookie   // what the requests came with
-	after  []*http.Cookie // what each was answered with, nil for none
+	of     []*session.Manager // of each request
+	before *http.Cookie       // what the requests came with
+	after  []*http.Cookie     // what each was answered with, nil for none
 	status []int
 	store  backend.Store
 }
@@ -150,7 +151,11 @@ func (o *outcome) do(cookie *http.Cookie, who int, stepped bool, f func(*session
 		r.AddCookie(cookie)
 	}
 	w := httptest.NewRecorder()
-	o.m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	m := o.m
+	if stepped {
+		m = o.of[who]
+	}
+	m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		f(session.FromContext(r))
 	})).ServeHTTP(w, r)
 	return w.Result()
@@ -180,28 +185,49 @@ func (o *outcome) live() []*http.Cookie {
 	return live
 }
 
+// A setup is what a scenario is played in.
+type setup struct {
+	blind       bool // the planted fault
+	conditional bool // the store has the conditional delete
+	apart       bool // each request comes to a process of its own, as it were
+}
+
+func (su setup) String() string {
+	return fmt.Sprintf("%v_%v", su.conditional, map[bool]string{true: "processes", false: "process"}[su.apart])
+}
+
 // run plays one schedule: at each step, the index of the request to let go on
 // among those that wait. It returns how many could have gone at each step.
-func (rc race) run(t *testing.T, schedule []int, blind, conditional bool) (options []int, err error) {
+func (rc race) run(t *testing.T, schedule []int, su setup) (options []int, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		inner, openErr := memory.New(memory.Options{})
 		if openErr != nil {
 			t.Fatal(openErr)
 		}
-		step := &stepStore{Store: inner, parked: map[int]chan struct{}{}, blind: blind}
+		step := &stepStore{Store: inner, parked: map[int]chan struct{}{}, blind: su.blind}
 		var store backend.Store = step
-		if conditional {
+		if su.conditional {
 			store = stepDeleter{step}
 		}
-		m, newErr := session.New(session.Config{Store: store, SweepEvery: -1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-		if newErr != nil {
-			t.Fatal(newErr)
+		newManager := func() *session.Manager {
+			m, newErr := session.New(session.Config{Store: store, SweepEvery: -1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+			if newErr != nil {
+				t.Fatal(newErr)
+			}
+			return m
 		}
-		o := &outcome{m: m, store: inner, after: make([]*http.Cookie, len(rc.requests)), status: make([]int, len(rc.requests))}
+		o := &outcome{m: newManager(), store: inner, after: make([]*http.Cookie, len(rc.requests)), status: make([]int, len(rc.requests))}
 		if !rc.anon {
 			o.before = cookieOf(o.do(nil, 0, false, func(s *session.Session) { s.Set("old", 1); s.Set("n", 0) }))
 		}
 		time.Sleep(rc.age)
+		for range rc.requests {
+			m := o.m
+			if su.apart {
+				m = newManager()
+			}
+			o.of = append(o.of, m)
+		}
 		running := len(rc.requests)
 		done := make(chan struct{}, running)
 		for i, f := range rc.requests {
@@ -236,9 +262,9 @@ func (rc race) run(t *testing.T, schedule []int, blind, conditional bool) (optio
 
 // explore plays every schedule and returns how many there were, and the first
 // violations.
-func (rc race) explore(t *testing.T, blind, conditional bool) (runs int, violations []string) {
+func (rc race) explore(t *testing.T, su setup) (runs int, violations []string) {
 	for schedule := []int{}; schedule != nil; {
-		options, err := rc.run(t, schedule, blind, conditional)
+		options, err := rc.run(t, schedule, su)
 		runs++
 		for len(schedule) < len(options) {
 			schedule = append(schedule, 0)
@@ -402,13 +428,14 @@ func afterLogoutAndRenew(o *outcome) error {
 }
 
 // TestEveryInterleaving explores all scenarios, with and without the store's
-// conditional delete, and prints how many interleavings there were.
+// conditional delete, in one process, whose commits queue, and in as many as
+// there are requests, and prints how many interleavings there were.
 // Of SECURITY-BAR: FX-5, LO-2.
 func TestEveryInterleaving(t *testing.T) {
-	for _, conditional := range []bool{true, false} {
+	for _, su := range []setup{{conditional: true}, {}, {conditional: true, apart: true}, {apart: true}} {
 		for _, rc := range races {
-			t.Run(fmt.Sprintf("%s/%v", strings.ReplaceAll(rc.name, " ", ""), conditional), func(t *testing.T) {
-				runs, violations := rc.explore(t, false, conditional)
+			t.Run(fmt.Sprintf("%s/%v", strings.ReplaceAll(rc.name, " ", ""), su), func(t *testing.T) {
+				runs, violations := rc.explore(t, su)
 				for _, v := range violations {
 					t.Error(v)
 				}
@@ -419,12 +446,13 @@ func TestEveryInterleaving(t *testing.T) {
 }
 
 // TestInterleavingsFindPlainWrites plants the fault that the compare-and-swap
-// is there for, and expects to find it.
+// is there for, and expects to find it: between processes, as in one the
+// queue sees to it that writes do not meet.
 func TestInterleavingsFindPlainWrites(t *testing.T) {
 	for _, rc := range races {
 		switch rc.name {
 		case "update ∥ update", "set ∥ set", "renew ∥ renew":
-			if runs, violations := rc.explore(t, true, true); len(violations) == 0 {
+			if runs, violations := rc.explore(t, setup{blind: true, conditional: true, apart: true}); len(violations) == 0 {
 				t.Errorf("%s: Update without compare-and-swap: no violation in %d interleavings", rc.name, runs)
 			}
 		}

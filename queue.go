@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
 )
 
 // queueFor is how long a commit waits for those of the same session in front
@@ -24,8 +26,8 @@ type queues [64]struct {
 }
 
 type queue struct {
-	n     int           // how many are in it, with the one at its head
-	head  chan struct{} // who takes what is in it is the new head
+	n     int       // how many are in it, with the one at its head
+	head  chan turn // who takes what is in it is the new head
 	spare *queue
 }
 
@@ -33,6 +35,10 @@ type queue struct {
 type turn struct {
 	of *queues
 	id uuid.UUID
+
+	// stored is what the one before stored, if it did: the newest record, as
+	// far as this process knows. Whoever waited behind it has an older one.
+	stored backend.Record
 }
 
 // enter waits until the head of id's queue is reached, but not for long: after
@@ -53,34 +59,34 @@ func (q *queues) enter(ctx context.Context, id uuid.UUID) turn {
 		one.n = 1
 		shard.bySID[id] = one
 		shard.mu.Unlock()
-		return turn{q, id}
+		return turn{of: q, id: id}
 	}
 	one.n++
 	if one.head == nil {
-		one.head = make(chan struct{}, 1)
+		one.head = make(chan turn, 1)
 	}
 	shard.mu.Unlock()
 	timer := time.NewTimer(queueFor)
 	defer timer.Stop()
 	select {
-	case <-one.head:
-		return turn{q, id}
+	case t := <-one.head:
+		return t
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	select {
-	case <-one.head: // at this very moment
-		return turn{q, id}
+	case t := <-one.head: // at this very moment
+		return t
 	default:
 	}
 	one.n--
 	return turn{}
 }
 
-// leave lets the next one go.
-func (t turn) leave() {
+// leave lets the next one go, and hands it what was stored.
+func (t *turn) leave() {
 	if t.of == nil {
 		return
 	}
@@ -89,7 +95,7 @@ func (t turn) leave() {
 	defer shard.mu.Unlock()
 	one := shard.bySID[t.id]
 	if one.n--; one.n > 0 {
-		one.head <- struct{}{} // which is empty: its last one is leaving
+		one.head <- *t // it is empty: its last one is leaving
 		return
 	}
 	delete(shard.bySID, t.id)

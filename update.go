@@ -162,11 +162,12 @@ func (s *Session) createWith(ctx context.Context, fn func(*Values) error) error 
 // between, outside of mu and busy, each time that the store has moved on.
 func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 	epoch := s.epoch
+	var turn turn
 	if fn == nil {
-		var turn turn
 		id := s.cred.ID()
 		s.outside(func() { turn = s.m.queues.enter(ctx, id) })
 		defer turn.leave()
+		s.moveOn(turn.stored)
 	}
 	tries := attempt{exact: fn != nil, patience: s.m.cfg.StoreTimeout}
 	for {
@@ -183,7 +184,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 				s.vals.Take(vals)
 				return nil // nothing to store, or not any more
 			}
-			done, err := s.swap(ctx, vals, &tries)
+			done, err := s.swap(ctx, vals, &tries, &turn)
 			if s.epoch != epoch {
 				return destroyed(fn)
 			}
@@ -214,7 +215,7 @@ func destroyed(fn func(*Values) error) error {
 
 // swap tries once to put vals in the place of the version that s is on.
 // Without done or an error, s is on a newer one, and it can be tried again.
-func (s *Session) swap(ctx context.Context, vals *record.Changes, tries *attempt) (done bool, _ error) {
+func (s *Session) swap(ctx context.Context, vals *record.Changes, tries *attempt, turn *turn) (done bool, _ error) {
 	if err := firstError(fits(vals), s.reachable()); err != nil {
 		return true, err
 	}
@@ -237,11 +238,35 @@ func (s *Session) swap(ctx context.Context, vals *record.Changes, tries *attempt
 		return s.again(ctx, err, tries, &t, rec.Version, vals)
 	}
 	rec.Version++
+	turn.stored = rec
 	s.updated(&t, rec, h, plain, vals)
 	if t.changed&changedUser != 0 {
 		err = s.trim(ctx, rec.User)
 	}
 	return true, err
+}
+
+// moveOn puts s on rec, which another request of this process has just stored,
+// as if it had been loaded: the update to come would only meet a conflict. If
+// it is not the session of this request any more, the conflict will tell.
+func (s *Session) moveOn(rec backend.Record) {
+	if rec.Version <= s.version || !s.exists {
+		return
+	}
+	newest := loaded{rec: rec}
+	if reason, _ := s.m.verify(&newest, &s.cred); reason != "" {
+		return
+	}
+	s.take(&newest)
+}
+
+// take puts s on a newer record, with what this request did on top of it.
+func (s *Session) take(newest *loaded) {
+	s.adopt(newest)
+	if s.changed&changedOwner != 0 {
+		newest.values = record.Body{} // the former user's, all of them
+	}
+	s.vals.Rebase(newest.values)
 }
 
 // update replaces a record, or deletes it if its time has passed.
@@ -432,11 +457,7 @@ func (s *Session) again(ctx context.Context, err error, tries *attempt, t *try, 
 		}
 		tries.doubt = 0
 	}
-	s.adopt(&newest)
-	if s.changed&changedOwner != 0 {
-		newest.values = record.Body{} // the former user's, all of them
-	}
-	s.vals.Rebase(newest.values)
+	s.take(&newest)
 	return false, nil
 }
 

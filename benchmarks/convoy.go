@@ -342,7 +342,6 @@ func measureConvoy(pl *place, turns int, lasts time.Duration) (t table, verdicts
 		took []time.Duration
 	}{
 		{" × its store calls'", ours.store},
-		{" × the store's two calls alone", c.meters[convoyStore].requests},
 		{" × the bare driver's", c.meters[convoyDriver].requests},
 	} {
 		ratio := float64(p99(ours.requests)) / float64(p99(against.took))

@@ -8,7 +8,7 @@ var storeFaults = []fault{
 		old: `	s.vals.Rebase(newest.values)
 `,
 		new: ``,
-		pkg: ".", test: `TestEveryInterleaving/set∥set/true`,
+		pkg: ".", test: `TestEveryInterleaving/set∥set/true_processes`,
 	},
 	{
 		bar: "P1", what: `plain writes, found by the enumeration`,
@@ -19,7 +19,7 @@ var storeFaults = []fault{
 	r.version = version + 1`,
 		new: `	}
 	r.version = version + 1`,
-		pkg: ".", test: `TestEveryInterleaving/update∥update/true`,
+		pkg: ".", test: `TestEveryInterleaving/update∥update/true_processes`,
 	},
 	{
 		bar: "P5", what: `a value that is what it was is written`,

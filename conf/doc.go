@@ -20,8 +20,10 @@
 //
 // A value ${NAME} is that environment variable's, ${NAME||default} has a
 // default for when it is unset or empty. A variable that is not set at all
-// and has no default is an error, and so is ${ in a part of a value: Beego
-// replaces whole values only, and would take this one as it is written.
+// and has no default is an error. Unlike in Beego, which takes it as it is
+// written, a part of a value can be one as well, such as the password in
+// redis://:${PASSWORD}@host/0: in a URL its characters are escaped, elsewhere
+// one that separates the parts of the value is an error.
 //
 // Keys before the first section, or in [default], hold always. Those in the
 // section of the run mode override them, unless they are blank. The run mode

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -185,18 +186,48 @@ func TestIncludeLoop(t *testing.T) {
 	}
 }
 
-// A reference in a part of a value would be taken as it is written, ${ and
-// all: a wrong password, and no error before the first request.
+// TestReferenceInAPart: in a part of a value, too, a reference is replaced, and
+// what it stands for cannot leave its part.
 func TestReferenceInAPart(t *testing.T) {
-	for _, value := range []string{
-		"127.0.0.1:6379,100,${HPW}", "a${HPW}", "${HPW},0", "${HPW}${HPW}", "${HPW", `"redis://:${HPW}@h"`, "${NOT_SET||u:${HPW}@h}",
+	env := vars{"HPW": "hunter2", "ODD": "p@ss/w:rd #1+%", "EMPTY": ""}
+	for _, tt := range []struct{ value, want string }{
+		{"127.0.0.1:6379,100,${HPW}", "127.0.0.1:6379,100,hunter2"},
+		{"a${HPW}", "ahunter2"},
+		{"${HPW},0", "hunter2,0"},
+		{"${HPW}${HPW}", "hunter2hunter2"},
+		{`"redis://:${HPW}@h/0"`, "redis://:hunter2@h/0"},
+		{"redis://:${ODD}@h/0", "redis://:p%40ss%2Fw%3Ard%20%231%2B%25@h/0"},
+		{"shop:${HPW}@tcp(${HOST||db}:3306)/shop", "shop:hunter2@tcp(db:3306)/shop"},
+		{"${HPW||x},y${NOT_SET||z}", "hunter2,yz"},
+		{"${NOT_SET||u:${HPW}@h}", "u:hunter2@h"},
+		{"h:6379,100,${EMPTY}", "h:6379,100,"},
+		{"h:6379,100,${NOT_SET||}", "h:6379,100,"},
 	} {
-		_, err := loadText("sessionon = true\n[prod]\nsessionsavepath = "+value, vars{"HPW": "hunter2"})
-		expectError(t, "Load of "+value, err, "app.conf:3: sessionsavepath", "only a whole value can be ${NAME}", "put all of it into one variable")
-		if strings.Contains(fmt.Sprint(err), "6379") || strings.Contains(fmt.Sprint(err), "hunter2") {
-			t.Errorf("the error shows the value: %v", err)
+		cfg, err := loadText("sessionon = true\nsessionprovider = redis\n[prod]\nsessionsavepath = "+tt.value, env)
+		if err != nil || cfg.SavePath != tt.want {
+			t.Errorf("Load of %s: %q, %v; want %q", tt.value, cfg.SavePath, err, tt.want)
+		}
+	}
+	if u, err := url.Parse("redis://:p%40ss%2Fw%3Ard%20%231%2B%25@h/0"); err != nil {
+		t.Error(err)
+	} else if password, _ := u.User.Password(); password != env["ODD"] {
+		t.Errorf("the password that arrives is %q, want %q", password, env["ODD"])
+	}
+	for _, tt := range []struct{ value, want string }{
+		{"${HPW", "belongs to no ${NAME}"},
+		{"redis://:${}@h", "belongs to no ${NAME}"},
+		{"127.0.0.1:6379,100,${ODD}", "environment variable ODD has a character that separates"},
+		{"shop:${ODD}@tcp(db:3306)/shop", "environment variable ODD has a character that separates"},
+		{"redis://:${NOT_SET}@h", "is not set"},
+	} {
+		_, err := loadText("sessionon = true\n[prod]\nsessionsavepath = "+tt.value, env)
+		expectError(t, "Load of "+tt.value, err, "app.conf:3: sessionsavepath", tt.want)
+		for _, secret := range []string{"6379", "hunter2", "p@ss", "rd #1"} {
+			if strings.Contains(fmt.Sprint(err), secret) {
+				t.Errorf("the error shows the value: %v", err)
+			}
 		}
 	}
 	_, err := loadText("runmode = x${MODE}", nil)
-	expectError(t, "Load with a run mode in parts", err, "app.conf:1: runmode", "only a whole value")
+	expectError(t, "Load with a run mode in parts", err, "app.conf:1: runmode", "is not set")
 }

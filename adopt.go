@@ -16,9 +16,3 @@ func (m *Manager) lend(a *adoption.Adoption) {
 		return s.trim(ctx, user)
 	}
 }
-
-// isCandidate reports whether s is being stored for an adoption, which ends no
-// session of the user before it is certain.
-func (s *Session) isCandidate() bool {
-	return s.x != nil && adoption.Of(s.x.Context) != nil
-}

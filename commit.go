@@ -136,7 +136,10 @@ func (s *Session) reachable() error {
 	if s.exists && s.changed&changedSecret == 0 {
 		return nil
 	}
-	if err := s.x.Context.Err(); err != nil {
+	var err error
+	epoch := s.epoch
+	s.outside(func() { err = s.x.Context.Err() }) // which may be a method of the program's
+	if s.epoch == epoch && err != nil {
 		return &goneError{err}
 	}
 	return nil

@@ -26,7 +26,8 @@ func (s *Session) create(ctx context.Context, vals *record.Changes) error {
 	}
 	tries := attempt{began: nowMillis(), patience: s.m.cfg.StoreTimeout}
 	for collisions := 0; ; collisions++ {
-		if err := s.reachable(); err != nil {
+		epoch := s.epoch
+		if err := s.reachable(); err != nil || s.epoch != epoch { // destroyed before it was there
 			return err
 		}
 		s.ensureID()

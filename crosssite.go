@@ -21,7 +21,7 @@ var ErrCrossSite = errors.New("session: a request from another site, which the b
 // in the form_post of a login elsewhere that has failed.
 func (s *Session) uninvited() bool {
 	r := s.x.request
-	if s.isCandidate() { // of an old session, which came by another cookie
+	if s.candidate { // of an old session, which came by another cookie
 		return false
 	}
 	switch {

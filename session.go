@@ -123,8 +123,9 @@ type Session struct {
 	after    []func()      // to run once neither mu nor busy is held
 	updating chan struct{} // held by the one Update that runs
 
-	nested   bool // started again before it was released
-	changing bool // by the method that has mu now
+	nested    bool // started again before it was released
+	candidate bool // of an adoption, which ends no session of the user before it is certain
+	changing  bool // by the method that has mu now
 
 	complaining bool // complain is logging
 	quiet       bool // reading it is no reason for it

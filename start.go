@@ -49,10 +49,11 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		s.startAgain()
 		return s, err
 	}
+	s := m.newExchange(w, r).get()
 	if a := adoption.Of(r.Context()); a != nil {
 		m.lend(a)
+		s.candidate = true
 	}
-	s := m.newExchange(w, r).get()
 	h := w.Header()
 	s.x.setVary(h)
 	if err := m.load(s, r.Header); err != nil {

@@ -216,7 +216,11 @@ func destroyed(fn func(*Values) error) error {
 // swap tries once to put vals in the place of the version that s is on.
 // Without done or an error, s is on a newer one, and it can be tried again.
 func (s *Session) swap(ctx context.Context, vals *record.Changes, tries *attempt, turn *turn) (done bool, _ error) {
-	if err := firstError(fits(vals), s.reachable()); err != nil {
+	epoch := s.epoch
+	if err := s.reachable(); err != nil || s.epoch != epoch {
+		return true, err
+	}
+	if err := fits(vals); err != nil {
 		return true, err
 	}
 	t := s.try()

@@ -174,7 +174,7 @@ func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bo
 // write, and every login does it, so however many there are at once, the
 // newest remain.
 func (s *Session) trim(ctx context.Context, user string) (err error) {
-	if s.m.cfg.MaxPerUser == 0 || user == "" || s.isCandidate() {
+	if s.m.cfg.MaxPerUser == 0 || user == "" || s.candidate {
 		return nil
 	}
 	var ended []string

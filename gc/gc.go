@@ -26,7 +26,7 @@ type Options struct {
 	// random part, up to a quarter, so that several instances spread.
 	Every time.Duration
 
-	// Logger gets what goes wrong.
+	// Logger gets what goes wrong; default slog.Default().
 	Logger *slog.Logger
 
 	// Swept, if set, is told how many records a sweep removed.
@@ -41,6 +41,9 @@ type Collector struct {
 
 // Start starts a collector; Stop ends it.
 func Start(store backend.Sweeper, opts Options) *Collector {
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Collector{cancel: cancel, done: make(chan struct{})}
 	go c.run(ctx, store, opts)

@@ -28,8 +28,8 @@ var loginFaults = []fault{
 	{
 		bar: "P3", what: `a login is stored that http.TimeoutHandler gave up on`,
 		file: "commit.go",
-		old:  `if err := s.x.Context.Err(); err != nil {`,
-		new:  `if err := error(nil); err != nil {`,
+		old:  `if s.epoch == epoch && err != nil {`,
+		new:  `if s.epoch != epoch && err != nil {`,
 		pkg:  ".", test: `TestTimeoutHandlerGaveUp/memory`,
 	},
 	{

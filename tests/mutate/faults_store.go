@@ -43,6 +43,41 @@ var storeFaults = []fault{
 		pkg:  ".", test: `TestBehaviourG/56_outcome_unknown/memory`,
 	},
 	{
+		bar: "CC-9", what: `a store's Touch cannot ask the session`,
+		file: "expiry.go",
+		old:  `s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })`,
+		new:  `err = s.m.store.Touch(ctx, id, time.UnixMilli(expires))`,
+		pkg:  ".", test: `TestCallbacksMayAsk`,
+	},
+	{
+		bar: "CC-9", what: `a hook cannot ask the session`,
+		file: "session.go",
+		old:  `func (s *Session) later(f func()) { s.after = append(s.after, f) }`,
+		new:  `func (s *Session) later(f func()) { f() }`,
+		pkg:  ".", test: `TestCallbacksMayAsk`,
+	},
+	{
+		bar: "CC-9", what: `what ends a user's other sessions cannot ask the session`,
+		file: "users.go",
+		old:  `s.outside(func() { ended, err = s.m.trim(ctx, user) })`,
+		new:  `ended, err = s.m.trim(ctx, user)`,
+		pkg:  ".", test: `TestCallbacksMayAsk`,
+	},
+	{
+		bar: "CC-9", what: `the request's own context cannot ask the session`,
+		file: "commit.go",
+		old:  `s.outside(func() { err = s.x.Context.Err() })`,
+		new:  `err = s.x.Context.Err()`,
+		pkg:  ".", test: `TestCallbacksMayAsk`,
+	},
+	{
+		bar: "CC-9", what: `a Save from within a store call waits for itself`,
+		file: "turn.go",
+		old:  `const nestedAfter = 900 * time.Millisecond`,
+		new:  `const nestedAfter = 900 * time.Hour`,
+		pkg:  ".", test: `TestCallbacksMayWait/Save`,
+	},
+	{
 		bar: "CC-9", what: `an update in an update waits for ever`,
 		file: "update.go",
 		old: `	case <-timer.C:

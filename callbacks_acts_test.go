@@ -52,6 +52,10 @@ func (q *inquiry) config(store backend.Store) session.Config {
 	return session.Config{
 		Store: store, MaxPerUser: 1, TouchEvery: time.Millisecond, SweepEvery: 20 * time.Millisecond,
 		Logger: slog.New(nosyLog{q, "session.Config.Logger"}),
+		WrapStore: func(store backend.Store) backend.Store {
+			q.ask("session.Config.WrapStore", nil)
+			return store
+		},
 		Skip: func(r *http.Request) bool {
 			q.ask("session.Config.Skip", r.Context())
 			return r.URL.Path == "/skip"

@@ -157,6 +157,8 @@ var notAsked = map[string]string{
 	"backend.Opener":              "it runs before there is a manager",
 	"backend.InProcess.InProcess": "it is a mark, and never called",
 	"session.Getter.Get":          "the library's own have it",
+	"session.Setter.Set":          "the library's own have it",
+	"session.Setter.Delete":       "the library's own have it",
 }
 
 // An inquiry asks its questions wherever it is called from.

@@ -3,6 +3,8 @@ package otelsession
 import (
 	"context"
 	"errors"
+	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 
@@ -37,8 +39,9 @@ var stats = []stat{
 // Observe reports m's [session.Stats] as observable counters, session.loads to
 // session.swept. They have no attributes of their own; of two managers in a
 // process, give each a MeterProvider whose resource tells it apart. Exported to
-// Prometheus they are called as package promsession calls them. Of opts, only
-// MeterProvider counts. Unregister the result when m is closed.
+// Prometheus they are called as package promsession calls them, and so is the
+// gauge of Options.CountEvery. Of opts, only MeterProvider and CountEvery count.
+// Unregister the result when m is closed.
 func Observe(m *session.Manager, opts Options) (metric.Registration, error) {
 	meter := meterProvider(opts).Meter(scope)
 	counters := make([]metric.Int64ObservableCounter, len(stats))
@@ -50,14 +53,62 @@ func Observe(m *session.Manager, opts Options) (metric.Registration, error) {
 		failed = errors.Join(failed, err)
 		all[i] = counters[i]
 	}
-	if failed != nil {
+	live, err := liveSessions(meter, m, opts.CountEvery)
+	if failed = errors.Join(failed, err); failed != nil {
 		return nil, failed
 	}
-	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	if live != nil {
+		all = append(all, live.gauge)
+	}
+	return meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		now := m.Stats()
 		for i, s := range stats {
 			o.ObserveInt64(counters[i], int64(s.value(&now)))
 		}
+		if live != nil {
+			live.observe(ctx, o)
+		}
 		return nil
 	}, all...)
+}
+
+// countTimeout is how long a collection waits for a count.
+const countTimeout = 3 * time.Second
+
+// A liveGauge reports how many sessions live in the store.
+type liveGauge struct {
+	manager *session.Manager
+	gauge   metric.Int64ObservableGauge
+	every   time.Duration
+
+	mu      sync.Mutex // guards the rest; held while counting, so that it is done once
+	count   int
+	known   bool
+	counted time.Time
+}
+
+// liveSessions returns the gauge, nil if it is off.
+func liveSessions(meter metric.Meter, m *session.Manager, every time.Duration) (*liveGauge, error) {
+	if every <= 0 {
+		return nil, nil
+	}
+	gauge, err := meter.Int64ObservableGauge("session.live_sessions",
+		metric.WithDescription("Live sessions in the store, as last counted; absent if counting fails."))
+	return &liveGauge{manager: m, gauge: gauge, every: every}, err
+}
+
+// observe reports the count, if it is known. A store that fails, or cannot
+// count, must not fail the collection: just then the counters matter.
+func (l *liveGauge) observe(ctx context.Context, o metric.Observer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); l.counted.IsZero() || now.Sub(l.counted) >= l.every {
+		ctx, cancel := context.WithTimeout(ctx, countTimeout)
+		defer cancel()
+		n, err := l.manager.Count(ctx)
+		l.count, l.known, l.counted = n, err == nil, now
+	}
+	if l.known {
+		o.ObserveInt64(l.gauge, int64(l.count))
+	}
 }

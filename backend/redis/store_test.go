@@ -77,7 +77,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// TestUpdateOverTouch checks the one Update that needs a second round trip.
+// TestUpdateOverTouch: an Update that a Touch has overtaken keeps its expiry.
 func TestUpdateOverTouch(t *testing.T) {
 	s := fresh(t)
 	rec := create(t, s, "", "old")

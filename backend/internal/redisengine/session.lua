@@ -36,21 +36,25 @@ end
 
 -- update (keeps a later expiry) and replace (does not): format and version,
 -- record, and if the index need not be entered, the last byte of the record's
--- user → 1, or the later expiry for which to try again, or -3: enter the index.
+-- user → 1, or -3: enter the index.
 if op == 'update' or op == 'replace' then
   local index = KEYS[2]
   local last = not index and ARGV[4]
   local head = redis.call('GETRANGE', key, '0', last or '21')
   if string.sub(head, 1, 9) == ARGV[2] then
-    local stored, expires = string.sub(head, 10, 22), string.sub(ARGV[3], 10, 22)
-    if stored > expires and op == 'update' then return tonumber(stored) or -2 end
+    local stored, record = string.sub(head, 10, 22), ARGV[3]
+    local expires = string.sub(record, 10, 22)
+    if stored > expires and op == 'update' then -- a touch has overtaken it
+      if not tonumber(stored) then return -2 end
+      record, expires = string.sub(record, 1, 9) .. stored .. string.sub(record, 23), stored
+    end
     if last and (string.sub(head, 23) ~= string.sub(ARGV[3], 23, last + 1)
         or math.floor(expires / HOUR) > math.floor(stored / HOUR)) then
       return -3
     end
     local wrong = index and enter(index, ARGV[4], expires)
     if wrong then return wrong end
-    redis.call('SET', key, ARGV[3], 'PXAT', expires)
+    redis.call('SET', key, record, 'PXAT', expires)
     return 1
   end
 end

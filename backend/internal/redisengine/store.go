@@ -15,8 +15,7 @@ import (
 // more needs another request to have come between.
 const maxRounds = 4
 
-// What the scripts answer. Update's may also be a later expiry, in
-// milliseconds.
+// What the scripts answer.
 const (
 	done      = 1
 	another   = 0 // it has another version; -1 is no record
@@ -81,8 +80,8 @@ func (s *Store) Create(ctx context.Context, rec backend.Record) error {
 // Update replaces the record if it has rec.Version, with one script call;
 // when the user is new or the index entry due, that is entered first, in the
 // same round trip. If a Touch has meanwhile moved the expiry beyond
-// rec.Expires, that is kept, and costs a second round trip. With Confirm and
-// Options.Replicas there is one more before, and each has a WAIT behind it.
+// rec.Expires, that is kept. With Confirm and Options.Replicas there is one round
+// trip more before, and each has a WAIT behind it.
 func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	if err := s.check(rec); err != nil {
 		return err
@@ -104,8 +103,6 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 			return s.failed("update", rec.ID, err)
 		case code == unindexed:
 			s.seen.forget(rec.ID)
-		case code > done:
-			rec.Expires = time.UnixMilli(code)
 		default:
 			if code == done {
 				s.seen.note(rec)

@@ -229,3 +229,34 @@ func (s *Store) many(ctx context.Context, cmds []Command) ([]any, error) {
 	}
 	return s.wire.Many(ctx, cmds)
 }
+
+// Redirected returns the address in a refusal that is MOVED or ASK.
+func Redirected(err error) string {
+	refusal, _ := asRefusal(err)
+	words := strings.Fields(string(refusal))
+	if len(words) < 3 {
+		return ""
+	}
+	return words[2]
+}
+
+// Redirection reports whether err is a refusal, and if it is, whether it says that
+// the command was not done because another server is to be asked, or the same one
+// in a moment.
+func Redirection(err error) (refused, redirects bool) {
+	_, refused = asRefusal(err)
+	return refused, Refused(err, "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "LOADING")
+}
+
+// Keys returns which of the command's words are keys: from, and up to but not
+// including to.
+func (c Command) Keys() (from, to int) {
+	switch {
+	case len(c.Words) > 3 && (c.Words[0] == "EVALSHA" || c.Words[0] == "EVAL"):
+		n, _ := c.Words[2].(int)
+		return 3, 3 + n
+	case len(c.Words) > 1 && c.Words[1] == c.Key:
+		return 1, 2
+	}
+	return 0, 0
+}

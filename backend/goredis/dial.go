@@ -1,0 +1,90 @@
+package goredis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/chisession/session/backend/internal/redisengine"
+	"github.com/chisession/session/backend/internal/sentinel"
+)
+
+// The times of a client of our own. What is left of the 3 seconds that we promise
+// is for a machine that is busy.
+const (
+	callTimeout = 2200 * time.Millisecond // of one call, all tries included
+	dialTimeout = time.Second
+	readTimeout = 700 * time.Millisecond // of one try; WAIT comes on top
+	idleTimeout = 4 * time.Minute
+	maxAge      = time.Hour
+)
+
+// dial makes a client for a place. It connects when it is used.
+func dial(p redisengine.Place) (*wire, io.Closer) {
+	read := readTimeout
+	if p.Options.Replicas > 0 {
+		read += max(p.Options.ReplicaWait, 500*time.Millisecond)
+	}
+	if p.Kind == redisengine.Cluster {
+		client := redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: p.Addrs, Username: p.User, Password: p.Password, TLSConfig: p.TLS,
+			DialTimeout: dialTimeout, ReadTimeout: read, WriteTimeout: read, ContextTimeoutEnabled: true,
+			MaxRedirects: 8, MinRetryBackoff: 8 * time.Millisecond, MaxRetryBackoff: 128 * time.Millisecond,
+			PoolSize: p.PoolSize, ConnMaxIdleTime: idleTimeout, ConnMaxLifetime: maxAge, DisableIdentity: true,
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		})
+		w := newWire(client)
+		w.limit = callTimeout
+		return w, client
+	}
+	opts := &redis.Options{
+		Addr: p.Addrs[0], Username: p.User, Password: p.Password, DB: p.DB, TLSConfig: p.TLS,
+		DialTimeout: dialTimeout, ReadTimeout: read, WriteTimeout: read, ContextTimeoutEnabled: true, MaxRetries: 2,
+		PoolSize: p.PoolSize, ConnMaxIdleTime: idleTimeout, ConnMaxLifetime: maxAge, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	var watch *sentinel.Watch
+	if p.Kind == redisengine.Sentinel {
+		watch = sentinel.New(sentinel.Config{Addrs: p.Addrs, Name: p.Name, User: p.SentinelUser, Password: p.SentinelPassword, TLS: p.TLS})
+		opts.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialPrimary(ctx, watch, p.TLS) }
+	}
+	client := redis.NewClient(opts)
+	w := newWire(client)
+	w.limit, w.watch = callTimeout, watch
+	return w, closer{client, watch}
+}
+
+// dialPrimary connects to the primary of a watch.
+func dialPrimary(ctx context.Context, watch *sentinel.Watch, config *tls.Config) (net.Conn, error) {
+	raw, addr, err := watch.Dial(ctx)
+	if err != nil || config == nil {
+		return raw, err
+	}
+	config = config.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(addr)
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return secure, nil
+}
+
+// A closer closes a client and what dials for it.
+type closer struct {
+	client *redis.Client
+	watch  *sentinel.Watch // or nil
+}
+
+func (c closer) Close() error {
+	err := c.client.Close()
+	if c.watch != nil {
+		err = errors.Join(err, c.watch.Close())
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package rueidis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/chisession/session/backend/internal/redisengine"
+	"github.com/chisession/session/backend/internal/sentinel"
+)
+
+// The times of a client of our own. What is left of the 3 seconds that we promise
+// is for the last try, and for a machine that is busy.
+const (
+	callTimeout = 2 * time.Second        // after which a call is not tried again
+	tryTimeout  = 700 * time.Millisecond // of one try, and of dialling
+	pingEvery   = 500 * time.Millisecond // on a connection that is silent
+	refresh     = time.Second            // of the map of slots
+	maxAge      = time.Hour
+	idleTimeout = 4 * time.Minute
+)
+
+// dial makes a client for a place, and connects.
+func dial(p redisengine.Place) (*wire, error) {
+	opts := rueidis.ClientOption{
+		InitAddress: p.Addrs, Username: p.User, Password: p.Password, SelectDB: p.DB, TLSConfig: p.TLS,
+		Dialer:           net.Dialer{Timeout: tryTimeout, KeepAlive: pingEvery},
+		ConnWriteTimeout: tryTimeout, ConnLifetime: maxAge,
+		BlockingPoolSize: p.PoolSize, BlockingPoolCleanup: idleTimeout, BlockingPoolMinSize: 1,
+		DisableCache: true, DisableRetry: true, ClientSetInfo: rueidis.DisableClientSetInfo,
+		ForceSingleClient: p.Kind != redisengine.Cluster,
+		ClusterOption:     rueidis.ClusterOption{ShardsRefreshInterval: refresh, MaxMovedRedirections: 16},
+	}
+	w := &wire{limit: callTimeout}
+	if p.Kind == redisengine.Sentinel {
+		w.watch = sentinel.New(sentinel.Config{Addrs: p.Addrs, Name: p.Name, User: p.SentinelUser, Password: p.SentinelPassword, TLS: p.TLS})
+		opts.InitAddress = p.Addrs[:1] // only a name: the watch knows where to
+		opts.DialCtxFn = func(ctx context.Context, _ string, _ *net.Dialer, config *tls.Config) (net.Conn, error) {
+			return dialPrimary(ctx, w.watch, config)
+		}
+	}
+	client, err := rueidis.NewClient(opts)
+	if err != nil {
+		return nil, errors.Join(failure(err), w.close())
+	}
+	w.client = client
+	return w, nil
+}
+
+// dialPrimary connects to the primary of a watch.
+func dialPrimary(ctx context.Context, watch *sentinel.Watch, config *tls.Config) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
+	defer cancel()
+	raw, addr, err := watch.Dial(ctx)
+	if err != nil || config == nil {
+		return raw, err
+	}
+	config = config.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(addr)
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return secure, nil
+}
+
+// close closes a client of our own, and what dials for it.
+func (w *wire) close() error {
+	if w.client != nil {
+		w.client.Close()
+	}
+	if w.watch == nil {
+		return nil
+	}
+	return w.watch.Close()
+}

@@ -1,0 +1,18 @@
+module github.com/chisession/session/backend/rueidis
+
+go 1.26.0
+
+replace github.com/chisession/session => ../../
+
+require (
+	github.com/chisession/session v0.1.0
+	github.com/google/uuid v1.6.0
+	github.com/redis/rueidis v1.0.79
+)
+
+require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/go-sql-driver/mysql v1.10.1 // indirect
+	github.com/gomodule/redigo v1.9.3 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

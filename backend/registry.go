@@ -67,7 +67,7 @@ func unknown(name string) error {
 	switch name {
 	case "mysql", "redis", "file", "memory":
 		hint = "forgotten import github.com/chisession/session/backend/" + name + "? "
-	case "postgres", "sqlite":
+	case "postgres", "sqlite", "goredis", "rueidis":
 		hint = "forgotten import github.com/chisession/session/backend/" + name + ", which is a module of its own: go get it? "
 	}
 	shown := strconv.Quote(name)

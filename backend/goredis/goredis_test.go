@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -240,4 +241,28 @@ func TestDeadlines(t *testing.T) {
 			t.Errorf("%s: %v after %v; want an error within 3 seconds", name, err, time.Since(start))
 		}
 	}
+}
+
+// TestAccount: an account with the rights that the documentation names, and no
+// others, is enough.
+func TestAccount(t *testing.T) {
+	pages := ""
+	for _, page := range []string{"redis", "goredis"} {
+		b, err := os.ReadFile("../../docs/backends/" + page + ".md")
+		must(t, "read the page", err)
+		pages += string(b)
+	}
+	rights := []any{"SETUSER", "sam", "reset", "on", ">pw", "resetkeys", "~session:*", "resetchannels", "-@all"}
+	for _, right := range regexp.MustCompile("[ `]\\+[a-z|]+").FindAllString(pages, -1) {
+		rights = append(rights, right[1:])
+	}
+	for _, node := range cluster.Nodes {
+		_, err := node.Do("ACL", rights...)
+		must(t, "ACL SETUSER", err)
+	}
+	s := openAt(t, strings.Replace(cluster.SavePath("replicas=1"), ":"+password+"@", "sam:pw@", 1))
+	rec := newRecord("alice", "x")
+	rec.Confirm = true
+	must(t, "Create", s.Create(ctx, rec))
+	must(t, "Delete", s.Delete(ctx, rec.ID))
 }

@@ -188,8 +188,8 @@ func TestPage(t *testing.T) {
 						t.Errorf("the page lacks %q", want)
 					}
 				}
-				if strings.Contains(body, secretValue) || strings.Contains(body, "<script") {
-					t.Error("the page has a value or a script in it")
+				if strings.Contains(body, secretValue) {
+					t.Error("the page has a value in it")
 				}
 				infos, err := s.manager.Sessions(t.Context(), "ada")
 				if err != nil || len(infos) != 3 {

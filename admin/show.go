@@ -24,9 +24,12 @@ var (
 	//go:embed style.css
 	style string
 
-	// policy lets the page have its own style, by its hash, and nothing else:
-	// no script, no image, nobody's frame.
-	policy = "default-src 'none'; style-src 'sha256-" + digest(style) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	//go:embed script.js
+	script string
+
+	// policy lets the page have its own style and script, by their hashes, and
+	// nothing else: no image, nobody's frame.
+	policy = "default-src 'none'; style-src 'sha256-" + digest(style) + "'; script-src 'sha256-" + digest(script) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 	page = template.Must(template.New("page").Funcs(template.FuncMap{"short": short}).Parse(pageText))
 )
@@ -47,6 +50,7 @@ const maxListed = 200
 // content is what the page shows.
 type content struct {
 	Style    template.CSS
+	Script   template.JS
 	Now      time.Time
 	Tiles    []count
 	Counts   []count
@@ -76,7 +80,7 @@ type item struct {
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	stats := h.m.Stats()
 	c := content{
-		Style: template.CSS(style), Now: time.Now().UTC(),
+		Style: template.CSS(style), Script: template.JS(script), Now: time.Now().UTC(),
 		Tiles: append([]count{h.live(r)}, tiles(stats)...), Counts: counts(stats),
 		User: r.URL.Query().Get("user"),
 	}
@@ -149,6 +153,8 @@ func tiles(s session.Stats) []count {
 		{Name: "Conflicts", Value: number(s.Conflicts), Note: "writes merged"},
 		{Name: "Dropped", Value: number(s.Dropped), Note: "after a session's end"},
 		{Name: "Superseded", Value: number(s.Superseded), Note: "with a replaced token"},
+		{Name: "Rejected", Value: number(s.Rejected), Note: "tokens of no session"},
+		{Name: "Unavailable", Value: number(s.Unavailable), Note: "requests without their session", Bad: s.Unavailable > 0},
 		{Name: "Errors", Value: number(s.Errors), Note: "store calls failed", Bad: s.Errors > 0},
 	}
 }

@@ -43,7 +43,8 @@ const faint = `(() => {
 	const found = [];
 	const look = (e, text, part) => {
 		if (!text.trim() || !e.checkVisibility() || e.matches(':disabled')) return;
-		const [a, b] = [light(getComputedStyle(e, part).color), light(ground(e))].sort((x, y) => y - x);
+		const style = getComputedStyle(e, part);
+		const [a, b] = [light(e instanceof SVGElement ? style.fill : style.color), light(ground(e))].sort((x, y) => y - x);
 		const contrast = (a + .05) / (b + .05);
 		if (contrast < 4.5) found.push(text.trim() + ': ' + contrast.toFixed(1));
 	};

@@ -20,7 +20,7 @@ func (s *Store) foreign() error {
 		return err
 	}
 	return fmt.Errorf("a Beego application keeps its sessions there (such as %s/…), and removes every file in it, and in directories in it, "+
-		"that is older than its own sessions may be: name another directory, outside of it", filepath.Dir(found))
+		"that is older than its own sessions may be: name another directory, outside of it (package migrate/beego can adopt the sessions in this one)", filepath.Dir(found))
 }
 
 // beegoSession returns the name of a file in path that Beego's file provider

@@ -24,7 +24,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/chisession/session"
-	_ "github.com/chisession/session/backend/redis"
+	sessionredis "github.com/chisession/session/backend/redis"
 	"github.com/chisession/session/conf"
 	"github.com/chisession/session/migrate"
 	"github.com/chisession/session/sessiontest"
@@ -206,12 +206,17 @@ func serve(t *testing.T, m *session.Manager, source migrate.Source) *httptest.Se
 // browser is one that has Beego's cookie.
 func browser(t *testing.T, server *httptest.Server, id string) (*http.Client, *url.URL) {
 	t.Helper()
+	return browserWith(t, server, DefaultCookieName, id)
+}
+
+func browserWith(t *testing.T, server *httptest.Server, cookie, id string) (*http.Client, *url.URL) {
+	t.Helper()
 	jar := sessiontest.NewJar()
 	at, err := url.Parse(server.URL + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	jar.SetCookies(at, []*http.Cookie{{Name: DefaultCookieName, Value: id, Path: "/", MaxAge: 3 * 365 * 86400}})
+	jar.SetCookies(at, []*http.Cookie{{Name: cookie, Value: id, Path: "/", MaxAge: 3 * 365 * 86400}})
 	return &http.Client{Jar: jar}, at
 }
 
@@ -433,11 +438,13 @@ func TestChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// A Beego user's app.conf runs as it is, and his Redis has the live sessions.
-func TestAppConf(t *testing.T) {
+// loadAppConf loads an app.conf with these session keys.
+func loadAppConf(t *testing.T, provider, config string) session.Config {
+	t.Helper()
 	t.Setenv("BEEGO_RUNMODE", "")
 	path := filepath.Join(t.TempDir(), "app.conf")
-	text := "appname = shop\nhttpport = 8080\nrunmode = prod\n\nsessionon = true\nsessionprovider = redis\nsessionsavepath = " + redisServer.Addr() + ",100,,0\n"
+	text := "appname = shop\nhttpport = 8080\nrunmode = prod\n\nsessionon = true\nsessionprovider = " + provider +
+		"\nsessionproviderconfig = " + config + "\nsessiongcmaxlifetime = 7200\nsessionname = shopsid\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -445,25 +452,86 @@ func TestAppConf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := session.New(cfg)
+	return cfg
+}
+
+// A Beego user's app.conf runs as it is, with a cookie's name of its own, and
+// where it points to are the live sessions, as docs/from-beego.md has it.
+func TestAppConf(t *testing.T) {
+	inDB, dsn := inMySQLAt(t)
+	files := inFiles(t)
+	for i, at := range []struct {
+		provider, config string
+		place            place
+		source           func(t *testing.T, cfg *session.Config) (migrate.Source, error)
+	}{
+		{"redis", redisServer.Addr() + ",100,,0", inRedis(t), fromRedis},
+		{"Redis", `{"save_path":"` + redisServer.Addr() + `","poolsize":10,"db_num":0}`, inRedis(t), fromRedis},
+		{"MySQL", dsn, inDB, func(t *testing.T, cfg *session.Config) (migrate.Source, error) {
+			db, err := sql.Open("mysql", cfg.SavePath)
+			if err == nil {
+				t.Cleanup(func() { db.Close() })
+			}
+			return MySQL(db, "session", cfg.IdleTimeout), err
+		}},
+		{"file", files.source.(*FileSource).dir, files, func(t *testing.T, cfg *session.Config) (migrate.Source, error) {
+			source, err := Files(cfg.SavePath, cfg.IdleTimeout)
+			cfg.SavePath = t.TempDir() + "/sessions"
+			return source, err
+		}},
+	} {
+		t.Run(at.provider, func(t *testing.T) {
+			id := fmt.Sprintf("abcdefabcdefabcdefabcdefabcd%04d", i)
+			at.place.put(t, id, encode(t, beegoValues()), 0)
+			cfg := loadAppConf(t, at.provider, at.config)
+			source, err := at.source(t, &cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := session.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { m.Close() })
+			c, url := browserWith(t, serve(t, m, source), "shopsid", id)
+			for range 2 {
+				if code, text := get(t, c, url); code != 200 || text != all {
+					t.Errorf("response %d %s, want %s", code, text, all)
+				}
+			}
+			if at.place.has(t, id) {
+				t.Error("the old record is still there")
+			}
+			infos, err := m.Sessions(background, "4711")
+			if err != nil || len(infos) != 1 {
+				t.Errorf("Sessions: %v, %v", infos, err)
+			}
+			if _, err := m.RevokeUser(background, "4711"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func fromRedis(t *testing.T, cfg *session.Config) (migrate.Source, error) {
+	old, err := sessionredis.Connect(cfg.SavePath)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { m.Close() })
-	p := inRedis(t)
-	const id = "abcdefabcdefabcdefabcdefabcdef00"
-	p.put(t, id, encode(t, beegoValues()), 0)
-	c, at := browser(t, serve(t, m, p.source), id)
-	for range 2 {
-		if code, text := get(t, c, at); code != 200 || text != all {
-			t.Errorf("answer %d %s, want %s", code, text, all)
-		}
+	t.Cleanup(func() { old.Close() })
+	return Redis(old.Pool()), nil
+}
+
+// The directory of Beego's own file provider is refused, with what to do.
+func TestAppConfWithFilesNeedsAnotherDirectory(t *testing.T) {
+	files := inFiles(t)
+	files.put(t, "abcdefabcdefabcdefabcdefabcdef01", encode(t, beegoValues()), 0)
+	m, err := session.New(loadAppConf(t, "file", files.source.(*FileSource).dir))
+	if err == nil {
+		m.Close()
 	}
-	if p.has(t, id) {
-		t.Error("the old record is still there")
-	}
-	if infos, err := m.Sessions(background, "4711"); err != nil || len(infos) != 1 {
-		t.Errorf("Sessions: %v, %v", infos, err)
+	if err == nil || !strings.Contains(err.Error(), "name another directory") || !strings.Contains(err.Error(), "migrate/beego") {
+		t.Errorf("New = %v, want an error that says what to do", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package beego
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"database/sql"
 	"flag"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -195,16 +197,29 @@ func shared(t *testing.T) map[string]struct {
 	}
 }
 
+// adoptRounds is how many users come over at each place: ROUNDS, or 20.
+func adoptRounds(t *testing.T) int {
+	t.Helper()
+	text := cmp.Or(os.Getenv("ROUNDS"), "20")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("ROUNDS=%s is no number of rounds", text)
+	}
+	return n
+}
+
 // TestTwoProcessesAdoptOnce: of ten first requests at once, in two processes,
 // every one gets the user's one session, whatever MaxPerUser is, and it ends no
 // session that may stay.
 func TestTwoProcessesAdoptOnce(t *testing.T) {
-	const rounds, requests = 20, 10
+	const requests = 10
+	rounds := adoptRounds(t)
 	for where, at := range shared(t) {
 		for _, most := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s, MaxPerUser %d", where, most), func(t *testing.T) {
 				args := append(slices.Clone(at.args), "-max-per-user", fmt.Sprint(most))
 				processes := []*process{startProcess(t, args...), startProcess(t, args...)}
+				devices, out, sessions := 0, 0, 0
 				for round := range rounds {
 					user := fmt.Sprintf("%s-%d-%d", where, most, round)
 					id := fmt.Sprintf("%08x%024x", most*1000+round, time.Now().UnixNano())
@@ -236,13 +251,17 @@ func TestTwoProcessesAdoptOnce(t *testing.T) {
 						t.Errorf("round %d: %d different tokens", round, len(slices.Compact(tokens)))
 					}
 					for _, token := range append(others, tokens[0]) {
+						devices++
 						if _, text, _ := processes[1].get("/", cookie.DefaultName, token); text != user {
+							out++
 							t.Errorf("round %d: a device of %s is logged out", round, user)
 						}
 					}
-					if n, _ := processes[0].count(user); n != most {
+					n, _ := processes[0].count(user)
+					if n != most {
 						t.Errorf("round %d: %s has %d sessions, want %d", round, user, n, most)
 					}
+					sessions += n
 					if at.place.has(t, id) {
 						t.Errorf("round %d: the old record is still there", round)
 					}
@@ -252,6 +271,7 @@ func TestTwoProcessesAdoptOnce(t *testing.T) {
 				if one+two != rounds {
 					t.Errorf("Adopted was called %d times for %d users", one+two, rounds)
 				}
+				t.Logf("%d users, %d requests each: %d of %d devices logged out, %d sessions, %d adoptions", rounds, requests, out, devices, sessions, one+two)
 			})
 		}
 	}

@@ -76,6 +76,7 @@ var packages = map[string]string{
 	"chi":         "github.com/go-chi/chi/v5",
 	"sqlx":        "github.com/jmoiron/sqlx",
 	"context":     "context",
+	"sql":         "database/sql",
 	"errors":      "errors",
 	"fmt":         "fmt",
 	"http":        "net/http",

@@ -60,11 +60,11 @@ var keys = []Key{{
 	set:     boolean(func(c *session.Config, on bool) { c.Disabled = !on }),
 }, {
 	Name: "sessionprovider", Field: "Provider", Values: "the name of a backend, in any case", Default: "memory",
-	Meaning: "Where sessions are kept: memory, file, or a backend whose package is imported, such as mysql and redis.",
+	Meaning: "Where sessions are kept: memory, file, or a backend whose package is imported, such as mysql, redis, postgres (or postgresql) and sqlite.",
 	set:     provider, optional: true,
 }, {
 	Name: "sessionsavepath", Field: "SavePath", Values: "a path, address or DSN", Default: "the backend's",
-	Meaning: "Where, in the backend's own terms: a directory for file, a DSN for mysql, `host:port,poolsize,password,dbnum,idletimeout`, a URL or the JSON of Beego v2 for redis.",
+	Meaning: "Where, in the backend's own terms: a directory for file, a DSN for mysql, a connection string for postgres, a file for sqlite, `host:port,poolsize,password,dbnum,idletimeout`, a URL or the JSON of Beego v2 for redis.",
 	set:     text(func(c *session.Config) *string { return &c.SavePath }), optional: true,
 }, {
 	Name: "sessionproviderconfig", Field: "SavePath", Values: "a path, address or DSN", Default: "the backend's",

@@ -84,10 +84,12 @@ func pause(every time.Duration) time.Duration {
 }
 
 // Sweep removes all that has expired, batch after batch, and returns how much
-// it was. It ends with ctx, between two batches. A panic of the store is
-// returned as an error.
+// it was. It ends with ctx, between two batches. After each it rests for as long as
+// that took, so that of a server that has nothing else to do half is left to those
+// who make requests. A panic of the store is returned as an error.
 func Sweep(ctx context.Context, store backend.Sweeper) (removed int, err error) {
 	for ctx.Err() == nil {
+		began := time.Now()
 		n, err := step(ctx, store)
 		removed += n
 		if err != nil {
@@ -96,8 +98,19 @@ func Sweep(ctx context.Context, store backend.Sweeper) (removed int, err error) 
 		if n < Batch {
 			return removed, nil
 		}
+		rest(ctx, time.Since(began))
 	}
 	return removed, ctx.Err()
+}
+
+// rest waits for d, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 func step(ctx context.Context, store backend.Sweeper) (n int, err error) {

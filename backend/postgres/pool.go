@@ -82,6 +82,19 @@ func connect(ctx context.Context, cfg *pgxpool.Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
+// ParseConfig reads a connection string as [Open] does: it returns the
+// configuration of the pool that Open would make, with its defaults and time-outs,
+// and the table that the string names, "" for the default. It is for those who add
+// to the pool, a tracer say, and give it to [New], which then is not bounded: the
+// pool is the caller's.
+func ParseConfig(dsn string) (cfg *pgxpool.Config, table string, err error) {
+	cfg, _, err = poolConfig(dsn)
+	if err != nil {
+		return nil, "", err
+	}
+	return cfg, tableOf(cfg.ConnConfig), nil
+}
+
 // poolConfig reads dsn and fills in what it leaves open. given tells whether
 // it set a parameter of pgx or its pool.
 func poolConfig(dsn string) (cfg *pgxpool.Config, given func(name string) bool, err error) {

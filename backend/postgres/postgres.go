@@ -52,6 +52,11 @@ type Options struct {
 	// [Schema]): a missing one is then an error of New.
 	NoCreate bool
 
+	// NoProbe has New write nothing, neither a table nor a record of its own
+	// (see [Store.Check]). It is for tools beside the application: an account
+	// that may only read can list and count.
+	NoProbe bool
+
 	// Unlogged makes the table an UNLOGGED one, which PostgreSQL does not
 	// write to its log: writes are faster, and every session is lost when
 	// the server crashes and when a standby takes over. It must say what
@@ -183,6 +188,9 @@ func newStore(s *Store, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s.promise.Unlogged = opts.Unlogged
+	if opts.NoProbe {
+		return s, nil
+	}
 	if err := s.Check(ctx); err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func (s *Store) checkTable(ctx context.Context, t tableName, opts Options) error
 	if err != nil || found {
 		return err
 	}
-	if opts.NoCreate {
+	if opts.NoCreate || opts.NoProbe {
 		return refused("there is no table %s: create it with the statements of postgres.Schema, or unset Options.NoCreate", t)
 	}
 	// Several processes may get here at once, and IF NOT EXISTS does not keep

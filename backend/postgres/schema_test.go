@@ -111,6 +111,37 @@ func TestTableOfTheConnectionString(t *testing.T) {
 	}
 }
 
+// TestNoProbe: nothing is written, and an account that may only read is enough.
+func TestNoProbe(t *testing.T) {
+	db := database(t)
+	if err := newErr(pool(t, server.DSN(db)), Options{NoProbe: true}); err == nil || !strings.Contains(err.Error(), "there is no table") {
+		t.Errorf("New with NoProbe, and no table = %v, want an error that says so", err)
+	}
+	s := openIn(t, db)
+	rec := record()
+	rec.User = "ada"
+	create(t, s, rec)
+	do(t, db, "CREATE ROLE reader LOGIN PASSWORD 'pw'; GRANT SELECT ON sessions TO reader")
+	t.Cleanup(func() { do(t, "postgres", "DROP ROLE reader") })
+	t.Cleanup(func() { do(t, db, "DROP OWNED BY reader") })
+	cfg, table, err := ParseConfig(strings.Replace(server.DSN(db, "table=sessions"), "session:"+server.Password(), "reader:pw", 1))
+	if err != nil || table != "sessions" {
+		t.Fatalf("ParseConfig: table %q, %v", table, err)
+	}
+	p, err := pgxpool.NewWithConfig(background, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	reader := newOn(t, func() (*Store, error) { return New(p, Options{Table: table, NoProbe: true}) })
+	if got, err := reader.ByUser(background, "ada"); err != nil || len(got) != 1 {
+		t.Errorf("ByUser = %v, %v; want the record", got, err)
+	}
+	if err := newErr(p, Options{Table: table}); err == nil {
+		t.Error("New with an account that may only read: no error")
+	}
+}
+
 // TestWrongTable: an error at start, which names the cure.
 func TestWrongTable(t *testing.T) {
 	ours := strings.Join(Schema("sessions"), ";\n")

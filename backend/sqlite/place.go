@@ -16,16 +16,17 @@ import (
 // open files and up to 2 MiB of pages.
 const maxReaders = 8
 
-// A place is what a save path says.
-type place struct {
-	file        string
-	synchronous string
-	table       string
+// A Path is what a save path says.
+type Path struct {
+	File        string // absolute
+	Synchronous string // "FULL" or "NORMAL"
+	Table       string // "" for the default
 }
 
-func parsePath(path string) (place, error) {
-	file, query, _ := strings.Cut(path, "?")
-	p := place{file: file, synchronous: "FULL"}
+// ParsePath reads a save path as [Open] does. It looks at no file.
+func ParsePath(savePath string) (Path, error) {
+	file, query, _ := strings.Cut(savePath, "?")
+	p := Path{File: file, Synchronous: "FULL"}
 	if file == "" || file == ":memory:" || strings.HasPrefix(file, "file:") {
 		return p, errors.New("sqlite: the save path is not that of a file: give a path such as tmp/sessions.db")
 	}
@@ -37,16 +38,16 @@ func parsePath(path string) (place, error) {
 		value := params.Get(name)
 		switch {
 		case name == "synchronous" && (strings.EqualFold(value, "full") || strings.EqualFold(value, "normal")):
-			p.synchronous = strings.ToUpper(value)
+			p.Synchronous = strings.ToUpper(value)
 		case name == "synchronous":
 			return p, fmt.Errorf("sqlite: the save path has synchronous=%s: use full or normal", value)
 		case name == "table":
-			p.table = value
+			p.Table = value
 		default:
 			return p, fmt.Errorf("sqlite: the save path has an unknown parameter %s: there are synchronous and table", name)
 		}
 	}
-	p.file, err = filepath.Abs(file)
+	p.File, err = filepath.Abs(file)
 	if err != nil {
 		return p, fmt.Errorf("sqlite: the save path: %w", err)
 	}
@@ -55,10 +56,10 @@ func parsePath(path string) (place, error) {
 
 // open makes the file if it is missing, and opens it for one writer and some
 // readers.
-func (p place) open() (*Store, error) {
+func (p Path) open() (*Store, error) {
 	// SQLite would make it by the umask; its -wal and -shm files take the
 	// mode of this one.
-	f, err := os.OpenFile(p.file, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(p.File, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open the database: %w", err)
 	}
@@ -66,7 +67,7 @@ func (p place) open() (*Store, error) {
 		return nil, fmt.Errorf("sqlite: open the database: %w", err)
 	}
 	// The busy handler of SQLite does not heed a context: ours does.
-	write, err := sql.Open("sqlite", p.dsn("busy_timeout(0)", "journal_mode(WAL)", "synchronous("+p.synchronous+")"))
+	write, err := sql.Open("sqlite", p.dsn("busy_timeout(0)", "journal_mode(WAL)", "synchronous("+p.Synchronous+")"))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open the database: %w", err)
 	}
@@ -81,7 +82,7 @@ func (p place) open() (*Store, error) {
 }
 
 // dsn is the file for the driver, with pragmas for each connection.
-func (p place) dsn(pragmas ...string) string {
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(p.file), RawQuery: url.Values{"_pragma": pragmas}.Encode()}
+func (p Path) dsn(pragmas ...string) string {
+	u := url.URL{Scheme: "file", Path: filepath.ToSlash(p.File), RawQuery: url.Values{"_pragma": pragmas}.Encode()}
 	return u.String()
 }

@@ -71,7 +71,7 @@ func (s *Store) checkTable(ctx context.Context, opts Options) error {
 	if err != nil || found {
 		return err
 	}
-	if opts.NoCreate {
+	if opts.NoCreate || opts.NoProbe {
 		return fmt.Errorf("sqlite: there is no table %s: create it with the statements of sqlite.Schema, or unset Options.NoCreate", opts.Table)
 	}
 	for _, ddl := range Schema(opts.Table) {

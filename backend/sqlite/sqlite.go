@@ -43,6 +43,10 @@ type Options struct {
 	// NoCreate leaves the creation of the table to somebody else (see
 	// [Schema]): a missing one is then an error of New.
 	NoCreate bool
+
+	// NoProbe has New write nothing, neither a table nor a record of its own
+	// (see [Store.Check]). It is for tools beside the application.
+	NoProbe bool
 }
 
 // A Store keeps sessions in one table. It is safe for concurrent use, by any
@@ -105,15 +109,15 @@ func New(db *sql.DB, opts Options) (*Store, error) {
 // Every call ends within about 3 s, unless the disk hangs, so the Store is
 // bounded.
 func Open(path string) (*Store, error) {
-	place, err := parsePath(path)
+	p, err := ParsePath(path)
 	if err != nil {
 		return nil, err
 	}
-	s, err := place.open()
+	s, err := p.open()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.start(Options{Table: place.table}); err != nil {
+	if err := s.start(Options{Table: p.Table}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -134,6 +138,9 @@ func (s *Store) start(opts Options) error {
 	}
 	if err := s.stmts.prepare(ctx, s, opts.Table); err != nil {
 		return errors.Join(s.failure(ctx, "prepare the statements", err), s.stmts.close())
+	}
+	if opts.NoProbe {
+		return nil
 	}
 	if err := s.Check(ctx); err != nil {
 		return errors.Join(err, s.stmts.close())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,6 +29,13 @@ func eachSite(t *testing.T, test func(t *testing.T, s site)) {
 	t.Run("mysql", func(t *testing.T) {
 		m := startMariaDB(t)
 		test(t, newSite(t, "mysql", m.DSN(database(t, m)), m.Password()))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		p := startPostgres(t)
+		test(t, newSite(t, "postgres", p.DSN(postgresDatabase(t, p)), p.Password()))
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		test(t, newSite(t, "sqlite", filepath.Join(t.TempDir(), "sessions.db")+"?table=web", ""))
 	})
 	t.Run("redis", func(t *testing.T) {
 		r := goodRedis(t)
@@ -133,6 +141,56 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+func TestMigratePostgres(t *testing.T) {
+	p := startPostgres(t)
+	dsn := p.DSN(postgresDatabase(t, p), "table=public.web_sessions")
+	args := []string{"--provider", "postgresql", "--save-path", dsn} // as Beego calls it
+	if got := must(t, append([]string{"migrate"}, args...)...); !strings.Contains(got, `CREATE TABLE IF NOT EXISTS "public"."web_sessions"`) {
+		t.Errorf("migrate:\n%s", got)
+	}
+	for range 2 { // twice is no error
+		if got, want := must(t, append([]string{"migrate", "--apply"}, args...)...), "table public.web_sessions is there, and as it should be.\n"; got != want {
+			t.Errorf("migrate --apply: %q, want %q", got, want)
+		}
+	}
+	must(t, append([]string{"ls", "--user", "ada"}, args...)...)
+	long := strings.Repeat("x", 60)
+	if r := ctl(t, append([]string{"migrate", "--table", long}, args...)...); r.code != exitFail || !strings.Contains(r.stderr, "at most 53") {
+		t.Errorf("migrate with too long a name: code %d, %s", r.code, r.stderr)
+	}
+}
+
+// TestConfigOfBeego: its name of the provider, and its form of the save path.
+func TestConfigOfBeego(t *testing.T) {
+	p := startPostgres(t)
+	db := migrated(t, p)
+	host, port, _ := strings.Cut(p.Addr(), ":")
+	file := filepath.Join(t.TempDir(), "app.conf")
+	text := "sessionon = true\nsessionprovider = postgresql\nsessionproviderconfig = \"user=session password=" + p.Password() +
+		" host=" + host + " port=" + port + " dbname=" + db + " sslmode=disable\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, r := examine(t, plainApp(), "--config", file)
+	report.allOK(t)
+	r.lacks(t, p.Password())
+}
+
+func TestMigrateSQLite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.db")
+	args := []string{"--provider", "sqlite", "--save-path", file}
+	if r := ctl(t, append([]string{"migrate", "--apply"}, args...)...); r.code != exitFail || !strings.Contains(r.stderr, "sessionctl makes none") {
+		t.Errorf("migrate --apply without a file: code %d, %s", r.code, r.stderr)
+	}
+	newSite(t, "sqlite", file+"?table=other", "")
+	for range 2 {
+		if got, want := must(t, append([]string{"migrate", "--apply"}, args...)...), "table sessions is there, and as it should be.\n"; got != want {
+			t.Errorf("migrate --apply: %q, want %q", got, want)
+		}
+	}
+	must(t, append([]string{"ls", "--user", "ada"}, args...)...)
+}
+
 // TestMemory: the program says what it cannot do, and why.
 func TestMemory(t *testing.T) {
 	for _, args := range [][]string{
@@ -179,6 +237,12 @@ func TestPasswords(t *testing.T) {
 		{"mysql", "shop:" + password + "@tcp(127.0.0.1:1/shop"},
 		{"mysql", "shop:" + password + "@127.0.0.1/shop?x=%zz"},
 		{"mysql", "shop:" + password},
+		{"postgres", "postgres://shop:" + password + "@127.0.0.1:1/shop"},
+		{"postgres", "postgres://shop:" + password + "@127.0.0.1:x/shop"},
+		{"postgres", "postgres://shop:" + password + "@127.0.0.1/shop?sslmode=%zz"},
+		{"postgres", "host=127.0.0.1 port=1 user=shop password=" + password},
+		{"postgres", "host=127.0.0.1 port=x user=shop password=" + password},
+		{"postgres", "shop:" + password},
 		{"redis", "127.0.0.1:1,100," + password + ",0"},
 		{"redis", "127.0.0.1:1," + password},
 		{"redis", "redis://shop:" + password + "@127.0.0.1:1/0"},
@@ -221,12 +285,16 @@ func TestRedact(t *testing.T) {
 		{place.Target{Provider: "redis", SavePath: "db:6379,10,p4ss,2"}, "redis at db:6379, database 2, keys session:*"},
 		{place.Target{Provider: "redis", SavePath: "rediss://u:p4ss@db:6379/3?prefix=a:"}, "redis at db:6379, database 3, keys a:*"},
 		{place.Target{Provider: "redis", SavePath: "unix:///run/r.sock?password=p4ss"}, "redis at /run/r.sock, database 0, keys session:*"},
+		{place.Target{Provider: "postgres", SavePath: "postgres://u:p4ss@db/shop"}, "postgres at db:5432, database shop, table sessions"},
+		{place.Target{Provider: "postgres", SavePath: "host=/run/pg user=u password=p4ss dbname=shop", Table: "web"}, "postgres at /run/pg, database shop, table web"},
+		{place.Target{Provider: "postgres", SavePath: "postgres://u:p4ss@db:x/shop"}, "postgres"},
+		{place.Target{Provider: "sqlite", SavePath: "/var/s.db?synchronous=normal"}, "sqlite at /var/s.db"},
 		{place.Target{Provider: "file", SavePath: "/var/s"}, "file at /var/s"},
 	} {
 		if got := c.target.String(); got != c.want {
 			t.Errorf("String() = %q, want %q", got, c.want)
 		}
-		if c.target.Provider == "file" {
+		if c.target.Provider == "file" || c.target.Provider == "sqlite" {
 			continue
 		}
 		if got := c.target.Redact("x " + c.target.SavePath + " p4ss"); strings.Contains(got, "p4ss") {

@@ -11,7 +11,9 @@ import (
 
 	"github.com/chisession/session/backend/file"
 	"github.com/chisession/session/backend/mysql"
+	"github.com/chisession/session/backend/postgres"
 	"github.com/chisession/session/backend/redis"
+	"github.com/chisession/session/backend/sqlite"
 	"github.com/chisession/session/cmd/sessionctl/internal/doctor"
 	"github.com/chisession/session/cmd/sessionctl/internal/place"
 	"github.com/chisession/session/cookie"
@@ -29,7 +31,7 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what is wrong, and say the cure",
 		Long: `doctor checks the configuration, the server (version, role, clock, eviction,
-persistence, table, grants) or directory, and, with --url, the cookie and the
+persistence, table, grants, standbys, vacuum) or directory, and, with --url, the cookie and the
 headers of an answer of the application. It changes nothing; in a session
 directory it makes an empty directory and removes it, to see that it can. The
 exit code is 1 if something fails, 0 if there are only warnings.
@@ -115,6 +117,10 @@ func (a *app) placeChecks(ctx context.Context, maxBytes int) (checks []doctor.Ch
 		checks = append([]doctor.Check{doctor.Connected()}, doctor.Redis(p, a.now)...)
 	case mysql.Name:
 		checks = append([]doctor.Check{doctor.Connected()}, doctor.MySQL(p, maxBytes, a.now)...)
+	case postgres.Name:
+		checks = append([]doctor.Check{doctor.Connected()}, doctor.Postgres(p, a.now)...)
+	case sqlite.Name:
+		checks = append([]doctor.Check{doctor.Connected()}, doctor.SQLite(p)...)
 	case file.Name:
 		checks = doctor.File(p.Dir)
 	}

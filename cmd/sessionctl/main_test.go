@@ -80,6 +80,39 @@ func database(t *testing.T, m *testserver.MariaDB) string {
 	return name
 }
 
+// postgresServer is started by the first test that needs it.
+var postgresServer = sync.OnceValues(func() (*testserver.Postgres, error) {
+	p, err := testserver.StartPostgres(testserver.PostgresOptions{})
+	if err == nil {
+		stops = append(stops, p.Stop)
+	}
+	return p, err
+})
+
+func startPostgres(t *testing.T) *testserver.Postgres {
+	t.Helper()
+	p, err := postgresServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// postgresDatabase makes an empty database and returns its name.
+func postgresDatabase(t *testing.T, p *testserver.Postgres) string {
+	t.Helper()
+	name, err := p.CreateDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.DropDatabase(name); err != nil {
+			t.Error(err)
+		}
+	})
+	return name
+}
+
 func startRedis(t *testing.T, opts testserver.RedisOptions) *testserver.Redis {
 	t.Helper()
 	r, err := testserver.StartRedis(opts)

@@ -40,6 +40,29 @@ func TestNothingIsMade(t *testing.T) {
 	report.expect(t, "opening", doctor.Warn, "no sessions are kept there")
 }
 
+// TestNoFileIsMade: nor a database, and in one that is there no table.
+func TestNoFileIsMade(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "app.db")
+	newSite(t, "sqlite", file+"?table=other", "")
+	for _, path := range []string{filepath.Join(dir, "missing.db"), file} {
+		for _, args := range [][]string{
+			{"stats"}, {"ls", "--user", "ada"}, {"revoke", uuid.Must(uuid.NewV7()).String()}, {"revoke-user", "ada"}, {"gc"}, {"doctor"}, {"migrate"},
+		} {
+			before := tree(t, dir)
+			r := ctl(t, append(args, "--provider", "sqlite", "--save-path", path)...)
+			if r.code != exitFail && args[0] != "migrate" {
+				t.Errorf("%v of %s: code %d, want 1\n%s%s", args, path, r.code, r.stdout, r.stderr)
+			}
+			if after := tree(t, dir); !slices.Equal(before, after) {
+				t.Fatalf("%v left %q, where %q was", args, after, before)
+			}
+		}
+	}
+	report, _ := examine(t, plainApp(), "--provider", "sqlite", "--save-path", file)
+	report.expect(t, "table", doctor.Fail, "there is no table sessions")
+}
+
 // tree returns what is at and below dir, with its modes.
 func tree(t *testing.T, dir string) (all []string) {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/postgres"
 	"github.com/chisession/session/cmd/sessionctl/internal/place"
 	"github.com/chisession/session/conf"
 )
@@ -31,9 +32,9 @@ type where struct {
 func (w *where) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.config, "config", "", "the application's app.conf")
 	f.StringVar(&w.env, "env", "", "prefix of the application's environment variables, such as SESSION_")
-	f.StringVar(&w.provider, "provider", "", "file, mysql or redis")
-	f.StringVar(&w.savePath, "save-path", "", "directory, DSN, or address of Redis (better in SESSIONCTL_SAVE_PATH)")
-	f.StringVar(&w.table, "table", "", `mysql: the table, if it is not "sessions"`)
+	f.StringVar(&w.provider, "provider", "", "file, mysql, postgres, redis or sqlite")
+	f.StringVar(&w.savePath, "save-path", "", "directory, file, DSN, or address of Redis (better in SESSIONCTL_SAVE_PATH)")
+	f.StringVar(&w.table, "table", "", `mysql, postgres, sqlite: the table, if it is not "sessions"`)
 	f.DurationVar(&w.idle, "idle-timeout", 0, "the application's, where neither --config nor --env says it")
 }
 
@@ -50,6 +51,9 @@ func (w *where) read() (cfg session.Config, source string, err error) {
 	if w.config == "" && w.env == "" {
 		w.provider = cmp.Or(w.provider, os.Getenv("SESSIONCTL_PROVIDER"))
 		w.savePath = cmp.Or(w.savePath, os.Getenv("SESSIONCTL_SAVE_PATH"))
+	}
+	if w.provider == "postgresql" {
+		w.provider = postgres.Name // as Beego calls it
 	}
 	w.target = place.Target{Provider: w.provider, SavePath: w.savePath} // for redact, whatever comes
 	switch {
@@ -73,7 +77,9 @@ func (w *where) read() (cfg session.Config, source string, err error) {
 	}
 	cfg.Provider = cmp.Or(w.provider, cfg.Provider, session.DefaultProvider)
 	cfg.SavePath = cmp.Or(w.savePath, cfg.SavePath)
-	w.target = place.Target{Provider: cfg.Provider, SavePath: cfg.SavePath, Table: w.table}
+	w.target = place.Target{
+		Provider: cfg.Provider, SavePath: cfg.SavePath, Table: cmp.Or(w.table, place.TableOf(cfg.Provider, cfg.SavePath)),
+	}
 	return cfg, source, nil
 }
 

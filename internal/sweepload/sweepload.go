@@ -101,27 +101,38 @@ func request(ctx context.Context, s Store, rec backend.Record, sweeping *atomic.
 	}
 }
 
-// sweep sweeps as the collector does, with rests, until nothing is left.
+// sweep has the collector sweep, in phases, until nothing is left.
 func (r *Result) sweep(ctx context.Context, s Store, sweeping *atomic.Bool) error {
-	for {
-		time.Sleep(phase) // nobody sweeps
-		sweeping.Store(true)
-		for end := time.Now().Add(phase); time.Now().Before(end); {
-			began := time.Now()
-			n, err := s.Sweep(ctx, gc.Batch)
-			if err != nil {
-				return err
-			}
-			r.Removed += n
-			if n > 0 {
-				r.Batches = append(r.Batches, time.Since(began)*500/time.Duration(n))
-			}
-			if n < gc.Batch {
-				return nil
-			}
-		}
-		sweeping.Store(false)
+	time.Sleep(phase) // nobody sweeps
+	p := &phases{s: s, r: r, sweeping: sweeping}
+	_, err := gc.Sweep(ctx, p)
+	return err
+}
+
+// phases is a store that keeps the collector waiting every other phase, and notes
+// how long the others of its calls take.
+type phases struct {
+	s        Store
+	r        *Result
+	sweeping *atomic.Bool
+	until    time.Time // the end of the phase in which is swept
+}
+
+// Sweep implements [backend.Sweeper].
+func (p *phases) Sweep(ctx context.Context, limit int) (int, error) {
+	if time.Now().After(p.until) {
+		p.sweeping.Store(false)
+		time.Sleep(phase)
+		p.sweeping.Store(true)
+		p.until = time.Now().Add(phase)
 	}
+	began := time.Now()
+	n, err := p.s.Sweep(ctx, limit)
+	p.r.Removed += n
+	if n > 0 {
+		p.r.Batches = append(p.r.Batches, time.Since(began)*500/time.Duration(n))
+	}
+	return n, err
 }
 
 // Ratio returns how many times the p99 of the requests beside the sweep is that

@@ -11,7 +11,9 @@ import (
 	"github.com/chisession/session/backend/file"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/backend/mysql"
+	"github.com/chisession/session/backend/postgres"
 	"github.com/chisession/session/backend/redis"
+	"github.com/chisession/session/backend/sqlite"
 )
 
 // String returns provider and place, without user and password.
@@ -33,6 +35,10 @@ func (t Target) String() string {
 			return redis.Name // what is out of place may be the password
 		}
 		return "redis at " + host + ", database " + db + ", keys " + t.Prefix() + "*"
+	case postgres.Name:
+		return describePostgres(t)
+	case sqlite.Name:
+		return "sqlite at " + cmp.Or(t.SQLiteFile(), "?")
 	}
 	return "an unknown provider" // not named: it may be a save path in the wrong place
 }
@@ -82,6 +88,12 @@ func (t Target) Encrypted() (tls, local bool) {
 			return false, false
 		}
 		host, tls = cfg.Addr, cfg.TLSConfig != "" && cfg.TLSConfig != "false"
+	case postgres.Name:
+		cfg, _ := t.postgresConfig()
+		if cfg == nil {
+			return false, false
+		}
+		host, tls = cfg.Host, cfg.TLSConfig != nil
 	}
 	return tls, Loopback(host)
 }
@@ -117,6 +129,15 @@ func (t Target) secrets() []string {
 		} else if fields := strings.Split(t.SavePath, ","); len(fields) > 2 {
 			password = fields[2]
 		}
+	case postgres.Name:
+		cfg, _ := t.postgresConfig()
+		if cfg == nil {
+			// Up to the last @ is where it must be.
+			_, account, _ := strings.Cut(t.SavePath, "://")
+			_, password, _ = strings.Cut(account[:max(0, strings.LastIndex(account, "@"))], ":")
+			break
+		}
+		password = cfg.Password
 	default:
 		return nil
 	}

@@ -8,10 +8,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	redigo "github.com/gomodule/redigo/redis"
 
 	"github.com/chisession/session/backend/mysql"
+	"github.com/chisession/session/backend/postgres"
+	"github.com/chisession/session/backend/sqlite"
 )
 
 // A Fact is one thing that a place says of itself.
@@ -28,6 +31,10 @@ func (p *Place) Facts(ctx context.Context) ([]Fact, error) {
 		return p.redisFacts()
 	case p.MySQL != nil:
 		return p.mysqlFacts(ctx)
+	case p.Postgres != nil:
+		return p.postgresFacts(ctx)
+	case p.SQLite != nil:
+		return p.sqliteFacts(ctx)
 	}
 	return p.fileFacts(ctx)
 }
@@ -65,9 +72,9 @@ func (p *Place) mysqlFacts(ctx context.Context) ([]Fact, error) {
 	if err := p.MySQL.GetContext(ctx, &version, "SELECT VERSION()"); err != nil {
 		return nil, err
 	}
-	database, table, qualified := strings.Cut(p.table(), ".")
+	database, table, qualified := strings.Cut(p.Table(), ".")
 	if !qualified {
-		database, table = "", p.table()
+		database, table = "", p.Table()
 	}
 	var size struct {
 		Data  int64 `db:"data"`
@@ -88,17 +95,48 @@ func (p *Place) mysqlFacts(ctx context.Context) ([]Fact, error) {
 	}, nil
 }
 
-func (p *Place) table() string { return cmp.Or(p.Target.Table, mysql.DefaultTable) }
+// TableOf returns the table that a save path names, "" if it names none.
+func TableOf(provider, savePath string) (table string) {
+	switch provider {
+	case postgres.Name:
+		_, table = Target{SavePath: savePath}.postgresConfig()
+	case sqlite.Name:
+		if path, err := sqlite.ParsePath(savePath); err == nil {
+			table = path.Table
+		}
+	}
+	return table
+}
+
+// Table returns the table's name, or the default, which all have.
+func (p *Place) Table() string { return cmp.Or(p.Target.Table, mysql.DefaultTable) }
+
+// QuotedTable returns the table's name for a statement.
+func (p *Place) QuotedTable() string {
+	quote := `"`
+	if p.MySQL != nil {
+		quote = "`"
+	}
+	return quote + strings.ReplaceAll(p.Table(), ".", quote+"."+quote) + quote
+}
 
 // Expired returns how many records wait to be removed, or -1 if that is not
 // to be known without looking at each.
-func (p *Place) Expired(ctx context.Context) int64 {
-	if p.MySQL == nil {
+func (p *Place) Expired(ctx context.Context) (n int64) {
+	count := "SELECT COUNT(*) FROM " + p.QuotedTable() + " WHERE expires <= "
+	var err error
+	switch {
+	case p.MySQL != nil:
+		err = p.MySQL.GetContext(ctx, &n, count+"UTC_TIMESTAMP(6)")
+	case p.Postgres != nil:
+		const due = "now() AND bucket <= floor(extract(epoch FROM now()))::bigint / 300" // by the index on bucket
+		err = p.Postgres.QueryRow(ctx, count+due).Scan(&n)
+	case p.SQLite != nil:
+		err = p.SQLite.QueryRowContext(ctx, count+"?", time.Now().UnixMilli()).Scan(&n)
+	default:
 		return -1
 	}
-	var n int64
-	quoted := "`" + strings.ReplaceAll(p.table(), ".", "`.`") + "`"
-	if err := p.MySQL.GetContext(ctx, &n, "SELECT COUNT(*) FROM "+quoted+" WHERE expires <= UTC_TIMESTAMP(6)"); err != nil {
+	if err != nil {
 		return -1
 	}
 	return n

@@ -5,6 +5,7 @@ package place
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,27 +13,30 @@ import (
 	"time"
 
 	redigo "github.com/gomodule/redigo/redis"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jmoiron/sqlx"
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/file"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/backend/mysql"
+	"github.com/chisession/session/backend/postgres"
 	"github.com/chisession/session/backend/redis"
+	"github.com/chisession/session/backend/sqlite"
 )
 
 // ErrMemory says why nothing here can work on the memory provider.
 var ErrMemory = errors.New("the memory provider keeps sessions inside the application's own process, where nothing outside can reach them, sessionctl included: " +
-	"mount the admin handler in the application, or use file, mysql or redis")
+	"mount the admin handler in the application, or use another provider")
 
 // ErrUnknown says that a provider is not one of ours. It does not name it: it may
 // be a save path in the wrong place.
-var ErrUnknown = errors.New("sessionctl knows no provider of this name: it has file, mysql and redis (a backend of your own needs a sessionctl of your own)")
+var ErrUnknown = errors.New("sessionctl knows no provider of this name: it has file, mysql, postgres, redis and sqlite (a backend of your own needs a sessionctl of your own)")
 
 // Known reports whether provider is one of the library's.
 func Known(provider string) bool {
 	switch provider {
-	case file.Name, memory.Name, mysql.Name, redis.Name:
+	case file.Name, memory.Name, mysql.Name, postgres.Name, redis.Name, sqlite.Name:
 		return true
 	}
 	return false
@@ -46,17 +50,19 @@ const Timeout = 30 * time.Second
 type Target struct {
 	Provider string
 	SavePath string // may hold a password
-	Table    string // of mysql; empty is the default
+	Table    string // of an SQL database; empty is the default, or that of the save path
 }
 
-// A Place is a connected target. It has the one of MySQL, Redis and Dir that
-// its provider uses.
+// A Place is a connected target. It has the one of MySQL, Postgres, Redis, SQLite
+// and Dir that its provider uses.
 type Place struct {
 	Target Target
 
-	MySQL *sqlx.DB
-	Redis *redigo.Pool
-	Dir   string // absolute
+	MySQL    *sqlx.DB
+	Postgres *pgxpool.Pool
+	Redis    *redigo.Pool
+	SQLite   *sql.DB
+	Dir      string // absolute
 
 	redis *redis.Store
 	store backend.Store
@@ -78,6 +84,10 @@ func Connect(ctx context.Context, t Target) (*Place, error) {
 		}
 	case mysql.Name:
 		p.MySQL, err = dial(ctx, t.SavePath)
+	case postgres.Name:
+		p.Postgres, err = dialPostgres(ctx, t.SavePath)
+	case sqlite.Name:
+		p.SQLite, err = openSQLite(t.SavePath)
 	default:
 		err = ErrUnknown
 	}
@@ -113,6 +123,16 @@ func (p *Place) Store() (backend.Store, error) {
 		if s, err = mysql.New(p.MySQL, mysql.Options{Table: p.Target.Table, NoProbe: true}); err == nil {
 			p.store = s
 		}
+	case p.Postgres != nil:
+		var s *postgres.Store
+		if s, err = postgres.New(p.Postgres, postgres.Options{Table: p.Table(), NoProbe: true, Unlogged: p.unlogged()}); err == nil {
+			p.store = s
+		}
+	case p.SQLite != nil:
+		var s *sqlite.Store
+		if s, err = sqlite.New(p.SQLite, sqlite.Options{Table: p.Table(), NoProbe: true}); err == nil {
+			p.store = s
+		}
 	default:
 		var s *file.Store
 		if s, err = OpenDir(p.Dir); err == nil {
@@ -144,7 +164,26 @@ func (p *Place) Close() error {
 	if p.MySQL != nil {
 		errs = append(errs, p.MySQL.Close())
 	}
+	if p.Postgres != nil {
+		p.Postgres.Close()
+	}
+	if p.SQLite != nil {
+		errs = append(errs, p.SQLite.Close())
+	}
 	return errors.Join(errs...)
+}
+
+// Exec runs a statement on an SQL database.
+func (p *Place) Exec(ctx context.Context, statement string) (err error) {
+	switch {
+	case p.MySQL != nil:
+		_, err = p.MySQL.ExecContext(ctx, statement)
+	case p.Postgres != nil:
+		_, err = p.Postgres.Exec(ctx, statement)
+	case p.SQLite != nil:
+		_, err = p.SQLite.ExecContext(ctx, statement)
+	}
+	return err
 }
 
 // Ask sends one command to Redis on a connection of the pool.

@@ -90,11 +90,15 @@ type Setter interface {
 // where it is, logged and counted, as by [Key.Get]. What several requests pop
 // at once, each may see; where exactly one must, use Update.
 func Pop[T any](s *Session, key string) (value T, ok bool) {
-	if value, ok = NewKey[T](key).Get(s); !ok || s.pop(key) == nil {
+	value, ok = NewKey[T](key).Get(s)
+	if !ok && s.Has(key) { // of another type
+		return value, false
+	}
+	if s.pop(key) == nil { // which says, too, that this session takes no changes
 		var zero T
 		return zero, false
 	}
-	return value, true
+	return value, ok
 }
 
 // notA says that the value of key is no T. It names both types.

@@ -56,10 +56,11 @@ bench: servers
 bench-check: servers
 	cd benchmarks && $(GO) run . -check $(if $(EXACT),-exact)
 
-## behaviours: run the cases of BEHAVIOURS and write docs/evidence/behaviours.md from what passed
+## behaviours: run what sessions promise on every backend and write docs/evidence/behaviours.md from what passed
 .PHONY: behaviours
 behaviours: servers
-	$(GO) test -race -run '^TestBehaviour' -json . | $(GO) run ./internal/behaviour > docs/evidence/behaviours.md
+	{ $(GO) test -race -run '^TestBehaviour$$' -json . ; $(GO) -C tests test -race -run '^TestBehaviour$$' -json ./behaviour ; } \
+		| $(GO) -C tests run ./behaviour/table > docs/evidence/behaviours.md
 
 ## faults: break everything on purpose, on every backend (10 minutes, as root), and write docs/evidence/faults.md from what ran
 .PHONY: faults

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	gotypes "go/types"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,10 +15,9 @@ import (
 	"github.com/chisession/session"
 )
 
-// TestBar_ID10_NoShortCircuit: no code compares a secret or its hash with ==,
+// TestNoShortCircuit: no code compares a secret or its hash with ==,
 // bytes.Equal or the like, but where the line says why.
-// Of SECURITY-BAR: ID-10.
-func TestBar_ID10_NoShortCircuit(t *testing.T) {
+func TestNoShortCircuit(t *testing.T) {
 	allowed := map[string]string{
 		"got.Hash == h.Hash": "create.go: is the record that has our random ID our own write? both are ours, no client sent either",
 		"*next == s.cred":    "update.go: has this request itself renewed?",
@@ -76,10 +76,9 @@ func TestBar_ID10_NoShortCircuit(t *testing.T) {
 	}
 }
 
-// TestBar_DS2_NoGob: nothing but package migrate, which reads what Beego wrote,
+// TestNoGob: nothing but package migrate, which reads what Beego wrote,
 // has gob, and it only after a check of its own.
-// Of SECURITY-BAR: DS-2.
-func TestBar_DS2_NoGob(t *testing.T) {
+func TestNoGob(t *testing.T) {
 	for _, dir := range []string{".", "backend", "backend/file", "backend/memory", "backend/mysql", "backend/redis", "internal/record", "flash", "cookie"} {
 		packages, err := os.ReadDir(dir)
 		if err != nil {
@@ -107,5 +106,46 @@ func TestLongKeyInErrors(t *testing.T) {
 	err := &session.ValueError{Key: strings.Repeat("é", 1<<20), Type: "int", Err: session.ErrTooLarge}
 	if text := err.Error(); len(text) > 300 || !strings.Contains(text, "éé…") {
 		t.Errorf("the error is %d bytes: %.300s", len(text), text)
+	}
+}
+
+// TestNoMathRandForTokens lists who uses math/rand, and for what: nobody for
+// tokens.
+func TestNoMathRandForTokens(t *testing.T) {
+	allowed := map[string]string{
+		"internal/record/head.go": "commit IDs, which are readable and open nothing",
+		"update.go":               "the pause before a retry", "gc/gc.go": "the collector's jitter",
+		"backend/mysql/call.go": "the pause before a retry", "backend/postgres/call.go": "the pause before a retry",
+		"backend/sqlite/call.go": "the pause before a retry", "backend/file/shard.go": "the pause before a lock is tried again",
+	}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			top, _, _ := strings.Cut(path, "/")
+			if strings.HasPrefix(d.Name(), ".") && path != "." || !strings.Contains(" . backend cookie gc flash conf internal ", " "+top+" ") || d.Name() == "backendtest" || d.Name() == "testserver" || d.Name() == "behaviour" {
+				return fs.SkipDir
+			}
+			return nil
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			if strings.HasPrefix(spec.Path.Value, `"math/rand`) && allowed[path] == "" {
+				t.Errorf("%s imports %s", path, spec.Path.Value)
+			}
+			if path == "internal/record/token.go" && spec.Path.Value == `"crypto/rand"` {
+				allowed["seen"] = "crypto/rand"
+			}
+		}
+		return nil
+	})
+	if err != nil || allowed["seen"] == "" {
+		t.Errorf("internal/record/token.go does not import crypto/rand, or is not there: %v", err)
 	}
 }

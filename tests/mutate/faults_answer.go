@@ -12,7 +12,7 @@ var answerFaults = []fault{
 	if !informational {
 		c.open()
 	}`,
-		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
+		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
 		bar: "P3", what: `the body follows a failed commit`,
@@ -23,7 +23,7 @@ var answerFaults = []fault{
 `,
 		new: `	c.open()
 `,
-		pkg: ".", test: `TestBehaviourD/34_storing_fails/memory`,
+		pkg: ".", test: `TestBehaviour/failure/storing_fails/memory`,
 	},
 	{
 		bar: "HB-6", what: `Flush does not store`,
@@ -33,7 +33,7 @@ var answerFaults = []fault{
 	}
 	return http.NewResponseController(c.rw).Flush()`,
 		new: `	return http.NewResponseController(c.rw).Flush()`,
-		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
+		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
 		bar: "HB-5", what: `Hijack does not store`,
@@ -42,7 +42,7 @@ var answerFaults = []fault{
 		return nil, nil, errors`,
 		new: `	if c.refused {
 		return nil, nil, errors`,
-		pkg: ".", test: `TestBehaviourD/40_websocket/memory`,
+		pkg: ".", test: `TestBehaviour/writer/WebSocket/memory`,
 	},
 	{
 		bar: "HB-7", what: `sendfile does not store`,
@@ -52,14 +52,14 @@ var answerFaults = []fault{
 	}
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourD/29_stored_before_the_header/memory`,
+		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
 		bar: "HB-8", what: `1xx answers store, and close the header`,
 		file: "internal/response/writer.go",
 		old:  `informational := code >= 100 && code < 200 && code != http.StatusSwitchingProtocols`,
 		new:  `informational := code == 0`,
-		pkg:  ".", test: `TestBehaviourD/30_early_hints/memory`,
+		pkg:  ".", test: `TestBehaviour/response/the_cookie_is_on_the_response_after_early_hints/memory`,
 	},
 	{
 		bar: "HB-10", what: `a change after the header is lost in silence`,
@@ -69,14 +69,14 @@ var answerFaults = []fault{
 `,
 		new: `	x.header(h, err, !x.returned)
 `,
-		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
+		pkg: ".", test: `TestBehaviour/response/a_change_after_the_first_byte/memory`,
 	},
 	{
 		bar: "HB-14", what: `a failed commit is answered 200`,
 		file: "middleware.go",
 		old:  `		return func() { x.refuse(s, err) }`,
 		new:  `		return nil`,
-		pkg:  ".", test: `TestBehaviourD/34_storing_fails/memory`,
+		pkg:  ".", test: `TestBehaviour/failure/storing_fails/memory`,
 	},
 	{
 		bar: "HB-1", what: `a panic is swallowed`,
@@ -86,7 +86,7 @@ var answerFaults = []fault{
 		new: `		if !returned {
 			recover()
 `,
-		pkg: ".", test: `TestBehaviourD/38_panic/memory`,
+		pkg: ".", test: `TestBehaviour/failure/a_panic_of_the_handler_stores_nothing/memory`,
 	},
 	{
 		bar: "HB-1", what: `what a panicking handler Set is stored`,
@@ -95,7 +95,7 @@ var answerFaults = []fault{
 `,
 		new: `			x.finish()
 `,
-		pkg: ".", test: `TestBehaviourD/38_panic/memory`,
+		pkg: ".", test: `TestBehaviour/failure/a_panic_of_the_handler_stores_nothing/memory`,
 	},
 	{
 		bar: "CC-8", what: `the session is not released`,
@@ -103,35 +103,35 @@ var answerFaults = []fault{
 		old: `	s.released = true
 	s.unlock()`,
 		new: `	s.unlock()`,
-		pkg: ".", test: `TestBehaviourD/39_used_after_return/memory`,
+		pkg: ".", test: `TestBehaviour/failure/a_session_used_after_the_handler_returned/memory`,
 	},
 	{
 		bar: "CC-11", what: `mounted twice it loads twice`,
 		file: "middleware.go",
 		old:  `			case outer.inUse():`,
 		new:  `			case outer != nil && outer.m != m:`,
-		pkg:  ".", test: `TestBehaviourA/06_mounted_twice/memory`,
+		pkg:  ".", test: `TestBehaviour/managers/mounted_twice,_the_inner_one_does_nothing/memory`,
 	},
 	{
 		bar: "CK-19", what: `two managers in a chain share a session`,
 		file: "context.go",
 		old:  `if *key == x.m.key || key.shares(x.m.key) {`,
 		new:  `if *key != "" {`,
-		pkg:  ".", test: `TestBar_CK19_TwoManagers`,
+		pkg:  ".", test: `TestBehaviour/managers/two_cookie_names_do_not_mix`,
 	},
 	{
 		bar: "RD-1", what: `a failed load runs the handler`,
 		file: "middleware.go",
 		old:  `if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {`,
 		new:  `if err := m.load(s, r.Header); err != nil && m.cfg.OnOutage > 5 {`,
-		pkg:  ".", test: `TestBehaviourD/35_loading_fails/memory`,
+		pkg:  ".", test: `TestBehaviour/failure/loading_fails/memory`,
 	},
 	{
 		bar: "CK-10", what: `Vary is missing where the session was only read`,
 		file: "header.go",
 		old:  `depends := s.used || after &&`,
 		new:  `depends := after &&`,
-		pkg:  ".", test: `TestBehaviourC/28_vary/memory`,
+		pkg:  ".", test: `TestBehaviour/caching/Vary_says_what_the_response_depends_on/memory`,
 	},
 	{
 		bar: "CK-10", what: `no-store is missing`,
@@ -139,7 +139,7 @@ var answerFaults = []fault{
 		old: `		confine(h)
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourC/28_cache_control`,
+		pkg: ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
 		bar: "CK-11", what: `other cookies are replaced`,
@@ -148,14 +148,14 @@ var answerFaults = []fault{
 `,
 		new: `		h["Set-Cookie"] = []string{line}
 `,
-		pkg: ".", test: `TestBehaviourC/25_other_cookies/memory`,
+		pkg: ".", test: `TestBehaviour/cookie/other_cookies_survive/memory`,
 	},
 	{
 		bar: "CK-1", what: `HttpOnly is dropped`,
 		file: "cookie/cookie.go",
 		old:  `	if !o.ScriptReadable {`,
 		new:  `	if o.ScriptReadable {`,
-		pkg:  ".", test: `TestBehaviourC/22_attributes`,
+		pkg:  ".", test: `TestBehaviour/cookie/the_attributes_are_as_documented`,
 	},
 	{
 		bar: "CK-2", what: `Secure is dropped`,
@@ -173,7 +173,7 @@ var answerFaults = []fault{
 		line = strings.Replace(line, "; Secure", "", 1)
 	}
 	return line`,
-		pkg: ".", test: `TestBehaviourC/22_secure`,
+		pkg: ".", test: `TestBehaviour/cookie/Secure_depends_on_the_options_alone`,
 	},
 	{
 		bar: "CK-2", what: `a proxy's 127.0.0.1 is taken for the browser's, without a warning`,
@@ -233,6 +233,6 @@ var answerFaults = []fault{
 		file: "cookie/cookie.go",
 		old:  `return c.nameEq + c.attributes + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags`,
 		new:  `return c.nameEq + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags`,
-		pkg:  ".", test: `TestBehaviourC/24_removal`,
+		pkg:  ".", test: `TestBehaviour/cookie/the_removal_has_the_same_attributes`,
 	},
 }

@@ -7,7 +7,7 @@ var endFaults = []fault{
 		file: "remove.go",
 		old:  `s.outside(func() { err = s.m.removeVersion(ctx, s.doomed) })`,
 		new:  `err = ctx.Err()`,
-		pkg:  ".", test: `TestBehaviourF/50_destroy/memory`,
+		pkg:  ".", test: `TestBehaviour/logout/the_record_and_the_cookie_are_gone_and_the_token_is_dead/memory`,
 	},
 	{
 		bar: "LO-1", what: `a logout that no replica has confirmed is "logged out" once the record is not found`,
@@ -20,14 +20,14 @@ var endFaults = []fault{
 }
 
 // deleteVersion`,
-		pkg: ".", test: `TestLogoutUnconfirmed/memory`,
+		pkg: ".", test: `TestBehaviour/replicas/a_logout_that_no_replica_confirms_is_an_error/memory`,
 	},
 	{
 		bar: "LO-1", what: `a logout that no replica has confirmed takes the cookie that the next try needs`,
 		file: "remove.go",
 		old:  `if !errors.Is(err, backend.ErrNotReplicated) {`,
 		new:  `if true {`,
-		pkg:  ".", test: `TestLogoutRefusedByReplicas/memory`,
+		pkg:  ".", test: `TestBehaviour/replicas/a_logout_that_the_replicas_refuse_is_an_error/memory`,
 	},
 	{
 		bar: "FX-4", what: `a renewal whose reply was lost is lost`,
@@ -36,7 +36,7 @@ var endFaults = []fault{
 `,
 		new: `		_ = next
 `,
-		pkg: ".", test: `TestBehaviourF/48_renew_with_the_reply_lost/memory`,
+		pkg: ".", test: `TestBehaviour/renew/the_reply_to_a_renewal_is_lost/memory`,
 	},
 	{
 		bar: "FX-6", what: `logout with an old token removes the new cookie`,
@@ -47,7 +47,7 @@ var endFaults = []fault{
 `,
 		new: `		s.cookie = cookieRemove
 `,
-		pkg: ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
 		bar: "FX-9", what: `Renew after the header is taken`,
@@ -58,20 +58,20 @@ var endFaults = []fault{
 	}
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourD/31_change_after_first_byte/memory`,
+		pkg: ".", test: `TestBehaviour/response/a_change_after_the_first_byte/memory`,
 	},
 	{
 		bar: "FX-8", what: `a login that lost its record is dropped`,
 		file: "commit.go",
 		old:  `if s.changed&changedUser != 0 && s.want.user != "" {`,
 		new:  `if s.changed&changedUser != 0 && s.want.user == "\x00" {`,
-		pkg:  ".", test: `TestBehaviourF/49_two_logins/memory`,
+		pkg:  ".", test: `TestBehaviour/login/of_two_logins_both_are_logged_in/memory`,
 	},
 	{
 		bar: "TO-8", what: `a session past its absolute timeout is stored again`,
 		file: "update.go",
 		old:  `past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.Ended(now)`,
 		new:  `past := rec.Expires.UnixMilli() <= 0 && !s.noTouch`,
-		pkg:  ".", test: `TestBehaviourE/45_while_active/memory`,
+		pkg:  ".", test: `TestBehaviour/expiry/the_absolute_timeout_passes_while_the_user_is_active`,
 	},
 }

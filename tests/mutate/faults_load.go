@@ -13,7 +13,7 @@ var loadFaults = []fault{
 		s.cred, s.known = *cred, true
 		return nil
 `,
-		pkg: ".", test: `TestBehaviourB/12_unknown_token_written/memory`,
+		pkg: ".", test: `TestBehaviour/token/an_unknown_token_is_never_adopted/memory`,
 	},
 	{
 		bar: "DS-1", what: `a damaged record is an error for ever`,
@@ -25,7 +25,7 @@ var loadFaults = []fault{
 		new: `	case reason == ReasonUnreadable:
 		return m.failed("load", err)
 `,
-		pkg: ".", test: `TestBehaviourB/17_damaged_record/memory`,
+		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
 		bar: "DS-1", what: `what a store calls corrupt is an error for ever`,
@@ -37,7 +37,7 @@ var loadFaults = []fault{
 		new: `	case errors.Is(err, backend.ErrCorrupt):
 		return m.failed("load", err)
 `,
-		pkg: ".", test: `TestBehaviourB/17_damaged_record/memory`,
+		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
 		bar: "DS-2", what: `the length of a key is believed`,
@@ -61,14 +61,14 @@ var loadFaults = []fault{
 		file: "internal/record/head.go",
 		old:  `len(data) < headFixed || data[0] != format1 || data[1]&^flagsKnown != 0 {`,
 		new:  `len(data) < headFixed || data[1]&^flagsKnown != 0 {`,
-		pkg:  ".", test: `TestBehaviourB/17_damaged_record/memory`,
+		pkg:  ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
 		bar: "OP-1", what: `a timeout of 3600 ns is taken`,
 		file: "config.go",
 		old:  `case d < time.Millisecond:`,
 		new:  `case d < time.Nanosecond:`,
-		pkg:  ".", test: `TestBar_TO9_Durations`,
+		pkg:  ".", test: `TestBehaviour/config/durations_that_cannot_be_meant_are_refused`,
 	},
 	{
 		bar: "MY-14", what: `mysql: a table name may be anything`,

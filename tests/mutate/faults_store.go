@@ -26,56 +26,56 @@ var storeFaults = []fault{
 		file: "internal/record/changes.go",
 		old:  `stored != nil && string(stored) == string(encoded) {`,
 		new:  `stored != nil && string(stored) == "" {`,
-		pkg:  ".", test: `TestBehaviourA/08_equal_value_no_write/memory`,
+		pkg:  ".", test: `TestBehaviour/create/an_equal_value_is_no_write/memory`,
 	},
 	{
 		bar: "CC-2", what: `an own write is not recognised after a lost reply`,
 		file: "update.go",
 		old:  `case newest.head.Commit == tries.commit:`,
 		new:  `case newest.head.Commit == 1:`,
-		pkg:  ".", test: `TestBehaviourG/56_lost_replies/memory`,
+		pkg:  ".", test: `TestBehaviour/update/a_lost_reply_does_nothing_twice/memory`,
 	},
 	{
 		bar: "CC-2", what: `an update of unknown outcome is tried again`,
 		file: "update.go",
 		old:  `		if newest.rec.Version > tries.doubt+1 {`,
 		new:  `		if newest.rec.Version > tries.doubt+1000 {`,
-		pkg:  ".", test: `TestBehaviourG/56_outcome_unknown/memory`,
+		pkg:  ".", test: `TestBehaviour/update/an_unknown_outcome_is_not_called_a_success/memory`,
 	},
 	{
 		bar: "CC-9", what: `a store's Touch cannot ask the session`,
 		file: "expiry.go",
 		old:  `s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })`,
 		new:  `err = s.m.store.Touch(ctx, id, time.UnixMilli(expires))`,
-		pkg:  ".", test: `TestCallbacksMayAsk`,
+		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
 		bar: "CC-9", what: `a hook cannot ask the session`,
 		file: "session.go",
 		old:  `func (s *Session) later(f func()) { s.after = append(s.after, f) }`,
 		new:  `func (s *Session) later(f func()) { f() }`,
-		pkg:  ".", test: `TestCallbacksMayAsk`,
+		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
 		bar: "CC-9", what: `what ends a user's other sessions cannot ask the session`,
 		file: "users.go",
 		old:  `s.outside(func() { ended, err = s.m.trim(ctx, user) })`,
 		new:  `ended, err = s.m.trim(ctx, user)`,
-		pkg:  ".", test: `TestCallbacksMayAsk`,
+		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
 		bar: "CC-9", what: `the request's own context cannot ask the session`,
 		file: "commit.go",
 		old:  `s.outside(func() { err = s.x.Context.Err() })`,
 		new:  `err = s.x.Context.Err()`,
-		pkg:  ".", test: `TestCallbacksMayAsk`,
+		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
 		bar: "CC-9", what: `a Save from within a store call waits for itself`,
 		file: "turn.go",
 		old:  `const nestedAfter = 900 * time.Millisecond`,
 		new:  `const nestedAfter = 900 * time.Hour`,
-		pkg:  ".", test: `TestCallbacksMayWait/Save`,
+		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_that_would_wait_for_itself_gives_up_in_time/Save`,
 	},
 	{
 		bar: "CC-9", what: `an update in an update waits for ever`,
@@ -84,7 +84,7 @@ var storeFaults = []fault{
 		return ErrNested
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourG/56_nested_update`,
+		pkg: ".", test: `TestBehaviour/update/an_Update_inside_an_Update`,
 	},
 	{
 		bar: "LO-2", what: `what was destroyed meanwhile is stored again`,
@@ -95,7 +95,7 @@ var storeFaults = []fault{
 		}
 		return true, s.lostUpdate(tries)`,
 		new: `		return true, s.create(ctx)`,
-		pkg: ".", test: `TestBehaviourF/52_ended_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
 	},
 	{
 		bar: "LO-2", what: `changes of a lost session make a new one`,
@@ -103,7 +103,7 @@ var storeFaults = []fault{
 		old: `	s.lost = why
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourF/52_ended_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
 	},
 	{
 		bar: "FX-6", what: `an old token's changes go into the renewed session`,
@@ -116,28 +116,28 @@ var storeFaults = []fault{
 			return got, nil
 		}
 `,
-		pkg: ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
+		pkg: ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
 		bar: "FX-6", what: `logout with an old token ends the renewed session`,
 		file: "remove.go",
 		old:  `headErr == nil && !d.cred.Matches(&h.Hash) {`,
 		new:  `headErr != nil && !d.cred.Matches(&h.Hash) {`,
-		pkg:  ".", test: `TestBehaviourF/52_renewed_meanwhile/memory`,
+		pkg:  ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
 		bar: "FX-5", what: `DeleteVersion deletes any version`,
 		file: "remove.go",
 		old:  `return m.can.VersionedDeleter.DeleteVersion(ctx, id, version)`,
 		new:  `return m.store.Delete(ctx, id)`,
-		pkg:  ".", test: `TestBehaviourH/61_trim_meets_another_login/memory`,
+		pkg:  ".", test: `TestBehaviour/users/trimming_meets_another_login/memory`,
 	},
 	{
 		bar: "LO-5", what: `a logout that failed is answered 200`,
 		file: "remove.go",
 		old:  `return s.m.failed("destroy", err)`,
 		new:  `return nil`,
-		pkg:  ".", test: `TestBehaviourF/51_destroy_fails/memory`,
+		pkg:  ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
 	},
 	{
 		bar: "LO-5", what: `a logout that failed leaves the cookie`,
@@ -145,7 +145,7 @@ var storeFaults = []fault{
 		old: `		s.cookie = s.removal() // the browser shall forget it all the same
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourF/51_destroy_fails/memory`,
+		pkg: ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
 	},
 	{
 		bar: "LO-7", what: `RevokeUser stops at the first`,
@@ -155,7 +155,7 @@ var storeFaults = []fault{
 		new: `			revoked++
 			return revoked, nil
 `,
-		pkg: ".", test: `TestBehaviourH/60_revoke_user_but_this/memory`,
+		pkg: ".", test: `TestBehaviour/users/RevokeUser_spares_this_one/memory`,
 	},
 	{
 		bar: "LO-9", what: `values survive Destroy in the request`,
@@ -163,14 +163,14 @@ var storeFaults = []fault{
 		old: `	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 }`,
 		new: `}`,
-		pkg: ".", test: `TestBehaviourF/50_destroy_then/memory`,
+		pkg: ".", test: `TestBehaviour/logout/what_follows_Destroy_is_a_fresh_session/memory`,
 	},
 	{
 		bar: "LO-6", what: `a new session is stored though it is empty`,
 		file: "commit.go",
 		old:  `return s.vals.Changed() || s.currentUser() != ""`,
 		new:  `return true`,
-		pkg:  ".", test: `TestBehaviourA/02_no_cookie_session_read/memory`,
+		pkg:  ".", test: `TestBehaviour/create/a_session_that_is_only_read_is_not_stored/memory`,
 	},
 	{
 		bar: "HB-2", what: `storing ends with the client`,
@@ -180,35 +180,35 @@ var storeFaults = []fault{
 	}
 	return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)`,
 		new: `	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)`,
-		pkg: ".", test: `TestBehaviourD/37_client_gone/file`,
+		pkg: ".", test: `TestBehaviour/failure/stored_though_the_client_is_gone/file`,
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored`,
 		file: "internal/record/changes.go",
 		old:  `	if size > c.max {`,
 		new:  `	if size < 0 {`,
-		pkg:  ".", test: `TestBehaviourA/11_large_value/memory`,
+		pkg:  ".", test: `TestBehaviour/values/a_large_value_is_stored_or_refused/memory`,
 	},
 	{
 		bar: "RD-16", what: `MaxBytes is ignored after a merge`,
 		file: "internal/record/changes.go",
 		old:  `if c.size <= c.max || len(c.changes) == 0 {`,
 		new:  `if c.size >= 0 {`,
-		pkg:  ".", test: `TestBar_RD16_CapAfterMerge`,
+		pkg:  ".", test: `TestBehaviour/values/merged_changes_stay_within_MaxBytes`,
 	},
 	{
 		bar: "DS-4", what: `a value that cannot be encoded is left out`,
 		file: "session.go",
 		old:  `		s.keepError(valueError(key, value, err))`,
 		new:  `		_ = valueError(key, value, err)`,
-		pkg:  ".", test: `TestBar_DS4_UnstorableIsAnError`,
+		pkg:  ".", test: `TestBehaviour/values/what_cannot_be_stored_is_an_error`,
 	},
 	{
 		bar: "H-61", what: `MaxPerUser ends the newest logins`,
 		file: "users.go",
 		old:  `return int(max(-1, min(1, b.login-a.login)))`,
 		new:  `return int(max(-1, min(1, a.login-b.login)))`,
-		pkg:  ".", test: `TestBehaviourH/61_max_per_user/memory`,
+		pkg:  ".", test: `TestBehaviour/users/MaxPerUser_keeps_the_newest/memory`,
 	},
 	{
 		bar: "P9", what: `a message is shown and left`,
@@ -216,7 +216,7 @@ var storeFaults = []fault{
 		old: `				v.Delete(key)
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourI/63_shown_once/memory`,
+		pkg: ".", test: `TestBehaviour/flash/shown_once/memory`,
 	},
 	{
 		bar: "CC-4", what: `a retried Take shows what another one took`,
@@ -224,7 +224,7 @@ var storeFaults = []fault{
 		old: `		taken = nil // Update may begin again
 `,
 		new: ``,
-		pkg: ".", test: `TestBehaviourI/64_eight_readers/memory`,
+		pkg: ".", test: `TestBehaviour/flash/of_eight_readers_one_shows_it/memory`,
 	},
 	{
 		bar: "GC-5", what: `a panic of the store ends the collector`,

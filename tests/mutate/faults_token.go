@@ -9,7 +9,7 @@ var tokenFaults = []fault{
 `,
 		new: `	rand.Read(c[6:16])
 `,
-		pkg: ".", test: `TestBar_ID1_Secret256Bits`,
+		pkg: ".", test: `TestBehaviour/token/all_256_bits_of_a_secret_are_random`,
 	},
 	{
 		bar: "ID-3", what: `a taken ID is taken for stored`,
@@ -19,7 +19,7 @@ var tokenFaults = []fault{
 `,
 		new: `			err = nil
 `,
-		pkg: ".", test: `TestBehaviourB/20_collision_at_create/memory`,
+		pkg: ".", test: `TestBehaviour/create/a_taken_ID_is_never_overwritten/memory`,
 	},
 	{
 		bar: "ID-4", what: `any 48 bytes are a token`,
@@ -42,35 +42,35 @@ var tokenFaults = []fault{
 		slog.String("id", cred.ID().String())`,
 		new: `the request gets a new session",
 		slog.String("id", cred.Token())`,
-		pkg: ".", test: `TestBehaviourB/17_damaged_record/memory`,
+		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
 		bar: "ID-8", what: `printing a session prints its token`,
 		file: "describe.go",
 		old:  `fmt.Fprintf(f, "session(%s)", s.ID())`,
 		new:  `fmt.Fprintf(f, "session(%s)", s.cred.Token())`,
-		pkg:  ".", test: `TestBar_ID8_NothingPrintsSecrets`,
+		pkg:  ".", test: `TestBehaviour/secrecy/printing_shows_no_secret`,
 	},
 	{
 		bar: "FX-1", what: `no secret check`,
 		file: "internal/record/token.go",
 		old:  `return subtle.ConstantTimeCompare(own[:], hash[:]) == 1`,
 		new:  `return subtle.ConstantTimeCompare(own[:], hash[:]) >= 0`,
-		pkg:  ".", test: `TestBehaviourB/15_secret_changed/memory`,
+		pkg:  ".", test: `TestBehaviour/token/a_changed_secret_opens_nothing/memory`,
 	},
 	{
 		bar: "DR-1", what: `the store gets the secret, not its hash`,
 		file: "internal/record/token.go",
 		old:  `{ return sha256.Sum256(c.secret()) }`,
 		new:  `{ sha256.Sum256(nil); return [32]byte(c.secret()) }`,
-		pkg:  ".", test: `TestBar_DR1_StoreHasTheHashOnly`,
+		pkg:  ".", test: `TestBehaviour/record/the_store_has_only_the_hash_of_the_secret`,
 	},
 	{
 		bar: "DR-2", what: `the seal is off`,
 		file: "manager.go",
 		old:  `m.protect = record.Sealed`,
 		new:  `m.protect = record.Plain`,
-		pkg:  ".", test: `TestBar_DR2_Sealed`,
+		pkg:  ".", test: `TestBehaviour/record/values_are_sealed`,
 	},
 	{
 		bar: "DR-2", what: `the seal does not cover the ID`,
@@ -116,7 +116,7 @@ func (z zeroNonce) Open(dst, _, sealed, ad []byte) ([]byte, error) {
 func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	var nonce [nonceSize]byte
 	return z.AEAD.Seal(append(dst, nonce[:]...), nonce[:], text, ad)`,
-		pkg: ".", test: `TestBar_DR2_Sealed`,
+		pkg: ".", test: `TestBehaviour/record/values_are_sealed`,
 	},
 	{
 		bar: "DR-4", what: `a plain record is read where sealed ones are due`,
@@ -132,7 +132,7 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 `,
 		new: `	rand.Read(make([]byte, 1))
 `,
-		pkg: ".", test: `TestBehaviourF/47_renew/memory`,
+		pkg: ".", test: `TestBehaviour/renew/the_old_token_is_dead_and_the_values_stay/memory`,
 	},
 	{
 		bar: "FX-3", what: `Renew keeps the old hash`,
@@ -141,14 +141,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 `,
 		new: `		h.Hash = s.cred.hash()
 `,
-		pkg: ".", test: `TestBehaviourF/47_renew/memory`,
+		pkg: ".", test: `TestBehaviour/renew/the_old_token_is_dead_and_the_values_stay/memory`,
 	},
 	{
 		bar: "FX-5", what: `the superseded window is dropped`,
 		file: "load.go",
 		old:  `h.Renewed != 0 && l.at*1000-h.Renewed < supersededFor.Microseconds()`,
 		new:  `h.Renewed < 0`,
-		pkg:  ".", test: `TestBehaviourF/47_superseded_token_comes_late/memory`,
+		pkg:  ".", test: `TestBehaviour/renew/a_superseded_token_that_comes_late/memory`,
 	},
 	{
 		bar: "FX-7", what: `the cookie is cleared on an unknown token`,
@@ -158,21 +158,21 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		new: `		m.reject(cred, ReasonUnknown)
 		s.cookie = cookieRemove
 `,
-		pkg: ".", test: `TestBehaviourB/13_unknown_token_read/memory`,
+		pkg: ".", test: `TestBehaviour/token/an_unknown_token_that_only_reads_stores_nothing/memory`,
 	},
 	{
 		bar: "FX-12", what: `SetUser does not renew`,
 		file: "lifecycle.go",
 		old:  `	s.renew(user != "")`,
 		new:  `	s.ensureID()`,
-		pkg:  ".", test: `TestBehaviourF/53_cart_before_login/memory`,
+		pkg:  ".", test: `TestBehaviour/login/the_cart_from_before_the_login_stays/memory`,
 	},
 	{
 		bar: "TO-2", what: `no absolute timeout on read`,
 		file: "load.go",
 		old:  `if _, absolute := m.timeouts(h.Idle, h.Absolute); record.CreatedMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {`,
 		new:  `if _, absolute := m.timeouts(h.idle, h.absolute); absolute < 0 {`,
-		pkg:  ".", test: `TestBehaviourE/45_absolute_timeout/memory`,
+		pkg:  ".", test: `TestBehaviour/expiry/the_absolute_timeout_ends_a_session/memory`,
 	},
 	{
 		bar: "TO-2", what: `activity stretches the absolute timeout`,
@@ -181,35 +181,35 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 }`,
 		new: `now+absolute.Milliseconds())
 }`,
-		pkg: ".", test: `TestBehaviourE/45_while_active/memory`,
+		pkg: ".", test: `TestBehaviour/expiry/the_absolute_timeout_passes_while_the_user_is_active`,
 	},
 	{
 		bar: "TO-5", what: `every request is written down`,
 		file: "expiry.go",
 		old:  ` >= s.touchEvery()`,
 		new:  ` > 0*s.touchEvery()`,
-		pkg:  ".", test: `TestBehaviourE/42_activity_moves_the_expiry/memory`,
+		pkg:  ".", test: `TestBehaviour/expiry/activity_moves_the_expiry/memory`,
 	},
 	{
 		bar: "TO-5", what: `NoTouch is ignored`,
 		file: "expiry.go",
 		old:  `if !s.exists || s.noTouch {`,
 		new:  `if !s.exists {`,
-		pkg:  ".", test: `TestBehaviourE/42_activity_moves_the_expiry/memory`,
+		pkg:  ".", test: `TestBehaviour/expiry/activity_moves_the_expiry/memory`,
 	},
 	{
 		bar: "CK-13", what: `candidates are not limited`,
 		file: "load.go",
 		old:  `const most = 4`,
 		new:  `const most = 400`,
-		pkg:  ".", test: `TestBehaviourB/21_huge_cookie_header/memory`,
+		pkg:  ".", test: `TestBehaviour/cookie_header/a_huge_header_is_bounded_work/memory`,
 	},
 	{
 		bar: "CK-13", what: `a dead cookie hides a live one`,
 		file: "load.go",
 		old:  `return err == nil && n < most`,
 		new:  `return false`,
-		pkg:  ".", test: `TestBehaviourB/19_two_cookies/memory`,
+		pkg:  ".", test: `TestBehaviour/cookie_header/of_two_cookies_the_first_live_one_wins/memory`,
 	},
 	{
 		bar: "P7", what: `an outage is taken for no session`,
@@ -222,6 +222,6 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		return nil
 	}
 	reason, err :=`,
-		pkg: ".", test: `TestBehaviourD/35_loading_fails/memory`,
+		pkg: ".", test: `TestBehaviour/failure/loading_fails/memory`,
 	},
 }

@@ -52,7 +52,7 @@ The statements are those of [the bar](../security.md); P1 to P10 are the promise
     go -C tests run ./mutate -record                       # plant all in HEAD and write this page
 
 Comparing with ` + "`==`" + ` instead of in constant time is not in the list: the answers are the same.
-The comparison is ` + "`subtle.ConstantTimeCompare`" + `, which ` + "`TestBar_ID10_NoShortCircuit`" + ` looks for in the source, and the lookup
+The comparison is ` + "`subtle.ConstantTimeCompare`" + `, which ` + "`TestNoShortCircuit`" + ` looks for in the source, and the lookup
 is by the public half of the token.
 
 ## The best known

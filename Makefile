@@ -78,6 +78,12 @@ failovers: servers
 figures: servers
 	FIGURES=1 $(GO) -C backend/postgres test -count=1 -timeout 0 -run '^TestFigures' -v .
 
+## clusters: conformance, resharding and CLUSTERS=20 failovers of each kind on a Redis Cluster, Sentinels and Galera (40 minutes, as root), and write docs/evidence/clusters.md
+CLUSTERS ?= 20
+.PHONY: clusters
+clusters: servers
+	CLUSTERS=$(CLUSTERS) CLUSTERS_TABLE=../../docs/evidence/clusters.md $(GO) -C tests test -count=1 -timeout 0 -v ./clusters
+
 ## mutate: plant every fault of tests/mutate in HEAD; a named test must find each; writes docs/evidence/mutations.md (15 minutes)
 .PHONY: mutate
 mutate: servers

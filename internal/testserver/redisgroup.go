@@ -55,7 +55,7 @@ func StartRedisSentinels(password string, hosts []Host) (*RedisSentinels, error)
 			args = append(args[:len(args):len(args)], "--masterauth", password)
 		}
 		if i > 0 {
-			args = append(args[:len(args):len(args)], "--replicaof", g.Nodes[0].host(), g.Nodes[0].port())
+			args = append(args[:len(args):len(args)], "--replicaof", g.Nodes[0].Host(), g.Nodes[0].Port())
 		}
 		r, err := startRedis(path, RedisOptions{Args: args, Password: password, Host: hostOf(hosts, i)})
 		if err != nil {
@@ -101,7 +101,7 @@ func (g *RedisSentinels) startSentinel(path, password string, host Host) (*Redis
 	}
 	lines := []string{
 		fmt.Sprintf("port %d", port), "bind " + host.IP(), "dir " + dir, "unixsocket " + s.socket, "daemonize no",
-		fmt.Sprintf("sentinel monitor %s %s %s 2", SentinelName, g.Nodes[0].host(), g.Nodes[0].port()),
+		fmt.Sprintf("sentinel monitor %s %s %s 2", SentinelName, g.Nodes[0].Host(), g.Nodes[0].Port()),
 		fmt.Sprintf("sentinel down-after-milliseconds %s %d", SentinelName, DownAfter.Milliseconds()),
 		fmt.Sprintf("sentinel failover-timeout %s 3000", SentinelName),
 	}
@@ -128,6 +128,10 @@ func (g *RedisSentinels) startSentinel(path, password string, host Host) (*Redis
 
 // ready returns nil when a failover would find all that it needs.
 func (g *RedisSentinels) ready() error {
+	primary := g.Primary()
+	if primary < 0 {
+		return errors.New("no majority of the Sentinels agrees on a primary")
+	}
 	for _, s := range g.Sentinels {
 		fields, err := redis.StringMap(s.Do("SENTINEL", "MASTER", SentinelName))
 		if err != nil {
@@ -141,9 +145,24 @@ func (g *RedisSentinels) ready() error {
 			return err
 		}
 		for _, replica := range replicas {
-			if fields, err := redis.StringMap(replica, nil); err != nil || fields["flags"] != "slave" || fields["master-link-status"] != "ok" {
-				return fmt.Errorf("a replica has the flags %s, its link is %s: %w", fields["flags"], fields["master-link-status"], err)
+			if fields, err := redis.StringMap(replica, nil); err != nil || strings.Contains(fields["flags"], "down") || strings.Contains(fields["flags"], "disconnected") {
+				return fmt.Errorf("a replica has the flags %s: %w", fields["flags"], err)
 			}
+		}
+	}
+	for i, r := range g.Nodes {
+		info, err := redis.String(r.Do("INFO", "replication"))
+		switch {
+		case err != nil:
+			return err
+		case i == primary && strings.Count(info, "state=online") != 2:
+			return errors.New("not all replicas follow the primary")
+		case i != primary && !strings.Contains(info, "master_port:"+g.Nodes[primary].Port()+"\r"):
+			// The Sentinels do this after ten seconds or more.
+			if _, err := r.Do("REPLICAOF", g.Nodes[primary].Host(), g.Nodes[primary].Port()); err != nil {
+				return err
+			}
+			return errors.New("a server does not follow the primary yet")
 		}
 	}
 	return nil
@@ -229,7 +248,7 @@ func (g *RedisCluster) assemble() error {
 			do(r, "CLUSTER", "ADDSLOTSRANGE", i*slots/3, (i+1)*slots/3-1)
 		}
 		if i > 0 {
-			do(g.Nodes[0], "CLUSTER", "MEET", r.host(), r.port(), r.bus)
+			do(g.Nodes[0], "CLUSTER", "MEET", r.Host(), r.Port(), r.bus)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -342,12 +361,14 @@ func stopAll(all []*Redis) error {
 	return joined
 }
 
-func (r *Redis) host() string {
+// Host returns the address without the port.
+func (r *Redis) Host() string {
 	host, _, _ := net.SplitHostPort(r.addr)
 	return host
 }
 
-func (r *Redis) port() string {
+// Port returns the port.
+func (r *Redis) Port() string {
 	_, port, _ := net.SplitHostPort(r.addr)
 	return port
 }

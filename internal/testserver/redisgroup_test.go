@@ -64,7 +64,7 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = primary.Stop() }()
-	replica, err := startRedis(path, RedisOptions{Host: lab.Hosts[1], Args: append([]string{"--replicaof", primary.host(), primary.port()}, replicaArgs...)})
+	replica, err := startRedis(path, RedisOptions{Host: lab.Hosts[1], Args: append([]string{"--replicaof", primary.Host(), primary.Port()}, replicaArgs...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ var errBusy = errors.New("has not answered the question before")
 func (s *sentinel) ask(ctx context.Context) (addr string, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("Sentinel %s: %w", s.addr, err)
+			err = fmt.Errorf("the Sentinel at %s: %w", s.addr, err)
 		}
 	}()
 	if !s.mu.TryLock() {

@@ -1,0 +1,209 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend"
+)
+
+const (
+	workers   = 8
+	usersEach = 10
+	backlog   = 300                  // sessions of a worker that are left alone: a second of them
+	perWorker = 3 * time.Millisecond // between two calls of a worker
+	maxCall   = 3 * time.Second      // what the backends promise of every call
+)
+
+// A load is users who log in and out, and what they were told. Only what the store
+// has answered with success counts, afterwards.
+type load struct {
+	store backend.Store
+	stop  chan struct{}
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	logins map[uuid.UUID]backend.Record
+	ended  map[uuid.UUID]string // with the user
+	alone  int                  // calls that were refused as no replica followed
+	refuse int                  // all others that failed
+	slow   time.Duration        // the longest call
+	failed time.Time            // when the last of those failed
+	errs   map[string]int
+}
+
+func startLoad(store backend.Store) *load {
+	l := &load{store: store, stop: make(chan struct{}), logins: map[uuid.UUID]backend.Record{}, ended: map[uuid.UUID]string{}, errs: map[string]int{}}
+	for i := range workers {
+		l.wg.Go(func() { l.work(i) })
+	}
+	return l
+}
+
+func (l *load) done() {
+	close(l.stop)
+	l.wg.Wait()
+}
+
+// work is one worker: in turn a session is made, and the oldest one that was made
+// and is as it was is read, renewed or ended. So some of those that are ended when
+// the machine fails are on every server.
+func (l *load) work(i int) {
+	tick := time.NewTicker(perWorker)
+	defer tick.Stop()
+	var made []backend.Record
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+		}
+		rec := backend.Record{
+			ID: uuid.Must(uuid.NewV7()), User: fmt.Sprintf("user-%d-%d", i, rand.IntN(usersEach)), Confirm: true,
+			Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond), Data: []byte("first token"),
+		}
+		if l.call(func(ctx context.Context) error { return l.store.Create(ctx, rec) }) {
+			l.note(func() { l.logins[rec.ID] = rec })
+			rec.Version = 1
+			made = append(made, rec)
+		}
+		if len(made) > backlog {
+			l.useOne(made[0])
+			made = made[1:]
+		}
+	}
+}
+
+// useOne reads, renews or ends a session that was made before.
+func (l *load) useOne(rec backend.Record) {
+	switch rand.IntN(3) {
+	case 0:
+		l.call(func(ctx context.Context) error { _, err := l.store.Load(ctx, rec.ID); return err })
+	case 1:
+		rec.Data = []byte("second token")
+		ok := l.call(func(ctx context.Context) error { return l.store.Update(ctx, rec) })
+		l.note(func() {
+			if !ok {
+				rec.Data = nil // either is right
+			}
+			l.logins[rec.ID] = rec
+		})
+	case 2:
+		ok := l.call(func(ctx context.Context) error { return l.store.Delete(ctx, rec.ID) })
+		l.note(func() {
+			delete(l.logins, rec.ID) // gone or not, if it was refused
+			if ok {
+				l.ended[rec.ID] = rec.User
+			}
+		})
+	}
+}
+
+func (l *load) note(fn func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fn()
+}
+
+// call makes a call and reports whether it succeeded.
+func (l *load) call(fn func(context.Context) error) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), maxCall)
+	defer cancel()
+	start := time.Now()
+	err := fn(ctx)
+	l.note(func() {
+		l.slow = max(l.slow, time.Since(start))
+		if errors.Is(err, backend.ErrNotReplicated) {
+			l.alone++
+		} else if err != nil && !errors.Is(err, backend.ErrNotFound) { // what was lost is counted afterwards
+			l.refuse++
+			l.failed = time.Now()
+			if len(l.errs) < 20 {
+				l.errs[kind(err)]++
+			}
+		}
+	})
+	return err == nil
+}
+
+// kind shortens an error to what it is about.
+func kind(err error) string {
+	for err != nil {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			break
+		}
+		err = inner
+	}
+	text := err.Error()
+	return text[:min(len(text), 60)]
+}
+
+// A toll is what a failover cost.
+type toll struct {
+	logins, logouts        int // that were answered with success
+	lost, reverted, undone int // logins, renewals and logouts that are not so any more
+	outsideIndex           int
+	unconfirmed, refused   int
+	back, slowest          time.Duration
+}
+
+func (a toll) clean() bool {
+	return a.lost == 0 && a.reverted == 0 && a.undone == 0 && a.outsideIndex == 0
+}
+
+func (a toll) String() string {
+	return fmt.Sprintf("%d of %d logouts undone, %d of %d sessions lost, %d renewals reverted, %d live sessions outside their index; refused: %d without a replica, %d others, back after %v, slowest call %v",
+		a.undone, a.logouts, a.lost, a.logins, a.reverted, a.outsideIndex, a.unconfirmed, a.refused, a.back.Round(10*time.Millisecond), a.slowest.Round(10*time.Millisecond))
+}
+
+// count looks what is left of all that was answered with success. failed is when
+// the machine failed.
+func (l *load) count(store backend.Store, failed time.Time) (toll, error) {
+	a := toll{logins: len(l.logins), logouts: len(l.ended), unconfirmed: l.alone, refused: l.refuse, slowest: l.slow}
+	if l.failed.After(failed) {
+		a.back = l.failed.Sub(failed)
+	}
+	listed := map[uuid.UUID]bool{}
+	for i := range workers {
+		for j := range usersEach {
+			recs, err := store.(backend.UserIndex).ByUser(ctx, fmt.Sprintf("user-%d-%d", i, j))
+			if err != nil {
+				return a, err
+			}
+			for _, rec := range recs {
+				listed[rec.ID] = true
+			}
+		}
+	}
+	for id, want := range l.logins {
+		rec, err := store.Load(ctx, id)
+		switch {
+		case errors.Is(err, backend.ErrNotFound):
+			a.lost++
+			continue
+		case err != nil:
+			return a, err
+		case want.Data != nil && string(rec.Data) != string(want.Data):
+			a.reverted++
+		}
+		if !listed[id] {
+			a.outsideIndex++
+		}
+	}
+	for id := range l.ended {
+		_, err := store.Load(ctx, id)
+		if err == nil {
+			a.undone++
+		} else if !errors.Is(err, backend.ErrNotFound) {
+			return a, err
+		}
+	}
+	return a, nil
+}

@@ -1,0 +1,57 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/goredis"
+	"github.com/chisession/session/backend/redis"
+	"github.com/chisession/session/backend/rueidis"
+)
+
+// runs is how often each failover is made.
+var runs = func() int {
+	n, err := strconv.Atoi(os.Getenv("CLUSTERS"))
+	if err != nil || n < 1 {
+		return 1
+	}
+	return n
+}()
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := errors.Join(sentinels.stop(), cluster.stop(), writeTable()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+var ctx = context.Background()
+
+// onSentinels and onCluster are the backends that open the one and the other.
+var (
+	onSentinels = []string{redis.Name, goredis.Name, rueidis.Name}
+	onCluster   = []string{goredis.Name, rueidis.Name}
+)
+
+func must(t testing.TB, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// open opens a store by its backend's name, and closes it with the test.
+func open(t testing.TB, name, savePath string) backend.Store {
+	t.Helper()
+	s, err := backend.Open(name, savePath)
+	must(t, "Open", err)
+	t.Cleanup(func() { must(t, "Close", s.(interface{ Close() error }).Close()) })
+	return s
+}

@@ -8,6 +8,8 @@ import (
 	"net/rpc"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,32 +18,30 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// envServe, with a path, has the test binary be a process that opens the store
-// and does what it is asked to on its standard input.
+// envServe has the test binary be a process that opens stores and does with them
+// what it is asked to on its standard input.
 const envServe = "SESSION_TEST_SERVE"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(envServe); path != "" {
-		os.Exit(serve(path))
+	if os.Getenv(envServe) != "" {
+		os.Exit(serve())
 	}
 	os.Exit(m.Run())
 }
 
-func serve(path string) int {
-	s, err := Open(path)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+func serve() int {
+	stores := &far{}
 	server := rpc.NewServer()
-	if err := server.RegisterName("Store", &far{s}); err != nil {
+	if err := server.RegisterName("Store", stores); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	server.ServeConn(pipes{os.Stdin, os.Stdout})
-	if err := s.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	for _, s := range stores.open {
+		if err := s.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return 0
 }
@@ -57,6 +57,8 @@ func (p pipes) Close() error                { return errors.Join(p.ReadCloser.Cl
 
 // An Ask is a call of the store. It is exported for net/rpc, as is Reply.
 type Ask struct {
+	Store   int // which one, as Op "open" returned it
+	Path    string
 	Op      string
 	Record  backend.Record
 	Version uint64
@@ -80,11 +82,37 @@ var outcomes = []error{
 	context.Canceled, context.DeadlineExceeded,
 }
 
-// far is the store in the other process.
-type far struct{ s *Store }
+// far are the stores in the other process.
+type far struct {
+	mu   sync.Mutex // guards open
+	open []*Store
+}
+
+func (f *far) add(path string) (n int, err error) {
+	s, err := Open(path)
+	if err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open = append(f.open, s)
+	return len(f.open) - 1, nil
+}
+
+func (f *far) store(n int) *Store {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open[n]
+}
 
 // Do does one call.
 func (f *far) Do(a Ask, r *Reply) error {
+	if a.Op == "open" {
+		n, err := f.add(a.Path)
+		r.N = n
+		return err
+	}
+	s := f.store(a.Store)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if a.Done {
@@ -93,25 +121,25 @@ func (f *far) Do(a Ask, r *Reply) error {
 	var err error
 	switch a.Op {
 	case "load":
-		r.Record, err = f.s.Load(ctx, a.Record.ID)
+		r.Record, err = s.Load(ctx, a.Record.ID)
 	case "create":
-		err = f.s.Create(ctx, a.Record)
+		err = s.Create(ctx, a.Record)
 	case "update":
-		err = f.s.Update(ctx, a.Record)
+		err = s.Update(ctx, a.Record)
 	case "touch":
-		err = f.s.Touch(ctx, a.Record.ID, a.Expires)
+		err = s.Touch(ctx, a.Record.ID, a.Expires)
 	case "delete":
-		err = f.s.Delete(ctx, a.Record.ID)
+		err = s.Delete(ctx, a.Record.ID)
 	case "deleteVersion":
-		err = f.s.DeleteVersion(ctx, a.Record.ID, a.Version)
+		err = s.DeleteVersion(ctx, a.Record.ID, a.Version)
 	case "sweep":
-		r.N, err = f.s.Sweep(ctx, a.Limit)
+		r.N, err = s.Sweep(ctx, a.Limit)
 	case "byUser":
-		r.Records, err = f.s.ByUser(ctx, a.User)
+		r.Records, err = s.ByUser(ctx, a.User)
 	case "count":
-		r.N, err = f.s.Count(ctx)
+		r.N, err = s.Count(ctx)
 	case "close":
-		err = f.s.Close()
+		err = s.Close()
 	}
 	for i, outcome := range outcomes {
 		if errors.Is(err, outcome) {
@@ -125,14 +153,26 @@ func (f *far) Do(a Ask, r *Reply) error {
 	return nil
 }
 
-// near is the store of another process, as this one sees it.
-type near struct{ c *rpc.Client }
+// A process is another one, which opens stores.
+type process struct {
+	c      *rpc.Client
+	cmd    *exec.Cmd
+	killed atomic.Bool
+}
 
-// openFar starts another process that opens the store.
-func openFar(t *testing.T, path string) *near {
+// kill ends the process as kill -9 does.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	p.killed.Store(true)
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func startProcess(t *testing.T) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), envServe+"="+path)
+	cmd.Env = append(os.Environ(), envServe+"=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -145,18 +185,46 @@ func openFar(t *testing.T, path string) *near {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := rpc.NewClient(pipes{out, in})
+	p := &process{c: rpc.NewClient(pipes{out, in}), cmd: cmd}
 	t.Cleanup(func() {
-		_ = c.Close() // and so its standard input
-		if err := cmd.Wait(); err != nil {
+		_ = p.c.Close() // and so its standard input
+		if err := cmd.Wait(); err != nil && !p.killed.Load() {
 			t.Errorf("the other process: %v", err)
 		}
 	})
-	return &near{c}
+	return p
+}
+
+// open opens a store in the process.
+func (p *process) open(t *testing.T, path string) *near {
+	t.Helper()
+	var r Reply
+	if err := p.c.Call("Store.Do", Ask{Op: "open", Path: path}, &r); err != nil {
+		t.Fatal(err)
+	}
+	n := &near{p.c, r.N}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil && !p.killed.Load() {
+			t.Errorf("Close in the other process: %v", err)
+		}
+	})
+	return n
+}
+
+// openFar opens a store in a process of its own.
+func openFar(t *testing.T, path string) *near {
+	t.Helper()
+	return startProcess(t).open(t, path)
+}
+
+// near is the store of another process, as this one sees it.
+type near struct {
+	c     *rpc.Client
+	store int
 }
 
 func (n *near) do(ctx context.Context, a Ask) (r Reply, err error) {
-	a.Done = ctx.Err() != nil
+	a.Store, a.Done = n.store, ctx.Err() != nil
 	if err := n.c.Call("Store.Do", a, &r); err != nil {
 		return r, err
 	}

@@ -63,14 +63,17 @@ func create(t testing.TB, s *Store) backend.Record {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"", "?synchronous=normal&table=Other"} {
 		t.Run(path, func(t *testing.T) {
+			t.Parallel()
 			backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, fileOf(t)+path) })
 		})
 	}
 }
 
 func TestConformanceCallersPool(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		db := callers(t, fileOf(t), "_pragma=journal_mode(WAL)", "_pragma=synchronous(OFF)", "_pragma=busy_timeout(50)")
 		s, err := New(db, Options{})
@@ -83,6 +86,7 @@ func TestConformanceCallersPool(t *testing.T) {
 }
 
 func TestConformanceShared(t *testing.T) {
+	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		path := fileOf(t)
 		return open(t, path), open(t, path)
@@ -92,14 +96,17 @@ func TestConformanceShared(t *testing.T) {
 // TestConformanceTwoProcesses is the same with the second store in another
 // process.
 func TestConformanceTwoProcesses(t *testing.T) {
+	t.Parallel()
+	other := startProcess(t)
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		path := fileOf(t)
-		return open(t, path), openFar(t, path)
+		return open(t, path), other.open(t, path)
 	})
 }
 
 // TestProcessesCreateTheTable: several processes and goroutines at once.
 func TestProcessesCreateTheTable(t *testing.T) {
+	t.Parallel()
 	path := fileOf(t)
 	for range 3 {
 		openFar(t, path)
@@ -122,6 +129,7 @@ func TestProcessesCreateTheTable(t *testing.T) {
 // loaded at once; who wants to write waits, but not for ever, nor longer than
 // its context.
 func TestReadersDoNotWait(t *testing.T) {
+	t.Parallel()
 	path := fileOf(t)
 	s := open(t, path)
 	rec := create(t, s)

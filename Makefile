@@ -5,6 +5,9 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
 COUNT       ?= 1
 
+# Tests that need a server have this build tag: go test ./... does without.
+export GOFLAGS := $(strip $(GOFLAGS) -tags=servers)
+
 .DEFAULT_GOAL := help
 
 ## run: the login example on http://127.0.0.1:8080, in memory
@@ -15,8 +18,7 @@ run:
 ## test: all tests with -race, on private servers that they start themselves (installs what is missing)
 .PHONY: test
 test: servers
-	$(GO) test -race -count=$(COUNT) -timeout 15m ./...
-	COUNT=$(COUNT) ./internal/modules.sh test backend/* otelsession promsession ginsession echosession cmd/sessionctl benchmarks tests
+	COUNT=$(COUNT) ./internal/modules.sh test tests . backend/* otelsession promsession ginsession echosession cmd/sessionctl benchmarks
 
 ## servers: install the servers that the tests start, where they are missing
 .PHONY: servers

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Does one thing in several modules: those that keep their dependencies from
-# the root's have a go.mod of their own.
+# the root's have a go.mod of their own. JOBS modules are done side by side (2
+# unless set), and each one's output is printed when it is done.
 #
-#	internal/modules.sh test promsession benchmarks       # go test -race
+#	internal/modules.sh test . promsession                # go test -race
 #	internal/modules.sh lint . tests                      # go mod tidy, verify, vet, staticcheck
 #	COUNT=3 TIMEOUT=9m internal/modules.sh test tests     # go test's -count and -timeout
 set -euo pipefail
@@ -11,31 +12,44 @@ cd "$(dirname "$0")/.."
 verb=$1
 shift
 [ $# -gt 0 ] || { echo "usage: $0 test|lint DIR..." >&2; exit 2; }
+case $verb in lint | test) ;; *) echo "$0: what is $verb?" >&2; exit 2 ;; esac
 
-lint() {
-	go mod tidy -diff
-	go mod verify
-	go vet ./...
-	go run "${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}" ./...
+export GOFLAGS=-tags=servers # the tests that need one
+
+do_lint() {
+	go mod tidy -diff &&
+		go mod verify &&
+		go vet ./... &&
+		go run "${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}" ./...
 }
 
 # The tests in browsers are make e2e: they take minutes, and two programs of
 # their own.
-run_tests() {
+do_test() {
 	go test -race -count="${COUNT:-1}" -timeout "${TIMEOUT:-15m}" $(go list ./... | grep -v '/tests/browser$')
 }
 
-failed=()
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# one does a module, prints what came of it, and leaves a note if it failed.
+one() {
+	local dir=$1 log result=
+	log=$out/$(tr / + <<<"$dir")
+	if ! (cd "$dir" && "do_$verb") >"$log" 2>&1; then
+		result=" FAILED"
+		echo "$dir" >>"$out/failed"
+	fi
+	flock "$out" cat <(echo "== $dir: $verb$result") "$log"
+}
+
 for dir in "$@"; do
 	[ -f "$dir/go.mod" ] || continue # a README beside the modules
-	echo "== $dir: $verb"
-	case $verb in
-	lint) (cd "$dir" && lint) || failed+=("$dir") ;;
-	test) (cd "$dir" && run_tests) || failed+=("$dir") ;;
-	*) echo "$0: what is $verb?" >&2; exit 2 ;;
-	esac
+	while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do wait -n || true; done
+	one "$dir" &
 done
-if [ ${#failed[@]} -gt 0 ]; then
-	echo "failed: ${failed[*]}" >&2
+wait
+if [ -f "$out/failed" ]; then
+	echo "failed: $(xargs <"$out/failed")" >&2
 	exit 1
 fi

@@ -7,37 +7,15 @@ import (
 	"testing"
 
 	"github.com/chisession/session"
-	"github.com/chisession/session/internal/testserver"
 )
 
-// TestCount counts on every backend, and with all but memory goes on counting
-// after a restart.
+// TestCount counts, and with files goes on counting after a restart.
 func TestCount(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		visit(t, session.Config{}, nil, 1, 2, 3)
 	})
 	t.Run("file", func(t *testing.T) {
 		restart(t, session.Config{Provider: "file", SavePath: t.TempDir()})
-	})
-	t.Run("redis", func(t *testing.T) {
-		server, err := testserver.StartRedis(testserver.RedisOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Stop() })
-		restart(t, session.Config{Provider: "redis", SavePath: server.URL()})
-	})
-	t.Run("mysql", func(t *testing.T) {
-		server, err := testserver.StartMariaDB(testserver.MariaDBOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Stop() })
-		name, err := server.CreateDatabase()
-		if err != nil {
-			t.Fatal(err)
-		}
-		restart(t, session.Config{Provider: "mysql", SavePath: server.DSN(name)})
 	})
 }
 

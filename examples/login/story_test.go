@@ -11,7 +11,6 @@ import (
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
-	"github.com/chisession/session/internal/testserver"
 )
 
 // TestStory is a visit from the first page to the logout.
@@ -126,31 +125,10 @@ func TestTwoTabs(t *testing.T) {
 	v.get("/status").wantText(t, `"cart":21`)
 }
 
-// TestRestart keeps the login when the program starts again, on every backend
-// that lasts.
+// TestRestart keeps the login when the program starts again.
 func TestRestart(t *testing.T) {
 	t.Run("file", func(t *testing.T) {
 		restart(t, session.Config{Provider: "file", SavePath: t.TempDir()})
-	})
-	t.Run("redis", func(t *testing.T) {
-		server, err := testserver.StartRedis(testserver.RedisOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Stop() })
-		restart(t, session.Config{Provider: "redis", SavePath: server.URL()})
-	})
-	t.Run("mysql", func(t *testing.T) {
-		server, err := testserver.StartMariaDB(testserver.MariaDBOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Stop() })
-		name, err := server.CreateDatabase()
-		if err != nil {
-			t.Fatal(err)
-		}
-		restart(t, session.Config{Provider: "mysql", SavePath: server.DSN(name)})
 	})
 }
 

@@ -156,7 +156,8 @@ func TestChecksOfEveryCommit(t *testing.T) {
 	}
 	for name, all := range map[string][]string{
 		".ci/run":               {"make lint", "make test"},
-		"Makefile":              {"test -race -count=$(COUNT)", "./internal/vulncheck.sh", "-fuzz ", "FAULTS=1"},
+		"internal/modules.sh":   {"go test -race -count="},
+		"Makefile":              {"./internal/modules.sh test", "./internal/vulncheck.sh", "-fuzz ", "FAULTS=1"},
 		"internal/vulncheck.sh": {"govulncheck"},
 	} {
 		text := read(name)

@@ -125,7 +125,7 @@ func (t *tree) extract(commit source) error {
 // quarter less time.
 func (t *tree) build(pkg string) (binary string, err error) {
 	binary = filepath.Join(t.dir, strings.ReplaceAll(pkg, "/", "_")+".test")
-	cmd := exec.Command("go", "test", "-c", "-trimpath", "-vet=off", "-gcflags=-N -l", "-ldflags=-s -w", "-o", binary, pkg)
+	cmd := exec.Command("go", "test", "-c", "-trimpath", "-vet=off", "-tags=servers", "-gcflags=-N -l", "-ldflags=-s -w", "-o", binary, pkg)
 	cmd.Dir = t.dir
 	if inTests, ok := strings.CutPrefix(pkg, "./"+testsModule+"/"); ok {
 		cmd.Dir, cmd.Args[len(cmd.Args)-1] = filepath.Join(t.dir, testsModule), "./"+inTests

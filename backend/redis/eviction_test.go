@@ -1,3 +1,5 @@
+//go:build servers
+
 package redis
 
 import (
@@ -12,11 +14,11 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// TestBar_RD8_OneKey: a session is one key, whatever was done to it, so that
+// TestEvictionTakesWholeSessions: a session is one key, whatever was done to it, so that
 // no eviction takes half of it; without the key there is cleanly none, and
-// with the index evicted the session is there (RD-8). The page that an
+// with the index evicted the session is there. The page that an
 // operator reads names the memory policy.
-func TestBar_RD8_OneKey(t *testing.T) {
+func TestEvictionTakesWholeSessions(t *testing.T) {
 	s := fresh(t)
 	rec := create(t, s, "", "x")
 	other := rec

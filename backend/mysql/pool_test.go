@@ -1,3 +1,5 @@
+//go:build servers
+
 package mysql
 
 import (
@@ -6,10 +8,9 @@ import (
 	"time"
 )
 
-// TestBar_MY10_OnePool: however many calls there are, side by side and one
-// after the other, the server sees one pool's connections; after Close none
-// (MY-10).
-func TestBar_MY10_OnePool(t *testing.T) {
+// TestOnePool: however many calls there are, side by side and one
+// after the other, the server sees one pool's connections; after Close none.
+func TestOnePool(t *testing.T) {
 	s, err := Open(server.DSN(database(t)))
 	if err != nil {
 		t.Fatal(err)

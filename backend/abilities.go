@@ -8,6 +8,7 @@ type Abilities struct {
 	VersionedDeleter VersionedDeleter
 	Sweeper          Sweeper
 	UserIndex        UserIndex
+	Lister           Lister
 	Counter          Counter
 	Closer           io.Closer // what closes a store that was opened by name
 
@@ -36,6 +37,7 @@ func AbilitiesOf(store Store) Abilities {
 	can.VersionedDeleter, _ = store.(VersionedDeleter)
 	can.Sweeper, _ = store.(Sweeper)
 	can.UserIndex, _ = store.(UserIndex)
+	can.Lister, _ = store.(Lister)
 	can.Counter, _ = store.(Counter)
 	can.Closer, _ = store.(io.Closer)
 	_, can.InProcess = store.(InProcess)

@@ -177,6 +177,16 @@ type UserIndex interface {
 	ByUser(ctx context.Context, user string) ([]Record, error)
 }
 
+// A Lister can list live records, whoever they are of. It is for operators, not
+// for requests: see at each store what a list costs.
+type Lister interface {
+	// List returns, of the live records whose User begins with prefix, up to
+	// limit of those that were created last, by their IDs, the newest first.
+	// An empty prefix is all records, those without a User included. Data may
+	// be cut as by [UserIndex].
+	List(ctx context.Context, prefix string, limit int) ([]Record, error)
+}
+
 // A Counter can count the live records.
 type Counter interface {
 	// Count returns the number of live records. Records that expired a

@@ -82,6 +82,8 @@ var cases = []testCase{
 	{"ByUserMany", UserIndex, testByUserMany},
 	{"ByUserHeads", UserIndex, testByUserHeads},
 	{"ByUserRace", UserIndex, testByUserRace},
+	{"List", Lister, testList},
+	{"ListPrefix", Lister, testListPrefix},
 	{"Expiry", 0, testExpiry},
 	{"Expired", 0, testExpired},
 	{"ExpiredDeleteVersion", VersionedDeleter, testExpiredDeleteVersion},

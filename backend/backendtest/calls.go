@@ -33,6 +33,9 @@ func calls(s backend.Store, rec backend.Record) []call {
 	if x := backend.AbilitiesOf(s).UserIndex; x != nil {
 		all = append(all, call{"ByUser", func(ctx context.Context) error { _, err := x.ByUser(ctx, "ann"); return err }})
 	}
+	if l := backend.AbilitiesOf(s).Lister; l != nil {
+		all = append(all, call{"List", func(ctx context.Context) error { _, err := l.List(ctx, "", 10); return err }})
+	}
 	if n := backend.AbilitiesOf(s).Counter; n != nil {
 		all = append(all, call{"Count", func(ctx context.Context) error { _, err := n.Count(ctx); return err }})
 	}

@@ -8,7 +8,7 @@ import (
 
 // A Capability is an optional interface that a store may have, or a set of
 // them.
-type Capability uint8
+type Capability uint16
 
 // The optional interfaces of package backend. A store has [Bounded]
 // and [Confirmer] if its method says so.
@@ -16,6 +16,7 @@ const (
 	VersionedDeleter Capability = 1 << iota
 	Sweeper
 	UserIndex
+	Lister
 	Counter
 	InProcess
 	Bounded
@@ -24,7 +25,7 @@ const (
 	closer // io.Closer
 )
 
-var capabilityNames = []string{"VersionedDeleter", "Sweeper", "UserIndex", "Counter", "InProcess", "Bounded", "Confirmer", "io.Closer"}
+var capabilityNames = []string{"VersionedDeleter", "Sweeper", "UserIndex", "Lister", "Counter", "InProcess", "Bounded", "Confirmer", "io.Closer"}
 
 // String returns the names of the interfaces.
 func (c Capability) String() string {
@@ -52,6 +53,7 @@ func Capabilities(s backend.Store) Capability {
 	has(can.VersionedDeleter != nil, VersionedDeleter)
 	has(can.Sweeper != nil, Sweeper)
 	has(can.UserIndex != nil, UserIndex)
+	has(can.Lister != nil, Lister)
 	has(can.Counter != nil, Counter)
 	has(can.InProcess, InProcess)
 	has(can.Closer != nil, closer)

@@ -9,6 +9,7 @@ type full interface {
 	backend.VersionedDeleter
 	backend.Sweeper
 	backend.UserIndex
+	backend.Lister
 	backend.Counter
 }
 
@@ -23,6 +24,9 @@ func expose(f full, have Capability) backend.Store {
 	}
 	if have&UserIndex != 0 {
 		can.UserIndex = f
+	}
+	if have&Lister != 0 {
+		can.Lister = f
 	}
 	if have&Counter != 0 {
 		can.Counter = f

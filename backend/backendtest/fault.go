@@ -25,6 +25,7 @@ const (
 	OpDeleteVersion Op = "DeleteVersion"
 	OpSweep         Op = "Sweep"
 	OpByUser        Op = "ByUser"
+	OpList          Op = "List"
 	OpCount         Op = "Count"
 )
 
@@ -37,8 +38,8 @@ type Call struct {
 	Record  backend.Record // Create, Update
 	Expires time.Time      // Touch
 	Version uint64         // DeleteVersion
-	User    string         // ByUser
-	Limit   int            // Sweep
+	User    string         // ByUser; List: the prefix
+	Limit   int            // Sweep, List
 }
 
 // A Fault stands before a store and makes its calls fail, wait, or lose their
@@ -213,6 +214,17 @@ func (s *faulty) Sweep(ctx context.Context, limit int) (n int, err error) {
 func (s *faulty) ByUser(ctx context.Context, user string) (recs []backend.Record, err error) {
 	err = (*Fault)(s).run(ctx, Call{Op: OpByUser, User: user}, func() (err error) {
 		recs, err = backend.AbilitiesOf(s.inner).UserIndex.ByUser(ctx, user)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recs, nil
+}
+
+func (s *faulty) List(ctx context.Context, prefix string, limit int) (recs []backend.Record, err error) {
+	err = (*Fault)(s).run(ctx, Call{Op: OpList, User: prefix, Limit: limit}, func() (err error) {
+		recs, err = backend.AbilitiesOf(s.inner).Lister.List(ctx, prefix, limit)
 		return err
 	})
 	if err != nil {

@@ -28,7 +28,7 @@ func TestFaultCapabilities(t *testing.T) {
 			t.Errorf("StoreWith(%v) has %v", have, got)
 		}
 	}
-	if got, want := Capabilities(f.Store()), VersionedDeleter|Sweeper|UserIndex|Counter; got != want {
+	if got, want := Capabilities(f.Store()), VersionedDeleter|Sweeper|UserIndex|Lister|Counter; got != want {
 		t.Errorf("Store of a store with all interfaces has %v, want %v", got, want)
 	}
 	if got := Capabilities(NewFault(plain{newToy("")}).Store()); got != 0 {

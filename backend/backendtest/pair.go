@@ -61,6 +61,10 @@ func (p *pair) ByUser(ctx context.Context, user string) ([]backend.Record, error
 	return backend.AbilitiesOf(p.next()).UserIndex.ByUser(ctx, user)
 }
 
+func (p *pair) List(ctx context.Context, prefix string, limit int) ([]backend.Record, error) {
+	return backend.AbilitiesOf(p.next()).Lister.List(ctx, prefix, limit)
+}
+
 func (p *pair) Count(ctx context.Context) (int, error) {
 	return backend.AbilitiesOf(p.next()).Counter.Count(ctx)
 }

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -271,6 +272,36 @@ func (s *toy) ByUser(ctx context.Context, user string) ([]backend.Record, error)
 		}
 	}
 	return recs, nil
+}
+
+func (s *toy) List(ctx context.Context, prefix string, limit int) ([]backend.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	var recs []backend.Record
+	for id, rec := range s.recs {
+		if _, live := s.live(id); !live && s.flaw != "list keeps expired ones" {
+			continue
+		}
+		if strings.HasPrefix(rec.User, prefix) || s.flaw == "list folds case" && strings.HasPrefix(strings.ToLower(rec.User), prefix) {
+			recs = append(recs, rec)
+		}
+	}
+	if s.flaw == "list lacks anonymous ones" {
+		recs = slices.DeleteFunc(recs, func(rec backend.Record) bool { return rec.User == "" })
+	}
+	slices.SortFunc(recs, func(a, b backend.Record) int {
+		if s.flaw == "list begins with the oldest" {
+			a, b = b, a
+		}
+		return bytes.Compare(b.ID[:], a.ID[:])
+	})
+	if s.flaw == "list ignores the limit" {
+		return recs, nil
+	}
+	return recs[:min(limit, len(recs))], nil
 }
 
 func (s *toy) Count(ctx context.Context) (int, error) {

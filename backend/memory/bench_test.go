@@ -158,3 +158,13 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// BenchmarkList lists the newest 100 of a million sessions.
+func BenchmarkList(b *testing.B) {
+	s, _ := filled(b, DefaultMaxSessions)
+	for b.Loop() {
+		if recs, err := s.List(context.Background(), "", 100); len(recs) != 100 || err != nil {
+			b.Fatal(len(recs), err)
+		}
+	}
+}

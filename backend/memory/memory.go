@@ -85,6 +85,7 @@ var (
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.Sweeper          = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.InProcess        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)

@@ -60,6 +60,14 @@ func (r *record) public() backend.Record {
 	return backend.Record{ID: r.id, Version: r.version, Expires: time.UnixMilli(r.expires), User: r.user, Data: r.data}
 }
 
+// head is public with Data cut after what a list needs.
+func (r *record) head() backend.Record {
+	rec := r.public()
+	size := min(len(rec.Data), backend.HeadSize)
+	rec.Data = rec.Data[:size:size] // so that nobody appends to what follows
+	return rec
+}
+
 // markRead notes a read, to a second: a session that is read all the time is
 // not written to each time, which would cost the other core its cached copy.
 func (e *entry) markRead(now int64) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/prefix"
 )
 
 // sweepBatch is how many rows one statement deletes: few enough that its
@@ -34,16 +35,17 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	}
 	var records []backend.Record
 	err := s.call(ctx, "look for a user's sessions", again, func() (err error) {
-		records, err = s.byUser(ctx, user)
+		records, err = s.heads(ctx, &s.stmts.byUser, []byte(user))
 		return err
 	})
 	return records, err
 }
 
-// byUser scans by position: what a column is called in an answer is up to the
-// DSN (columnsWithAlias).
-func (s *Store) byUser(ctx context.Context, user string) ([]backend.Record, error) {
-	rows, err := s.db.QueryContext(ctx, s.stmts.byUser.text, []byte(user))
+// heads returns the records that stmt finds, with the beginnings of their data.
+// It scans by position: what a column is called in an answer is up to the DSN
+// (columnsWithAlias).
+func (s *Store) heads(ctx context.Context, stmt *statement, args ...any) ([]backend.Record, error) {
+	rows, err := s.db.QueryContext(ctx, stmt.text, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +54,34 @@ func (s *Store) byUser(ctx context.Context, user string) ([]backend.Record, erro
 	for rows.Next() {
 		var rec backend.Record
 		var expires int64
-		if err := rows.Scan(&rec.ID, &rec.Version, &expires, &rec.User, &rec.Data); err != nil {
+		var user []byte // nil: anonymous
+		if err := rows.Scan(&rec.ID, &rec.Version, &expires, &user, &rec.Data); err != nil {
 			return nil, err
 		}
-		rec.Expires = instant(expires)
+		rec.Expires, rec.User = instant(expires), string(user)
 		records = append(records, rec)
 	}
 	return records, rows.Err()
+}
+
+// List implements [backend.Lister]. The newest of all come by the primary key,
+// from its end: it reads as many rows as it returns, and those among them that
+// have expired and were not swept yet. For a prefix it reads and sorts all rows
+// of the users whose names begin with it, by the index on user.
+func (s *Store) List(ctx context.Context, begin string, limit int) ([]backend.Record, error) {
+	if len(begin) > backend.MaxUser || limit <= 0 {
+		return nil, nil
+	}
+	stmt, args := &s.stmts.list, []any{limit}
+	if begin != "" {
+		stmt, args = &s.stmts.listPrefix, []any{[]byte(begin), prefix.End(begin), limit}
+	}
+	var records []backend.Record
+	err := s.call(ctx, "list sessions", again, func() (err error) {
+		records, err = s.heads(ctx, stmt, args...)
+		return err
+	})
+	return records, err
 }
 
 // Count implements [backend.Counter]. It reads the index on expires, from now

@@ -62,7 +62,7 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Counter] and
+// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter] and
 // [backend.Bounded].
 type Store struct {
 	db      *sqlx.DB
@@ -80,6 +80,7 @@ var (
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.Sweeper          = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 )

@@ -50,7 +50,14 @@ const (
 
 	sqlSweep  = "DELETE FROM {table} WHERE expires <= UTC_TIMESTAMP(6) ORDER BY expires LIMIT ?"
 	sqlByUser = "SELECT id, version, {micros}, user, LEFT(data, 512) FROM {table} FORCE INDEX (user) WHERE user = ? AND {live}"
-	sqlCount  = "SELECT COUNT(*) FROM {table} FORCE INDEX (expires) WHERE {live}"
+
+	// The newest, by the primary key from its end; and the newest of a range
+	// of users, sorted.
+	sqlList       = "SELECT id, version, {micros}, user, LEFT(data, 512) FROM {table} FORCE INDEX (PRIMARY) WHERE {alive} ORDER BY id DESC LIMIT ?"
+	sqlListPrefix = "SELECT id, version, {micros}, user, LEFT(data, 512) FROM {table} FORCE INDEX (user)" +
+		" WHERE user >= ? AND user < ? AND {alive} ORDER BY id DESC LIMIT ?"
+
+	sqlCount = "SELECT COUNT(*) FROM {table} FORCE INDEX (expires) WHERE {live}"
 )
 
 // A statement is one of the store's. What requests do all the time is prepared,
@@ -65,6 +72,7 @@ type statement struct {
 type statements struct {
 	load, create, update, touch, deleteVersion    statement // to be prepared
 	shorten, delete, exists, sweep, byUser, count statement
+	list, listPrefix                              statement
 }
 
 // fill sets the texts, for a pool of our own or a caller's (see load.go).
@@ -80,6 +88,7 @@ func (s *statements) fill(t tableName, owned bool) {
 		{&s.load, load}, {&s.create, sqlCreate}, {&s.update, sqlUpdate}, {&s.touch, sqlTouch},
 		{&s.shorten, sqlShorten}, {&s.delete, sqlDelete}, {&s.deleteVersion, sqlDeleteVersion},
 		{&s.exists, sqlExists}, {&s.sweep, sqlSweep}, {&s.byUser, sqlByUser}, {&s.count, sqlCount},
+		{&s.list, sqlList}, {&s.listPrefix, sqlListPrefix},
 	} {
 		f.stmt.text = expand(t, f.query)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/prefix"
 )
 
 // sweepBatch is how many rows one statement deletes: few enough that it takes
@@ -35,17 +36,38 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	if user == "" || len(user) > backend.MaxUser {
 		return nil, nil
 	}
+	return s.heads(ctx, "look for a user's sessions", s.stmts.byUser, []byte(user))
+}
+
+// List implements [backend.Lister]. The newest of all come by the primary key,
+// from its end: it reads as many rows as it returns, and those among them that
+// have expired and were not swept yet. For a prefix it reads and sorts all rows
+// of the users whose names begin with it, by the index on username.
+func (s *Store) List(ctx context.Context, begin string, limit int) ([]backend.Record, error) {
+	switch {
+	case len(begin) > backend.MaxUser || limit <= 0:
+		return nil, nil
+	case begin == "":
+		return s.heads(ctx, "list sessions", s.stmts.list, int64(limit))
+	}
+	return s.heads(ctx, "list sessions", s.stmts.listPrefix, []byte(begin), prefix.End(begin), int64(limit))
+}
+
+// heads returns the records that a statement finds, with the beginnings of
+// their data.
+func (s *Store) heads(ctx context.Context, what, statement string, args ...any) ([]backend.Record, error) {
 	var records []backend.Record
-	err := s.call(ctx, "look for a user's sessions", again, func(bool) error {
+	err := s.call(ctx, what, again, func(bool) error {
 		records = nil
-		return s.db.rows(ctx, s.stmts.byUser, []any{[]byte(user)}, func(scan func(...any) error) error {
-			rec := backend.Record{User: user}
+		return s.db.rows(ctx, statement, args, func(scan func(...any) error) error {
+			var rec backend.Record
 			var id pgtype.UUID
 			var version int64
-			if err := scan(&id, &version, &rec.Expires, &rec.Data); err != nil {
+			var user []byte // nil: anonymous
+			if err := scan(&id, &version, &rec.Expires, &user, &rec.Data); err != nil {
 				return err
 			}
-			rec.ID, rec.Version, rec.Expires = id.Bytes, uint64(version), rec.Expires.UTC()
+			rec.ID, rec.Version, rec.Expires, rec.User = id.Bytes, uint64(version), rec.Expires.UTC(), string(user)
 			records = append(records, rec)
 			return nil
 		})

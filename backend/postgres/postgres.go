@@ -69,7 +69,7 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Counter],
+// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter],
 // [backend.Confirmer], [backend.Bounded] and [backend.Durable].
 type Store struct {
 	db         db
@@ -86,6 +86,7 @@ var (
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.Sweeper          = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Confirmer        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)

@@ -52,7 +52,14 @@ const (
 	sqlSweep = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM (SELECT ctid FROM {table}" +
 		" WHERE bucket <= {bucket} AND expires <= now() ORDER BY bucket LIMIT 500 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
 
-	sqlByUser = "SELECT id, version, expires, substring(data, 1, 512) FROM {table} WHERE username = $1 AND expires > clock_timestamp()"
+	sqlByUser = "SELECT id, version, expires, username, substring(data, 1, 512) FROM {table} WHERE username = $1 AND expires > clock_timestamp()"
+
+	// The newest, by the primary key from its end; and the newest of a range of
+	// users, sorted.
+	sqlList = "SELECT id, version, expires, username, substring(data, 1, 512) FROM {table}" +
+		" WHERE expires > clock_timestamp() ORDER BY id DESC LIMIT $1"
+	sqlListPrefix = "SELECT id, version, expires, username, substring(data, 1, 512) FROM {table}" +
+		" WHERE username >= $1 AND username < $2 AND expires > clock_timestamp() ORDER BY id DESC LIMIT $3"
 
 	// Most are counted by the index alone; in the bucket of now each row
 	// tells.
@@ -65,6 +72,7 @@ type statements struct {
 	load, create, update, shorten, touch string
 	delete, deleteVersion, exists        string
 	sweep, byUser, count                 string
+	list, listPrefix                     string
 }
 
 func statementsFor(t tableName) statements {
@@ -73,6 +81,7 @@ func statementsFor(t tableName) statements {
 		load: fill(sqlLoad), create: fill(sqlCreate), update: fill(sqlUpdate), shorten: fill(sqlShorten), touch: fill(sqlTouch),
 		delete: fill(sqlDelete), deleteVersion: fill(sqlDeleteVersion), exists: fill(sqlExists),
 		sweep: fill(sqlSweep), byUser: fill(sqlByUser), count: fill(sqlCount),
+		list: fill(sqlList), listPrefix: fill(sqlListPrefix),
 	}
 }
 

@@ -2,11 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/prefix"
 )
 
 // sweepBatch is how many rows one statement deletes: few enough that the next
@@ -42,25 +44,44 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	if user == "" || len(user) > backend.MaxUser {
 		return nil, nil
 	}
+	return s.heads(ctx, "look for a user's sessions", s.stmts.byUser, []byte(user), now())
+}
+
+// List implements [backend.Lister]. The newest of all come by the index on id,
+// from its end: it reads as many rows as it returns, and those among them that
+// have expired and were not swept yet. For a prefix it reads and sorts all rows
+// of the users whose names begin with it.
+func (s *Store) List(ctx context.Context, begin string, limit int) ([]backend.Record, error) {
+	switch {
+	case len(begin) > backend.MaxUser || limit <= 0:
+		return nil, nil
+	case begin == "":
+		return s.heads(ctx, "list sessions", s.stmts.list, now(), limit)
+	}
+	return s.heads(ctx, "list sessions", s.stmts.listPrefix, []byte(begin), prefix.End(begin), now(), limit)
+}
+
+// heads returns the records that stmt finds, with the beginnings of their data.
+func (s *Store) heads(ctx context.Context, what string, stmt *sql.Stmt, args ...any) ([]backend.Record, error) {
 	var records []backend.Record
-	err := s.reading(ctx, "look for a user's sessions", func() error {
+	err := s.reading(ctx, what, func() error {
 		records = nil
-		rows, err := s.stmts.byUser.QueryContext(ctx, []byte(user), now())
+		rows, err := stmt.QueryContext(ctx, args...)
 		if err != nil {
 			return err
 		}
 		defer rows.Close() // for the early returns; Err has what Close could say
 		for rows.Next() {
-			rec := backend.Record{User: user}
-			var id []byte
+			var rec backend.Record
+			var id, user []byte // no user: anonymous
 			var expires int64
-			if err := rows.Scan(&id, &rec.Version, &expires, &rec.Data); err != nil {
+			if err := rows.Scan(&id, &rec.Version, &expires, &user, &rec.Data); err != nil {
 				return err
 			}
 			if rec.ID, err = uuid.FromBytes(id); err != nil {
 				return err
 			}
-			rec.Expires = time.UnixMilli(expires).UTC()
+			rec.Expires, rec.User = time.UnixMilli(expires).UTC(), string(user)
 			records = append(records, rec)
 		}
 		return rows.Err()

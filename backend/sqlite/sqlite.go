@@ -53,7 +53,7 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Counter],
+// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter],
 // [backend.Bounded] and [backend.Durable].
 type Store struct {
 	read, write *sql.DB // the same for a caller's
@@ -69,6 +69,7 @@ var (
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.Sweeper          = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Durable          = (*Store)(nil)

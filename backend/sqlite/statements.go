@@ -27,13 +27,21 @@ const (
 	sqlDeleteVersion = "DELETE FROM {table} WHERE id = ? AND version = ? AND expires > ?"
 
 	sqlSweep  = "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expires <= ? ORDER BY expires LIMIT ?)"
-	sqlByUser = "SELECT id, version, expires, substr(data, 1, 512) FROM {table} WHERE username = ? AND expires > ?"
-	sqlCount  = "SELECT count(*) FROM {table} WHERE expires > ?"
+	sqlByUser = "SELECT id, version, expires, username, substr(data, 1, 512) FROM {table} WHERE username = ? AND expires > ?"
+
+	// The newest, by the index on id from its end; and the newest of a range of
+	// users, sorted. Here the limit is last.
+	sqlList = "SELECT id, version, expires, username, substr(data, 1, 512) FROM {table}" +
+		" WHERE +expires > ? ORDER BY id DESC LIMIT ?"
+	sqlListPrefix = "SELECT id, version, expires, username, substr(data, 1, 512) FROM {table}" +
+		" WHERE username >= ? AND username < ? AND +expires > ? ORDER BY id DESC LIMIT ?"
+
+	sqlCount = "SELECT count(*) FROM {table} WHERE expires > ?"
 )
 
 // statements are the prepared statements.
 type statements struct {
-	load, exists, byUser, count                                  *sql.Stmt
+	load, exists, byUser, list, listPrefix, count                *sql.Stmt
 	create, update, shorten, touch, delete, deleteVersion, sweep *sql.Stmt
 }
 
@@ -45,7 +53,7 @@ func (s *statements) prepare(ctx context.Context, store *Store, table string) er
 		query string
 	}{
 		{&s.load, store.read, sqlLoad}, {&s.exists, store.read, sqlExists},
-		{&s.byUser, store.read, sqlByUser}, {&s.count, store.read, sqlCount},
+		{&s.byUser, store.read, sqlByUser}, {&s.list, store.read, sqlList}, {&s.listPrefix, store.read, sqlListPrefix}, {&s.count, store.read, sqlCount},
 		{&s.create, store.write, sqlCreate}, {&s.update, store.write, sqlUpdate}, {&s.shorten, store.write, sqlShorten},
 		{&s.touch, store.write, sqlTouch}, {&s.delete, store.write, sqlDelete},
 		{&s.deleteVersion, store.write, sqlDeleteVersion}, {&s.sweep, store.write, sqlSweep},
@@ -62,7 +70,7 @@ func (s *statements) prepare(ctx context.Context, store *Store, table string) er
 func (s *statements) close() error {
 	var errs []error
 	for _, stmt := range []*sql.Stmt{
-		s.load, s.exists, s.byUser, s.count, s.create, s.update, s.shorten, s.touch, s.delete, s.deleteVersion, s.sweep,
+		s.load, s.exists, s.byUser, s.list, s.listPrefix, s.count, s.create, s.update, s.shorten, s.touch, s.delete, s.deleteVersion, s.sweep,
 	} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())

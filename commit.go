@@ -11,8 +11,12 @@ import (
 
 // Save stores now what would be stored when the answer begins, so that its
 // error can be handled here: nothing will be stored twice. A second Save
-// without a change in between costs nothing. ErrDestroyed and ErrSuperseded
-// say that the session ended meanwhile; the handler may go on.
+// without a change in between costs nothing, unless activity is due to be noted
+// (Config.TouchEvery): so in a response that goes on for long, server-sent
+// events or a WebSocket, Save at each heartbeat keeps the session from expiring
+// under it. ErrDestroyed and ErrSuperseded say that the session ended meanwhile,
+// and that changes are lost with it; the handler may go on. Without a change
+// there is no such error: [Session.Reload] tells.
 //
 // What another goroutine changes while Save runs is stored with the next one,
 // or at the handler's end. Called from below (by a store, say), or when

@@ -218,6 +218,10 @@ func (s *Session) SetPersistent(on bool) {
 // nobody in front of this browser has it. The request also fails if another request has renewed the
 // session meanwhile: this one holds an old token, which can end nothing
 // ([ErrSuperseded]), and a response of 200 would be a lie.
+//
+// What the browser has kept of the user's pages is its own: set
+// Clear-Site-Data: "cache" in the response to a logout, over HTTPS, if the Back
+// button must not show them.
 func (s *Session) Destroy() {
 	if !s.beginChange("Destroy") {
 		return

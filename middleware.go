@@ -34,7 +34,8 @@ func Middleware(cfg Config) func(http.Handler) http.Handler {
 // session; one whose session is only read costs one; one that changes it, two. If the session cannot be loaded,
 // next does not run and the answer is 503 (see Config.OnOutage); if it cannot
 // be stored, the answer is 503 in place of the handler's. After a panic, what
-// the handler Set is dropped and what it Destroyed is destroyed.
+// the handler Set is dropped and what it Destroyed is destroyed; what was stored
+// before it, by Save, by Update or because the first byte left, stays.
 //
 // A middleware that recovers from panics belongs outside of this one: inside,
 // it hides the panic, and what the handler Set before is stored.

@@ -37,6 +37,10 @@ import (
 // another context: so handlers and middleware that r is passed to find it. What
 // is started again before it was released is not ended by Release, only stored.
 //
+// A cookie that the browser keeps for a time is sent again by Start, with a Touch
+// of the store, when that is due; so for these it is too late for
+// [Session.NoTouch] then.
+//
 // A session that cannot be loaded is an error, whatever Config.OnOutage says.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error) {
 	if m.cfg.Disabled {
@@ -60,11 +64,32 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		return nil, err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.used, s.started = true, h
 	s.limit(h, true)
+	slides := s.exists && s.slides() && !shareable(h)
+	s.mu.Unlock()
+	if slides {
+		s.slideNow()
+	}
 	*r = *r.WithContext(&startedIn{s.x.Context, s.x}) // as package gorilla/sessions does
 	return s, nil
+}
+
+// slideNow notes that the user is active and sends the cookie again, if that is
+// due: when Release does, the header may have left long ago.
+func (s *Session) slideNow() {
+	if err := s.claim(nestedAfter); err != nil {
+		return // the next request is as good
+	}
+	defer s.free()
+	ctx, cancel := s.m.storeContext(s.x)
+	defer cancel()
+	s.carries = true
+	defer func() { s.carries = false }()
+	s.touch(ctx)
+	if s.outrun(nowMillis()) {
+		s.slide()
+	}
 }
 
 // startAgain makes a session that was started and released one in use.
@@ -183,7 +208,7 @@ func (s *Session) announce() {
 		x.cookie[0] = s.m.cookie.Set(s.cred.Token(), s.maxAge())
 	case s.doomed != nil && s.removal() == cookieRemove:
 		x.cookie[0] = s.m.cookie.Remove()
-	case s.cookie == cookieAlone:
+	case s.cookie == cookieAlone, s.cookie == cookieSlide && !s.exists:
 		x.cookie[0] = ""
 	default:
 		x.cookie[0] = x.cookieLine()

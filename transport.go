@@ -40,14 +40,18 @@ func HeaderTransport(name string) Transport {
 
 // BearerTransport is a transport in which the client sends "Authorization: Bearer
 // TOKEN" (RFC 6750 §2.1), and gets a new token in the answer header
-// X-Session-Token.
+// X-Session-Token. It is not for a place where somebody else sends that header:
+// a proxy that authenticates users and adds a JWT of its own, say. That is
+// taken for the token, and opens nothing. Use HeaderTransport there.
 func BearerTransport() Transport { return Transport{kind: byBearer, header: "Authorization"} }
 
 // FirstOf serves clients of several kinds: a request belongs to the first
 // transport that it uses, and the answer goes the same way, so a token that
 // came in a header is never put into a cookie. One that uses none belongs to
 // the last. A client that has no token yet says that it wants one in a header
-// by sending that header without a value.
+// by sending that header without a value. So with BearerTransport first, behind a
+// proxy that adds an Authorization header to each request, no request belongs
+// to the cookie, and no browser has a session.
 //
 //	Transport: session.FirstOf(session.HeaderTransport(session.TokenHeader), session.Transport{})
 func FirstOf(transports ...Transport) Transport {

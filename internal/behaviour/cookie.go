@@ -30,6 +30,7 @@ var cookieCases = []behaviour{
 	each("a lifetime set by the handler holds", ownLifetime),
 	once("an active user stays logged in", activeUser),
 	once("public pages do not cost the cookie", publicPages),
+	once("pages that Start serves keep it", startedPages),
 	once("Max-Age decides nothing at the server", maxAgeDecidesNothing),
 }
 
@@ -519,6 +520,51 @@ func publicPages(t *testing.T) {
 				b.get("/get?k=a").wantNoCookie(t)
 			}
 		})
+	}
+}
+
+// startedPages: a page without the middleware, whose
+// Release comes after its first byte, is activity like any other: the browser
+// gets the cookie again in time.
+func startedPages(t *testing.T) {
+	for name, o := range map[string]struct {
+		options cookie.Options
+		persist bool
+		every   time.Duration
+	}{
+		"persistent":     {options: cookie.Options{Persistent: true}, every: 5 * time.Minute},
+		"remember me":    {persist: true, every: 5 * time.Minute},
+		"a short cookie": {options: cookie.Options{MaxAge: 30 * time.Second}, every: 10 * time.Second},
+	} {
+		for _, write := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				a := newApp(t, session.Config{Cookie: o.options})
+				a.around = func(http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						s := started(t, a.Manager, w, r)
+						defer s.Release()
+						if r.URL.Path == "/login" {
+							s.SetUser("ada")
+							s.SetPersistent(o.persist || o.options.Persistent || o.options.MaxAge > 0)
+							return
+						}
+						fmt.Fprint(w, s.User())
+						if write {
+							s.Set("n", time.Now().UnixNano())
+						}
+					})
+				}
+				b := a.direct(t)
+				b.get("/login")
+				for began := time.Now(); time.Since(began) < 40*o.every; {
+					time.Sleep(o.every)
+					if got := b.get("/page"); got.body != "ada" {
+						t.Errorf("%s, Set %v: after %v the user is %q, want ada", name, write, time.Since(began), got.body)
+						return
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ var expiryCases = []behaviour{
 	each("a shortened idle timeout ends requests under way", shortenedEndsRequests),
 	each("a shortened idle timeout is moved by an Update", shortenedCosts),
 	once("an old timeout ends nothing", oldTimeout),
+	once("a response of hours is activity by Save", streamKeptAlive),
 }
 
 func expired(t *testing.T, k Kind) {
@@ -638,4 +639,39 @@ func oldTimeout(t *testing.T) {
 			b.wantState(`"" a=1 cart=tea late=true`)
 		})
 	})
+}
+
+// streamKeptAlive: a response that takes hours is activity when Save
+// is called in it, and costs no more store calls than other activity.
+func streamKeptAlive(t *testing.T) {
+	for _, save := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			store := newMemory(t)
+			a := newApp(t, session.Config{Store: store})
+			a.basics()
+			a.handle("/events", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+				w.WriteHeader(http.StatusOK)
+				for range 3 * 60 * 2 {
+					time.Sleep(30 * time.Second)
+					fmt.Fprint(w, ": still there\n\n")
+					if save {
+						if err := s.Save(); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+			b := a.direct(t)
+			b.get("/set?k=a&v=1")
+			a.calls.Reset()
+			b.get("/events")
+			if touches := a.calls.Calls(backendtest.OpTouch); save && (touches < 170 || touches > 181) {
+				t.Errorf("%d touches in three hours, want one a minute", touches)
+			}
+			want := map[bool]string{true: "1", false: "<nil>"}[save]
+			if got := b.get("/get?k=a"); got.body != want {
+				t.Errorf("after a stream of three hours with Save %v, the value is %q, want %q", save, got.body, want)
+			}
+		})
+	}
 }

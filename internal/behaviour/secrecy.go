@@ -7,12 +7,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/admin"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/cookie"
 )
 
 // secrecyCases are about what the application and its log may see.
@@ -59,6 +63,31 @@ func nothingPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	show("record", rec)
+	measured, meter := admin.Measure(store)
+	for what, v := range map[string]any{
+		"store": store, "measured store": measured, "meter": meter, "wrapped store": backendtest.NewFault(store).Store(),
+		"plain store": backendtest.NewFault(store).StoreWith(0),
+	} {
+		show(what, v)
+	}
+	contexts := func(r *http.Request) {
+		show("context", r.Context())
+		show("lasting context", context.WithoutCancel(r.Context()))
+		show("derived context", context.WithValue(r.Context(), t, store))
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Cookie", cookie.DefaultName+"="+token)
+	m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		session.FromContext(r).Get("k")
+		contexts(r)
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	s, err := m.Start(httptest.NewRecorder(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	contexts(r)
+	show("started session", s)
 	for what, secret := range map[string]string{
 		"the token": token, "the secret": fmt.Sprintf("%x", raw[16:]), "the secret's bytes": string(raw[16:]),
 		"a value": value, "a value in hex": fmt.Sprintf("%x", value), "a password": password,

@@ -23,7 +23,7 @@ type cost struct {
 // countedRequests returns how many requests a cost is measured over: fewer
 // where each waits for a disk.
 func (pl *place) countedRequests() int {
-	if pl.mariaDB != nil {
+	if pl.mariaDB != nil || pl.postgres != nil {
 		return 32
 	}
 	return 256

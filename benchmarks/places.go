@@ -9,26 +9,29 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/chisession/session/backend"
-	_ "github.com/chisession/session/backend/mysql" // known by name
-	_ "github.com/chisession/session/backend/redis" // known by name
+	_ "github.com/chisession/session/backend/mysql"    // known by name
+	_ "github.com/chisession/session/backend/postgres" // known by name
+	_ "github.com/chisession/session/backend/redis"    // known by name
 	"github.com/chisession/session/internal/testserver"
 )
 
 // The kinds of places where sessions are kept.
 const (
-	inMemory  = "memory"
-	inFile    = "file"
-	inRedis   = "redis"
-	inMariaDB = "mysql"
+	inMemory   = "memory"
+	inFile     = "file"
+	inRedis    = "redis"
+	inMariaDB  = "mysql"
+	inPostgres = "postgres"
 )
 
-var kinds = []string{inMemory, inFile, inRedis, inMariaDB}
+var kinds = []string{inMemory, inFile, inRedis, inMariaDB, inPostgres}
 
 // title is what a kind is called in tables.
-var title = map[string]string{inMemory: "memory", inFile: "file", inRedis: "Redis", inMariaDB: "MariaDB"}
+var title = map[string]string{inMemory: "memory", inFile: "file", inRedis: "Redis", inMariaDB: "MariaDB", inPostgres: "PostgreSQL"}
 
 // Names of the contenders.
 const (
@@ -44,15 +47,16 @@ const (
 // A place is one kind of place, private to this run, with the libraries that
 // are at home there.
 type place struct {
-	kind    string
-	ours    *ours
-	libs    map[string]library
-	order   []string // of the opponents
-	redis   *testserver.Redis
-	mariaDB *testserver.MariaDB
-	db      string // the database of ours
-	dir     string
-	closers []func() error
+	kind     string
+	ours     *ours
+	libs     map[string]library
+	order    []string // of the opponents
+	redis    *testserver.Redis
+	mariaDB  *testserver.MariaDB
+	postgres *testserver.Postgres
+	db       string // the database of ours
+	dir      string
+	closers  []func() error
 }
 
 // openPlace makes a place and all its libraries.
@@ -72,6 +76,8 @@ func openPlace(kind string) (p *place, err error) {
 		err = p.openRedis()
 	case inMariaDB:
 		err = p.openMariaDB()
+	case inPostgres:
+		err = p.openPostgres()
 	}
 	return p, err
 }
@@ -232,6 +238,49 @@ func (p *place) openMariaDB() error {
 	return nil
 }
 
+func (p *place) openPostgres() error {
+	server, err := testserver.StartPostgres(testserver.PostgresOptions{Settings: []string{"shared_buffers = 512MB", "max_wal_size = 2GB"}})
+	if err != nil {
+		return err
+	}
+	p.postgres = server
+	p.closers = append(p.closers, server.Stop)
+	open := func(name string) (*pgxpool.Pool, error) {
+		pool, err := pgxpool.New(context.Background(), server.DSN(name, "pool_max_conns=16"))
+		if err == nil {
+			p.closers = append(p.closers, func() error { pool.Close(); return nil })
+		}
+		return pool, err
+	}
+	if p.db, err = server.CreateDatabase(); err != nil {
+		return err
+	}
+	pool, err := open(p.db)
+	if err != nil {
+		return err
+	}
+	bare, err := newRawPostgres(pool)
+	if err != nil {
+		return err
+	}
+	if err := p.openOurs(server.DSN(p.db), bare); err != nil {
+		return err
+	}
+	scsDB, err := server.CreateDatabase() // its table has the name of ours
+	if err != nil {
+		return err
+	}
+	if pool, err = open(scsDB); err != nil {
+		return err
+	}
+	lib, err := scsPostgres(pool)
+	if err != nil {
+		return err
+	}
+	p.add(nameSCS, lib)
+	return nil
+}
+
 // player makes a player of the library called name.
 func (p *place) player(name string, s scenario) (*player, error) {
 	switch name {
@@ -276,6 +325,11 @@ func (p *place) versions() []string {
 		var version string
 		if err := p.mariaDB.Admin().QueryRow("SELECT VERSION()").Scan(&version); err == nil {
 			return []string{"MariaDB " + version + ", which writes its log at every commit"}
+		}
+	case p.postgres != nil:
+		rows, err := p.postgres.Query("SHOW server_version")
+		if err == nil && len(rows) == 1 {
+			return []string{"PostgreSQL " + rows[0][0] + ", which writes its log at every commit"}
 		}
 	}
 	return nil

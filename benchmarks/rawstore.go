@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // rawMemory is a map under a lock.
@@ -144,5 +147,38 @@ func (s *rawMariaDB) remove(k rawKey) error {
 	_, err := s.del.Exec(k.id[:])
 	return err
 }
+
+// rawPostgres is the same in PostgreSQL, through pgx, which prepares by itself.
+type rawPostgres struct{ pool *pgxpool.Pool }
+
+const rawPostgresTable = `CREATE TABLE raw (id uuid PRIMARY KEY, expires timestamptz NOT NULL, data bytea NOT NULL) WITH (fillfactor = 70);
+	ALTER TABLE raw ALTER data SET STORAGE EXTERNAL`
+
+func newRawPostgres(pool *pgxpool.Pool) (*rawPostgres, error) {
+	_, err := pool.Exec(context.Background(), rawPostgresTable)
+	return &rawPostgres{pool}, err
+}
+
+func (s *rawPostgres) get(k rawKey) (b []byte, err error) {
+	err = s.pool.QueryRow(context.Background(), "SELECT data FROM raw WHERE id = $1", k.uuid()).Scan(&b)
+	return b, err
+}
+
+func (s *rawPostgres) set(k rawKey, data []byte) error {
+	_, err := s.pool.Exec(context.Background(), "UPDATE raw SET expires = $2, data = $3 WHERE id = $1", k.uuid(), time.Now().Add(time.Hour), data)
+	return err
+}
+
+func (s *rawPostgres) create(k rawKey, data []byte) error {
+	_, err := s.pool.Exec(context.Background(), "INSERT INTO raw (id, expires, data) VALUES ($1, $2, $3)", k.uuid(), time.Now().Add(time.Hour), data)
+	return err
+}
+
+func (s *rawPostgres) remove(k rawKey) error {
+	_, err := s.pool.Exec(context.Background(), "DELETE FROM raw WHERE id = $1", k.uuid())
+	return err
+}
+
+func (k rawKey) uuid() pgtype.UUID { return pgtype.UUID{Bytes: k.id, Valid: true} }
 
 func newRawMap() map[uuid.UUID][]byte { return map[uuid.UUID][]byte{} }

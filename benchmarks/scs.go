@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"net/http"
 	"time"
 
 	"github.com/alexedwards/scs/goredisstore"
 	"github.com/alexedwards/scs/mysqlstore"
+	"github.com/alexedwards/scs/pgxstore"
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -40,6 +43,17 @@ func scsMariaDB(db *sql.DB) (*alexedwards, error) {
 		}
 	}
 	return newSCS(mysqlstore.NewWithCleanupInterval(db, time.Duration(0))), nil
+}
+
+// scsPostgresTable is the same for its pgxstore.
+const scsPostgresTable = `CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL);
+	CREATE INDEX sessions_expiry_idx ON sessions (expiry)`
+
+func scsPostgres(pool *pgxpool.Pool) (*alexedwards, error) {
+	if _, err := pool.Exec(context.Background(), scsPostgresTable); err != nil {
+		return nil, err
+	}
+	return newSCS(pgxstore.NewWithCleanupInterval(pool, 0)), nil
 }
 
 func (a *alexedwards) middleware(next http.Handler) http.Handler { return a.m.LoadAndSave(next) }

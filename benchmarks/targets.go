@@ -21,6 +21,7 @@ var targets = []target{
 	{inFile, untouched, nameChi, 1.8, false},
 	{inRedis, untouched, nameChi, 1.8, false},
 	{inMariaDB, untouched, nameChi, 1.8, false},
+	{inPostgres, untouched, nameChi, 1.8, false},
 
 	{inMemory, read, nameRaw, 3, false},
 	{inMemory, read, nameSCS, 20, true},
@@ -30,17 +31,21 @@ var targets = []target{
 	{inRedis, read, nameSCS, 1.5, true},
 	{inMariaDB, read, nameRaw, 1.1, false},
 	{inMariaDB, read, nameSCS, 1.3, true},
+	{inPostgres, read, nameRaw, 1.1, false},
+	{inPostgres, read, nameSCS, 1, true},
 
 	{inMemory, write, nameRaw, 3, false},
 	{inMemory, write, nameSCS, 20, true},
 	{inFile, write, nameGorilla, 10, true},
 	{inRedis, write, nameRaw, 1.22, false},
 	{inMariaDB, write, nameRaw, 1.1, false},
+	{inPostgres, write, nameRaw, 1.1, false},
 
 	{inMemory, readBig, ownRead, 1.2, false},
 	{inFile, readBig, ownRead, 1.2, false},
 	{inRedis, readBig, nameRaw, 1.1, false},
 	{inMariaDB, readBig, nameRaw, 1.1, false},
+	{inPostgres, readBig, nameRaw, 1.1, false},
 
 	{inMemory, login, nameRaw, 2, false},
 	{inMemory, renew, nameRaw, 2, false},
@@ -54,6 +59,9 @@ var targets = []target{
 	{inMariaDB, login, nameRaw, 1.1, false},
 	{inMariaDB, renew, nameRaw, 1.1, false},
 	{inMariaDB, destroy, nameRaw, 1.1, false},
+	{inPostgres, login, nameRaw, 1.1, false},
+	{inPostgres, renew, nameRaw, 1.1, false},
+	{inPostgres, destroy, nameRaw, 1.1, false},
 }
 
 // targetOf returns the target of a duel, if it has one.

@@ -5,7 +5,9 @@ go 1.26.0
 replace (
 	github.com/chisession/session => ../
 	github.com/chisession/session/backend/goredis => ../backend/goredis
+	github.com/chisession/session/backend/postgres => ../backend/postgres
 	github.com/chisession/session/backend/rueidis => ../backend/rueidis
+	github.com/chisession/session/backend/sqlite => ../backend/sqlite
 	github.com/chisession/session/echosession => ../echosession
 	github.com/chisession/session/ginsession => ../ginsession
 )
@@ -18,7 +20,9 @@ require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/chisession/session v0.1.0
 	github.com/chisession/session/backend/goredis v0.1.0
+	github.com/chisession/session/backend/postgres v0.1.0
 	github.com/chisession/session/backend/rueidis v0.1.0
+	github.com/chisession/session/backend/sqlite v0.1.0
 	github.com/chisession/session/echosession v0.1.0
 	github.com/chisession/session/ginsession v0.1.0
 	github.com/chromedp/cdproto v0.159.0

@@ -46,7 +46,7 @@ func TestFiguresSweep(t *testing.T) {
 		store(from, min(from+99_999, expired), -7200, perSecond, data)
 	}
 	store(expired+1, expired+expired/10, 3600, perSecond, data)
-	got, err := sweepload.Measure(s, live)
+	got, err := sweepload.Measure(s, sweepBatch, live)
 	if err != nil {
 		t.Fatal(err)
 	}

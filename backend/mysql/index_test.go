@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 			{sqlDelete, []any{id}, "PRIMARY", 1},
 			{sqlDeleteVersion, []any{id, 1}, "PRIMARY", 1},
 			{sqlByUser, []any{[]byte("user7")}, "user", 100},
-			{sqlSweep, []any{500}, "expires", 0},
+			{sqlSweep, []any{sweepBatch}, "expires", 0},
 			{sqlCount, nil, "expires", 0},
 		} {
 			rows, err := p.Queryx("EXPLAIN "+expand(table, c.query), c.args...)
@@ -174,7 +174,7 @@ func TestSweepsTogether(t *testing.T) {
 func TestSweepLimits(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)
-	fill(t, pool(t, db), 2400)
+	fill(t, pool(t, db), 2*(2*sweepBatch+200)) // half of them expired
 	for _, c := range []struct{ limit, want int }{{0, 0}, {-1, 0}, {1, 1}, {sweepBatch, sweepBatch}, {sweepBatch + 1, sweepBatch + 1}} {
 		if n, err := s.Sweep(background, c.limit); err != nil || n != c.want {
 			t.Errorf("Sweep(%d) = %d, %v; want %d", c.limit, n, err, c.want)

@@ -235,7 +235,7 @@ func TestFiguresSweep(t *testing.T) {
 	for i := range live {
 		live[i] = create(t, s, record())
 	}
-	got, err := sweepload.Measure(s, live)
+	got, err := sweepload.Measure(s, sweepBatch, live)
 	if err != nil {
 		t.Fatal(err)
 	}

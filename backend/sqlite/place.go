@@ -7,14 +7,18 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
-// maxReaders is how many statements read at once. Each connection keeps a few
-// open files and up to 2 MiB of pages.
+// maxReaders bounds how many statements read at once, which is work for the CPU:
+// there are no more than CPUs. Each connection keeps a few open files and up to
+// 2 MiB of pages.
 const maxReaders = 8
+
+func readers() int { return max(2, min(runtime.GOMAXPROCS(0), maxReaders)) }
 
 // A Path is what a save path says.
 type Path struct {
@@ -76,8 +80,8 @@ func (p Path) open() (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite: open the database: %w", err), write.Close())
 	}
-	read.SetMaxOpenConns(maxReaders)
-	read.SetMaxIdleConns(maxReaders)
+	read.SetMaxOpenConns(readers())
+	read.SetMaxIdleConns(readers())
 	return &Store{read: read, write: write, owned: true}, nil
 }
 

@@ -35,13 +35,15 @@ type Store interface {
 type Result struct {
 	Quiet   []time.Duration // of requests while nothing was swept
 	Swept   []time.Duration // of requests while the sweep ran
-	Batches []time.Duration // of the sweep, for each 500 records
+	Batches []time.Duration // of the sweep's statements, each of Batch records
+	Batch   int
 	Removed int
 }
 
 // Measure sweeps the store until nothing is left, while callers load live
-// records, one for each caller, and update them every fourth time.
-func Measure(s Store, live []backend.Record) (Result, error) {
+// records, one for each caller, and update them every fourth time. batch is how
+// many records one statement of the store removes.
+func Measure(s Store, batch int, live []backend.Record) (Result, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var sweeping atomic.Bool
@@ -55,7 +57,7 @@ func Measure(s Store, live []backend.Record) (Result, error) {
 			}
 		})
 	}
-	var r Result
+	r := Result{Batch: batch}
 	err := r.sweep(ctx, s, &sweeping)
 	cancel()
 	wg.Wait()
@@ -130,7 +132,7 @@ func (p *phases) Sweep(ctx context.Context, limit int) (int, error) {
 	n, err := p.s.Sweep(ctx, limit)
 	p.r.Removed += n
 	if n > 0 {
-		p.r.Batches = append(p.r.Batches, time.Since(began)*500/time.Duration(n))
+		p.r.Batches = append(p.r.Batches, time.Since(began)*time.Duration(p.r.Batch)/time.Duration(n))
 	}
 	return n, err
 }
@@ -140,9 +142,9 @@ func (p *phases) Sweep(ctx context.Context, limit int) (int, error) {
 func (r Result) Ratio() float64 { return float64(At(r.Swept, 0.99)) / float64(At(r.Quiet, 0.99)) }
 
 func (r Result) String() string {
-	return fmt.Sprintf("%d records swept: p99 of %d requests %v, of %d quiet ones %v, ratio %.2f (p50 %v and %v); 500 records in %v (p50), %v (p95)",
+	return fmt.Sprintf("%d records swept: p99 of %d requests %v, of %d quiet ones %v, ratio %.2f (p50 %v and %v); %d records in %v (p50), %v (p95)",
 		r.Removed, len(r.Swept), At(r.Swept, 0.99), len(r.Quiet), At(r.Quiet, 0.99), r.Ratio(), At(r.Swept, 0.5), At(r.Quiet, 0.5),
-		At(r.Batches, 0.5), At(r.Batches, 0.95))
+		r.Batch, At(r.Batches, 0.5), At(r.Batches, 0.95))
 }
 
 // At returns the quantile q of sorted times, to the microsecond.

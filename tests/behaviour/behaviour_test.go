@@ -13,7 +13,7 @@ import (
 )
 
 func TestBehaviour(t *testing.T) {
-	behaviour.Run(t, mysqlKind, redisKind)
+	behaviour.Run(t, mysqlKind, redisKind, postgresKind, sqliteKind)
 }
 
 func TestOutage(t *testing.T) {
@@ -27,6 +27,18 @@ func TestOutage(t *testing.T) {
 				t.Fatal(err)
 			}
 			return behaviour.Outage{Server: server, Name: "mysql", SavePath: server.DSN(name)}
+		})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		behaviour.RunOutages(t, func(t *testing.T) behaviour.Outage {
+			server := start(t, func() (*testserver.Postgres, error) {
+				return testserver.StartPostgres(testserver.PostgresOptions{})
+			})
+			name, err := server.CreateDatabase()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return behaviour.Outage{Server: server, Name: "postgres", SavePath: server.DSN(name)}
 		})
 	})
 	t.Run("redis", func(t *testing.T) {

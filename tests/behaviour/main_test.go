@@ -17,7 +17,7 @@ import (
 // was not released, of a store.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	err := errors.Join(mariaDB.stop(), redisServer.stop())
+	err := errors.Join(mariaDB.stop(), redisServer.stop(), postgresServer.stop())
 	if code == 0 {
 		err = errors.Join(err, goleak.Find())
 	}

@@ -17,7 +17,9 @@ import (
 	_ "github.com/chisession/session/backend/file"
 	_ "github.com/chisession/session/backend/memory"
 	_ "github.com/chisession/session/backend/mysql"
+	_ "github.com/chisession/session/backend/postgres"
 	_ "github.com/chisession/session/backend/redis"
+	_ "github.com/chisession/session/backend/sqlite"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -25,8 +27,9 @@ import (
 var more = flag.Float64("more", 1, "check that many times as many histories; 50 is a few minutes a backend")
 
 var (
-	mariaDB     *testserver.MariaDB
-	redisServer *testserver.Redis
+	mariaDB        *testserver.MariaDB
+	postgresServer *testserver.Postgres
+	redisServer    *testserver.Redis
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +42,9 @@ func runAll(m *testing.M) int {
 	if mariaDB, err = testserver.StartMariaDB(testserver.MariaDBOptions{}); err == nil {
 		redisServer, err = testserver.StartRedis(testserver.RedisOptions{})
 	}
+	if err == nil {
+		postgresServer, err = testserver.StartPostgres(testserver.PostgresOptions{})
+	}
 	code := 1
 	if err == nil {
 		code = m.Run()
@@ -48,6 +54,9 @@ func runAll(m *testing.M) int {
 	}
 	if redisServer != nil {
 		err = errors.Join(err, redisServer.Stop())
+	}
+	if postgresServer != nil {
+		err = errors.Join(err, postgresServer.Stop())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -81,6 +90,17 @@ func TestModel(t *testing.T) {
 			}
 			return []string{mariaDB.DSN(name), mariaDB.DSN(name)}
 		}, 20},
+		{"postgres", func(t *testing.T) []string {
+			name, err := postgresServer.CreateDatabase()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return []string{postgresServer.DSN(name), postgresServer.DSN(name)}
+		}, 40},
+		{"sqlite", func(t *testing.T) []string {
+			file := filepath.Join(t.TempDir(), "sessions.db")
+			return []string{file, file}
+		}, 40},
 		{"redis", func(*testing.T) []string {
 			return []string{redisServer.URL() + "?prefix=model:", redisServer.URL() + "?prefix=model:"}
 		}, 60},

@@ -430,7 +430,6 @@ func afterLogoutAndRenew(o *outcome) error {
 // TestEveryInterleaving explores all scenarios, with and without the store's
 // conditional delete, in one process, whose commits queue, and in as many as
 // there are requests, and prints how many interleavings there were.
-// Of SECURITY-BAR: FX-5, LO-2.
 func TestEveryInterleaving(t *testing.T) {
 	for _, su := range []setup{{conditional: true}, {}, {conditional: true, apart: true}, {apart: true}} {
 		for _, rc := range races {

@@ -131,7 +131,6 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	expectError(t, "Load", err, "app.conf:1: sessionon", "app.conf:2: sessiongcmaxlifetime", "app.conf:4: sessionnam")
 }
 
-// TestContradictions: OP-1 of SECURITY-BAR.
 func TestContradictions(t *testing.T) {
 	for _, tt := range []struct {
 		text  string

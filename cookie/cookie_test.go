@@ -20,7 +20,6 @@ func newCookie(t *testing.T, o cookie.Options) *cookie.Cookie {
 	return c
 }
 
-// TestLines: TO-6 of SECURITY-BAR.
 func TestLines(t *testing.T) { synctest.Test(t, lines) }
 
 func lines(t *testing.T) {
@@ -51,7 +50,7 @@ func lines(t *testing.T) {
 	}
 }
 
-// TestSecure: nothing but Insecure leaves Secure out (CK-2).
+// TestSecure: nothing but Insecure leaves Secure out.
 func TestSecure(t *testing.T) {
 	for _, o := range []cookie.Options{
 		{}, {Name: "__Host-s"}, {Name: "__Secure-s", Domain: "example.com", Path: "/x"}, {SameSite: http.SameSiteStrictMode}, {SameSite: http.SameSiteNoneMode},
@@ -69,7 +68,6 @@ func TestSecure(t *testing.T) {
 	}
 }
 
-// TestNewRefuses: CK-4, CK-6, CK-12 of SECURITY-BAR.
 func TestNewRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		field string
@@ -106,7 +104,6 @@ func values(c *cookie.Cookie, lines ...string) (got []string) {
 	return got
 }
 
-// TestValues: CK-15 of SECURITY-BAR.
 func TestValues(t *testing.T) {
 	c := newCookie(t, cookie.Options{Name: "s"})
 	for _, tc := range []struct {

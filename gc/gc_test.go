@@ -19,7 +19,6 @@ type sweepFunc func(ctx context.Context, limit int) (int, error)
 
 func (f sweepFunc) Sweep(ctx context.Context, limit int) (int, error) { return f(ctx, limit) }
 
-// TestSweepGoesOnUntilABatchIsNotFull: GC-4 of SECURITY-BAR.
 func TestSweepGoesOnUntilABatchIsNotFull(t *testing.T) {
 	left, calls := 2*gc.Batch+7, 0
 	n, err := gc.Sweep(t.Context(), sweepFunc(func(_ context.Context, limit int) (int, error) {
@@ -33,7 +32,6 @@ func TestSweepGoesOnUntilABatchIsNotFull(t *testing.T) {
 	}
 }
 
-// TestSweepEndsWithItsContext: GC-4 of SECURITY-BAR.
 func TestSweepEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	n, err := gc.Sweep(ctx, sweepFunc(func(context.Context, int) (int, error) {
@@ -45,7 +43,7 @@ func TestSweepEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// GC-5: an error or a panic of the store is logged, and the next round runs.
+// An error or a panic of the store is logged, and the next round runs.
 func TestCollectorSurvives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -75,7 +73,6 @@ func TestCollectorSurvives(t *testing.T) {
 }
 
 // Stop waits for a sweep under way, and cancels it.
-// Of SECURITY-BAR: GC-4.
 func TestStopWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false

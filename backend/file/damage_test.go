@@ -55,7 +55,6 @@ func mustCreate(t *testing.T, s *Store, rec backend.Record) {
 // TestTorn stops a write after each of its bytes: the version before it is
 // there, and the next write heals the file. Files of both kinds, read whole
 // or in parts.
-// Of SECURITY-BAR: FB-6.
 func TestTorn(t *testing.T) {
 	s := openAt(t, t.TempDir()+"/sessions")
 	for _, size := range []int{10, 100, 3000} {
@@ -102,7 +101,6 @@ func TestTorn(t *testing.T) {
 
 // TestTruncated cuts a file after each of its bytes, and damages each: what
 // Load finds is a version that was written, or none; never an error.
-// Of SECURITY-BAR: DS-1.
 func TestTruncated(t *testing.T) {
 	s := openAt(t, t.TempDir()+"/sessions")
 	rec := newRecord(20)
@@ -168,7 +166,6 @@ func TestMovedFile(t *testing.T) {
 
 // TestReadersSeeNoTear reads, without a lock, what another store writes: each
 // version whole, none older than one that was seen or acknowledged before.
-// Of SECURITY-BAR: FB-6, FB-9.
 func TestReadersSeeNoTear(t *testing.T) {
 	for name, size := range map[string]func(version uint64) int{
 		"page":    func(uint64) int { return 200 },

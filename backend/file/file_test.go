@@ -10,8 +10,6 @@ import (
 	"github.com/chisession/session/backend/backendtest"
 )
 
-// TestContract: ID-3 (CreateExists), TO-1 (Expired), GC-2 (SweepTouched) of
-// SECURITY-BAR.
 func TestContract(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		return openAt(t, t.TempDir()+"/sessions")
@@ -60,7 +58,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestRestart is BEHAVIOURS 71 without violence: a store opened later has
+// TestRestart: a store opened later has
 // what an earlier one had.
 func TestRestart(t *testing.T) {
 	path := t.TempDir() + "/sessions"

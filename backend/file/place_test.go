@@ -19,7 +19,7 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// TestNotAFile is FB-5: what stands in the place of a record is no record, is
+// TestNotAFile: what stands in the place of a record is no record, is
 // not followed, and nobody waits for it.
 func TestNotAFile(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
@@ -118,7 +118,7 @@ func listen(path string) error {
 	return syscall.Bind(fd, &syscall.SockaddrUnix{Name: filepath.Base(path)})
 }
 
-// TestModes is FB-3: 0700 and 0600 whatever the umask, also after rewriting.
+// TestModes: 0700 and 0600 whatever the umask, also after rewriting.
 func TestModes(t *testing.T) {
 	for _, umask := range []int{0, 0o022, 0o777} {
 		t.Run(fmt.Sprintf("%03o", umask), func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestRefused is FB-4 and OP-1: a bad place is an error of New, with the cure.
+// TestRefused: a bad place is an error of New, with the cure.
 func TestRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		make func(path string) error
@@ -244,7 +244,6 @@ func TestNoCreate(t *testing.T) {
 
 // TestDirectoryLost removes, moves and replaces the directory at run time: an
 // outage is an error and never ErrNotFound, and it heals.
-// Of SECURITY-BAR: FB-10.
 func TestDirectoryLost(t *testing.T) {
 	path := t.TempDir() + "/sessions"
 	s := openAt(t, path)
@@ -304,7 +303,7 @@ func TestDirectoryLost(t *testing.T) {
 	}
 }
 
-// TestForeignFiles is BEHAVIOURS 73 and FB-12: whatever the store did not
+// TestForeignFiles: whatever the store did not
 // make survives every sweep, however old.
 func TestForeignFiles(t *testing.T) {
 	path := t.TempDir() + "/sessions"

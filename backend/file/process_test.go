@@ -108,7 +108,7 @@ func helpWrite(s *Store, args []string) error {
 	return err
 }
 
-// TestKill is BEHAVIOURS 71: a writer is killed again and again. Nothing that
+// TestKill: a writer is killed again and again. Nothing that
 // it acknowledged is lost, and nothing is half-written.
 func TestKill(t *testing.T) {
 	rounds := 100
@@ -196,9 +196,8 @@ func increment(s *Store, id uuid.UUID, n int) error {
 	return nil
 }
 
-// TestProcessesIncrement is BEHAVIOURS 56 below the manager: compare-and-swap
+// TestProcessesIncrement counts below the manager: compare-and-swap
 // from several goroutines of several processes loses nothing.
-// Of SECURITY-BAR: FB-9.
 func TestProcessesIncrement(t *testing.T) {
 	const each, goroutines = 200, 4
 	path := t.TempDir() + "/sessions"
@@ -247,7 +246,6 @@ func helpHold(s *Store, args []string) error {
 
 // TestFrozenProcess stops a process that holds a lock: reads go on, a write
 // ends with its context, or by itself, and all is well after the process died.
-// Of SECURITY-BAR: CC-6.
 func TestFrozenProcess(t *testing.T) {
 	path := t.TempDir() + "/sessions"
 	s := openAt(t, path)

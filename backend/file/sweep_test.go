@@ -13,7 +13,7 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// TestSweepIgnoresFileTimes is FB-11: `touch -d` neither ends nor prolongs a
+// TestSweepIgnoresFileTimes: `touch -d` neither ends nor prolongs a
 // session.
 func TestSweepIgnoresFileTimes(t *testing.T) {
 	s := openAt(t, t.TempDir()+"/sessions")
@@ -67,7 +67,7 @@ func TestSweepRenewsHead(t *testing.T) {
 	}
 }
 
-// TestSweepLeftOvers is FB-7: what a crash left is collected, when it is
+// TestSweepLeftOvers: what a crash left is collected, when it is
 // certain that nobody is at work on it.
 func TestSweepLeftOvers(t *testing.T) {
 	path := t.TempDir() + "/sessions"
@@ -119,7 +119,6 @@ func TestSweepLeftOvers(t *testing.T) {
 
 // TestSweepMany sweeps in batches, to the end, and only what has expired.
 // With -short it makes fewer files; a hundred thousand took 3 s.
-// Of SECURITY-BAR: FB-13.
 func TestSweepMany(t *testing.T) {
 	expired, live := 10_000, 500
 	if testing.Short() {

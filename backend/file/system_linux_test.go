@@ -26,7 +26,7 @@ func smallDisk(t *testing.T, size string) string {
 	return path
 }
 
-// TestDiskFull is FB-8: an error, the old records intact, and all well when
+// TestDiskFull: an error, the old records intact, and all well when
 // there is room again.
 func TestDiskFull(t *testing.T) {
 	disk := smallDisk(t, "256k")
@@ -81,7 +81,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// TestReadOnly is FB-10: reading goes on, writing is an error, and it heals.
+// TestReadOnly: reading goes on, writing is an error, and it heals.
 func TestReadOnly(t *testing.T) {
 	disk := smallDisk(t, "4m")
 	s := openAt(t, disk)

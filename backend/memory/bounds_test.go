@@ -80,7 +80,6 @@ func TestOpenByName(t *testing.T) {
 
 // TestEvictionOrder: expired ones first, then anonymous ones, then those of
 // users; of each the least recently used.
-// Of SECURITY-BAR: ME-2.
 func TestEvictionOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(t, Options{MaxSessions: 6})
@@ -131,7 +130,6 @@ func TestEvictionOrder(t *testing.T) {
 
 // TestFloodSparesUsers floods a full store of many shards with anonymous
 // sessions, from several goroutines: users stay, and the bound holds.
-// Of SECURITY-BAR: ME-2.
 func TestFloodSparesUsers(t *testing.T) {
 	const bound, users, flood, floods = 4000, 1000, 5000, 4
 	s := newStore(t, Options{MaxSessions: bound})
@@ -161,7 +159,6 @@ func TestFloodSparesUsers(t *testing.T) {
 	wantConsistent(t, s)
 }
 
-// TestMaxBytes: ME-2 of SECURITY-BAR.
 func TestMaxBytes(t *testing.T) {
 	const bound = 100_000
 	s := newStore(t, Options{MaxBytes: bound})

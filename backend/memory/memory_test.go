@@ -17,8 +17,6 @@ func newStore(tb testing.TB, o Options) *Store {
 	return s
 }
 
-// TestConformance: ID-3 (CreateExists), TO-1 (Expired), GC-2 (SweepTouched) of
-// SECURITY-BAR.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store { return newStore(t, Options{}) })

@@ -104,7 +104,6 @@ func TestSweepEndsWithItsContext(t *testing.T) {
 
 // TestGivesMemoryBack: after a crowd has left, neither lists nor maps keep the
 // room that it took.
-// Of SECURITY-BAR: ME-3.
 func TestGivesMemoryBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const crowd = 50_000

@@ -9,8 +9,6 @@ import (
 	"github.com/chisession/session/backend/backendtest"
 )
 
-// TestConformance: ID-3 (CreateExists), TO-1 (Expired), GC-2 (SweepTouched) of
-// SECURITY-BAR.
 func TestConformance(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t) })
 }

@@ -51,7 +51,7 @@ func each(ops map[string]func() error, check func(name string, err error, took t
 }
 
 // noOutcome fails the test if err is one of those that speak of records: a
-// store that cannot answer must not say what is there (P7).
+// store that cannot answer must not say what is there.
 func noOutcome(t *testing.T, name string, err error) {
 	t.Helper()
 	if err == nil {
@@ -68,7 +68,7 @@ func noOutcome(t *testing.T, name string, err error) {
 }
 
 // TestKilledIdleConnections: connections that the server closed meanwhile are
-// not noticed by anyone (MY-2).
+// not noticed by anyone.
 func TestKilledIdleConnections(t *testing.T) {
 	s := open(t)
 	for range 5 {
@@ -83,7 +83,6 @@ func TestKilledIdleConnections(t *testing.T) {
 }
 
 // TestIdleClosedByServer: the same by the server's own wait_timeout.
-// Of SECURITY-BAR: MY-2.
 func TestIdleClosedByServer(t *testing.T) {
 	s := open(t, "wait_timeout=1")
 	ops := operations(t, s)
@@ -127,7 +126,6 @@ func killConnections(t testing.TB) {
 // TestKilledInTheMiddle: a connection that is killed while a statement runs.
 // What can be repeated is; what cannot is an error, and a version moves once
 // at most.
-// Of SECURITY-BAR: MY-2.
 func TestKilledInTheMiddle(t *testing.T) {
 	s := open(t, "innodb_lock_wait_timeout=10")
 	rec := create(t, s, record())
@@ -169,7 +167,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestLockedTable: a table that somebody locked does not hang requests (MY-4).
+// TestLockedTable: a table that somebody locked does not hang requests.
 func TestLockedTable(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)
@@ -195,7 +193,6 @@ func TestLockedTable(t *testing.T) {
 }
 
 // TestLockedRow: error 1205, bounded.
-// Of SECURITY-BAR: MY-4.
 func TestLockedRow(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -210,7 +207,7 @@ func TestLockedRow(t *testing.T) {
 }
 
 // TestDeadlock: the store's statement is the victim of a deadlock with
-// somebody's transaction, and succeeds the next time (MY-4). A sweep needs
+// somebody's transaction, and succeeds the next time. A sweep needs
 // several rows, so it can be brought into one.
 func TestDeadlock(t *testing.T) {
 	s, before := open(t), status(t, "Innodb_deadlocks")
@@ -256,7 +253,6 @@ func status(t *testing.T, name string) (n int) {
 }
 
 // TestRetries counts: three and no more, and only what may be repeated.
-// Of SECURITY-BAR: MY-4.
 func TestRetries(t *testing.T) {
 	s := &Store{}
 	for _, c := range []struct {
@@ -283,7 +279,7 @@ func TestRetries(t *testing.T) {
 }
 
 // TestReadOnly: the error says so, the connections are dropped, reads go on,
-// and it works at once when the server is writable again (MY-5).
+// and it works at once when the server is writable again.
 func TestReadOnly(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -337,8 +333,7 @@ func dbOf(t *testing.T, s *Store) (name string) {
 	return name
 }
 
-// TestTooManyConnections: error 1040 is told at once, and nothing leaks
-// (MY-11).
+// TestTooManyConnections: error 1040 is told at once, and nothing leaks.
 func TestTooManyConnections(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)
@@ -394,7 +389,7 @@ func TestBusyPool(t *testing.T) {
 }
 
 // TestErrorsHoldNoValue: canaries in every parameter, and every error there
-// can be (DR-6).
+// can be.
 func TestErrorsHoldNoValue(t *testing.T) {
 	told := serverFailure("update", &mysql.MySQLError{Number: 1366, SQLState: [5]byte{'2', '2', '0', '0', '7'}, Message: "Incorrect string value: 'canary'"})
 	if strings.Contains(told.Error(), "canary") || !strings.Contains(told.Error(), "1366") {

@@ -29,7 +29,7 @@ func fill(t testing.TB, db *sqlx.DB, n int) {
 }
 
 // TestExplain: every statement goes by an index, in an empty table and in a
-// full one; those of requests look at one row (MY-9).
+// full one; those of requests look at one row.
 func TestExplain(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)
@@ -93,7 +93,6 @@ func text(v any) string {
 
 // TestSweepReadsWhatItDeletes counts at the server which rows a sweep
 // touches: as many as it removes, not the table.
-// Of SECURITY-BAR: MY-9.
 func TestSweepReadsWhatItDeletes(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)
@@ -109,7 +108,7 @@ func TestSweepReadsWhatItDeletes(t *testing.T) {
 }
 
 // TestSweepsTogether: four stores sweep while others touch. Nothing live goes,
-// everything expired does, nobody gets an error (GC-1 to GC-3).
+// everything expired does, nobody gets an error.
 func TestSweepsTogether(t *testing.T) {
 	db := database(t)
 	first := openIn(t, db)
@@ -170,7 +169,6 @@ func TestSweepsTogether(t *testing.T) {
 	}
 }
 
-// TestSweepLimits: MY-9 of SECURITY-BAR.
 func TestSweepLimits(t *testing.T) {
 	db := database(t)
 	s := openIn(t, db)

@@ -17,7 +17,7 @@ import (
 )
 
 // TestServerIsDown: errors at once, for all; the pool is well again when it
-// is back, with every record (MY-1).
+// is back, with every record.
 func TestServerIsDown(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -44,7 +44,7 @@ func TestServerIsDown(t *testing.T) {
 
 // TestKill9UnderLoad: every write that was acknowledged is there afterwards,
 // the first success comes within a second of the server's, and neither
-// connections nor goroutines are left over (MY-1, BEHAVIOURS 74).
+// connections nor goroutines are left over.
 func TestKill9UnderLoad(t *testing.T) {
 	s := open(t)
 	const workers = 8
@@ -122,7 +122,7 @@ func TestKill9UnderLoad(t *testing.T) {
 	}
 }
 
-// TestFrozenServer: it accepts connections and never answers (MY-3). Every
+// TestFrozenServer: it accepts connections and never answers. Every
 // call ends in time, also a crowd of them, and it works when it is thawed.
 func TestFrozenServer(t *testing.T) {
 	s := open(t)

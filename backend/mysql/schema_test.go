@@ -28,7 +28,7 @@ func createInChild() int {
 	return 0
 }
 
-// TestTwoProcessesCreateTheTable (BEHAVIOURS 72), and sixteen goroutines.
+// TestTwoProcessesCreateTheTable, and sixteen goroutines.
 func TestTwoProcessesCreateTheTable(t *testing.T) {
 	for range 5 {
 		db := database(t)
@@ -62,7 +62,6 @@ func child(env ...string) *osexec.Cmd {
 	return cmd
 }
 
-// TestSchemaTwice: MY-13 of SECURITY-BAR.
 func TestSchemaTwice(t *testing.T) {
 	db := database(t)
 	p := pool(t, db)
@@ -78,7 +77,6 @@ func TestSchemaTwice(t *testing.T) {
 	}
 }
 
-// TestTableNames: MY-14 of SECURITY-BAR.
 func TestTableNames(t *testing.T) {
 	db := database(t)
 	p := pool(t, db)
@@ -99,7 +97,7 @@ func TestTableNames(t *testing.T) {
 	}
 }
 
-// TestWrongTable: an error at start, which names the cure (MY-13).
+// TestWrongTable: an error at start, which names the cure.
 func TestWrongTable(t *testing.T) {
 	ours := Schema("sessions")[0]
 	cases := []struct{ name, ddl, want string }{
@@ -145,7 +143,6 @@ func newErr(t *testing.T, db string, opts Options) error {
 	return err
 }
 
-// TestMissingTable: MY-13 of SECURITY-BAR.
 func TestMissingTable(t *testing.T) {
 	db := database(t)
 	if err := newErr(t, db, Options{NoCreate: true}); err == nil || !strings.Contains(err.Error(), "mysql.Schema") {

@@ -12,7 +12,7 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// settings are those of a session that must not matter (MY-7, MY-8, MY-14).
+// settings are those of a session that must not matter.
 var settings = []string{
 	"sql_mode=''", "sql_mode=NO_BACKSLASH_ESCAPES", "sql_mode=ANSI_QUOTES", "sql_mode=ANSI", "sql_mode=TRADITIONAL", "sql_mode=ORACLE",
 	"sql_mode=PIPES_AS_CONCAT", "sql_mode=EMPTY_STRING_IS_NULL", "sql_mode=SIMULTANEOUS_ASSIGNMENT", "sql_mode=IGNORE_SPACE",
@@ -23,7 +23,6 @@ var settings = []string{
 	"tx_isolation=SERIALIZABLE", "tx_isolation=READ-UNCOMMITTED", "autocommit=0", "compress=true",
 }
 
-// TestSettingsDoNotMatter: MY-7, MY-8, MY-14 of SECURITY-BAR.
 func TestSettingsDoNotMatter(t *testing.T) {
 	db := database(t)
 	all := make([]byte, 256)
@@ -79,7 +78,7 @@ func TestSettingsDoNotMatter(t *testing.T) {
 }
 
 // TestGlobalTimeZone changes the server's zone under a store: what was stored
-// before is read the same after (TO-7, MY-8).
+// before is read the same after.
 func TestGlobalTimeZone(t *testing.T) {
 	db := database(t)
 	t.Cleanup(func() { exec(t, "SET GLOBAL time_zone = 'SYSTEM'") })

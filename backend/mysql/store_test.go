@@ -174,7 +174,6 @@ func TestExpiredIsGone(t *testing.T) {
 	}
 }
 
-// TestFarInstants: MY-8 of SECURITY-BAR.
 func TestFarInstants(t *testing.T) {
 	for _, mode := range []string{"", "TRADITIONAL"} {
 		s := open(t, "sql_mode='"+mode+"'")
@@ -202,7 +201,7 @@ func TestFarInstants(t *testing.T) {
 	}
 }
 
-// TestUsersAreBytes: no collation, no padding, no trimming (MY-7, BEHAVIOURS 62).
+// TestUsersAreBytes: no collation, no padding, no trimming.
 func TestUsersAreBytes(t *testing.T) {
 	s := open(t)
 	all := make([]byte, 255)
@@ -243,7 +242,6 @@ func TestUsersAreBytes(t *testing.T) {
 
 // TestIDsAreBytes: IDs that differ in the last byte only, zeros and blanks
 // included, are different records.
-// Of SECURITY-BAR: ID-11, MY-7.
 func TestIDsAreBytes(t *testing.T) {
 	s := open(t)
 	base := record()
@@ -263,7 +261,7 @@ func TestIDsAreBytes(t *testing.T) {
 }
 
 // TestTooLarge: the error comes before the write, whatever the sql_mode, and
-// what is as large as it can be comes back whole (MY-6).
+// what is as large as it can be comes back whole.
 func TestTooLarge(t *testing.T) {
 	for _, mode := range []string{"", "STRICT_ALL_TABLES"} {
 		s := open(t, "sql_mode='"+mode+"'", "readTimeout=5s")
@@ -293,7 +291,6 @@ func TestTooLarge(t *testing.T) {
 
 // TestTooLargeForAShrunkServer: max_allowed_packet was lowered after the
 // start. It is an error, and nothing is changed.
-// Of SECURITY-BAR: MY-6.
 func TestTooLargeForAShrunkServer(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -308,7 +305,6 @@ func TestTooLargeForAShrunkServer(t *testing.T) {
 	checkRecord(t, load(t, s, rec.ID), rec)
 }
 
-// TestTwoUpdatesOfOneVersion: MY-12 of SECURITY-BAR.
 func TestTwoUpdatesOfOneVersion(t *testing.T) {
 	s := open(t)
 	rec := create(t, s, record())
@@ -442,7 +438,7 @@ func TestRegistered(t *testing.T) {
 }
 
 // TestDataIsNotShared: what Load returned does not change with the next use of
-// its connection (BEHAVIOURS 69).
+// its connection.
 func TestDataIsNotShared(t *testing.T) {
 	s := open(t)
 	s.db.SetMaxOpenConns(1)

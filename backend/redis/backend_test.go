@@ -11,7 +11,6 @@ import (
 	"github.com/chisession/session/backend/backendtest"
 )
 
-// TestBackend: ID-3 (CreateExists), TO-1 (Expired) of SECURITY-BAR.
 func TestBackend(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store { return fresh(t) })
 }

@@ -52,7 +52,6 @@ func onBoth(t *testing.T, opts testserver.RedisOptions, test func(t *testing.T, 
 
 // TestBackendOnCluster runs the suite on a Redis Cluster of one node, which
 // refuses a script or command that touches two slots.
-// Of SECURITY-BAR: RD-13.
 func TestBackendOnCluster(t *testing.T) {
 	r := private(t, testserver.RedisOptions{Args: []string{"--cluster-enabled", "yes"}})
 	_, err := r.Do("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -94,7 +93,6 @@ func eventually(t testing.TB, what string, ok func() error) {
 	t.Fatalf("waited for %s: %v", what, err)
 }
 
-// TestReadOnly: RD-6 of SECURITY-BAR.
 func TestReadOnly(t *testing.T) {
 	onBoth(t, testserver.RedisOptions{}, func(t *testing.T, r *testserver.Redis, s *Store) {
 		rec := create(t, s, "", "x")
@@ -112,7 +110,6 @@ func TestReadOnly(t *testing.T) {
 	})
 }
 
-// TestOutOfMemory: RD-7 of SECURITY-BAR.
 func TestOutOfMemory(t *testing.T) {
 	r := private(t, testserver.RedisOptions{})
 	s := openAt(t, r.URL())
@@ -139,7 +136,6 @@ func TestOutOfMemory(t *testing.T) {
 	must(t, "Delete", s.Delete(ctx, rec.ID))
 }
 
-// TestPassword: RD-11 of SECURITY-BAR.
 func TestPassword(t *testing.T) {
 	const secret = "s3cret/@:word"
 	r := private(t, testserver.RedisOptions{Password: secret})
@@ -176,7 +172,6 @@ func TestPassword(t *testing.T) {
 }
 
 // TestErrorsQuoteNothing has the server quote a command it does not know.
-// Of SECURITY-BAR: DR-6.
 func TestErrorsQuoteNothing(t *testing.T) {
 	r := private(t, testserver.RedisOptions{Args: []string{"--rename-command", "EVALSHA", ""}})
 	s := onPool(t, r)
@@ -187,7 +182,6 @@ func TestErrorsQuoteNothing(t *testing.T) {
 	}
 }
 
-// TestFrozen: RD-4 of SECURITY-BAR.
 func TestFrozen(t *testing.T) {
 	onBoth(t, testserver.RedisOptions{}, func(t *testing.T, r *testserver.Redis, s *Store) {
 		rec := create(t, s, "alice", "x")
@@ -264,7 +258,6 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestExhausted: RD-12 of SECURITY-BAR.
 func TestExhausted(t *testing.T) {
 	r := private(t, testserver.RedisOptions{})
 	s := openAt(t, r.Addr()+",1")
@@ -305,7 +298,6 @@ func TestExhausted(t *testing.T) {
 }
 
 // TestCutWhileIdle restarts the server under idle connections: nobody notices.
-// Of SECURITY-BAR: RD-5.
 func TestCutWhileIdle(t *testing.T) {
 	for name, first := range map[string]func(s *Store, rec backend.Record) error{
 		"Load":          func(s *Store, rec backend.Record) error { _, err := s.Load(ctx, rec.ID); return err },
@@ -350,7 +342,6 @@ func idle(t *testing.T, s *Store, n int) {
 }
 
 // TestKill9 kills a durable server under load.
-// Of SECURITY-BAR: RD-2, RD-3.
 func TestKill9(t *testing.T) {
 	r := private(t, testserver.RedisOptions{Durable: true})
 	s := openAt(t, r.URL())
@@ -456,7 +447,6 @@ const writerEnv = "REDIS_TEST_WRITER"
 
 // TestKilledWriters kills processes in the middle of their writing: no key is
 // ever without a time to live.
-// Of SECURITY-BAR: RD-9.
 func TestKilledWriters(t *testing.T) {
 	r := private(t, testserver.RedisOptions{})
 	for range 50 {
@@ -499,7 +489,6 @@ func write(at string) {
 
 // TestLostReply has a proxy swallow an answer and cut the connection. Only
 // what is idempotent is sent again.
-// Of SECURITY-BAR: RD-15.
 func TestLostReply(t *testing.T) {
 	fresh(t)
 	p := newCutter(t, server.Addr())

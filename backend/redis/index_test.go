@@ -57,7 +57,6 @@ func TestIndexFollows(t *testing.T) {
 
 // TestIndexOutlivesSessions checks that the index and its entries stand at
 // least as long as the sessions, whatever moves their expiry.
-// Of SECURITY-BAR: RD-14.
 func TestIndexOutlivesSessions(t *testing.T) {
 	s := fresh(t)
 	check := func(what string, rec backend.Record) {
@@ -118,7 +117,6 @@ func TestSeenIsNoTruth(t *testing.T) {
 	}
 }
 
-// TestIndexCleansItself: RD-14 of SECURITY-BAR.
 func TestIndexCleansItself(t *testing.T) {
 	s := fresh(t)
 	for range 5 { // as if they had expired

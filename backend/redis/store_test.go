@@ -96,7 +96,6 @@ func TestUpdateOverTouch(t *testing.T) {
 	}
 }
 
-// TestCommands: RD-14 of SECURITY-BAR.
 func TestCommands(t *testing.T) {
 	s := fresh(t)
 	lines, err := server.Record(func() error {
@@ -120,7 +119,6 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// TestNoScript: RD-13 of SECURITY-BAR.
 func TestNoScript(t *testing.T) {
 	s := fresh(t)
 	flush := func() { do(t, "SCRIPT", "FLUSH") }
@@ -144,7 +142,6 @@ func TestNoScript(t *testing.T) {
 	}
 }
 
-// TestCorrupt: RD-10 of SECURITY-BAR.
 func TestCorrupt(t *testing.T) {
 	s := fresh(t)
 	good := redisengine.Encode(newRecord("bob", "data"), 1)
@@ -195,7 +192,6 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-// TestTooLarge: RD-16 of SECURITY-BAR.
 func TestTooLarge(t *testing.T) {
 	fresh(t)
 	pool := &redis.Pool{Dial: server.Dial}

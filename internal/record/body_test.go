@@ -75,7 +75,6 @@ func TestEmptyKeyAndValue(t *testing.T) {
 
 // Bytes that this code did not write: no panic, no out-of-bounds read, and
 // whatever check lets pass is consistent.
-// Of SECURITY-BAR: DS-2.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(appendBody(nil, &Body{}, []change{{"a", []byte{kindTrue}}, {"b", []byte{kindInt, 2}}}))

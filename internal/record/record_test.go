@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// TestBar_ID1_ChiSquare: a mebibyte of secrets, half of new sessions and half
+// TestSecretsAreEven: a mebibyte of secrets, half of new sessions and half
 // of renewed ones, is as even as random bytes are.
-// Of SECURITY-BAR: ID-1.
-func TestBar_ID1_ChiSquare(t *testing.T) {
+func TestSecretsAreEven(t *testing.T) {
 	var seen [256]int
 	const secrets = 1 << 20 / secretSize
 	for range secrets / 2 {
@@ -34,11 +33,10 @@ func TestBar_ID1_ChiSquare(t *testing.T) {
 	}
 }
 
-// TestBar_DR5_KeyFollowsTheSecret: there is no key to rotate. Each renewal
+// TestKeyFollowsTheSecret: there is no key to rotate. Each renewal
 // seals under another, and the one before opens it no more, whatever hash
 // somebody writes into the head.
-// Of SECURITY-BAR: DR-3, DR-5.
-func TestBar_DR5_DR3_KeyFollowsTheSecret(t *testing.T) {
+func TestKeyFollowsTheSecret(t *testing.T) {
 	old := NewCredentials(time.Now())
 	renewed := old.Renewed()
 	h := sampleHead(&renewed)
@@ -76,10 +74,9 @@ const (
 	goldenSealed = "0101" + goldenHead + "c270337b50a1485dc28d58ce44e034715656b4c233bbd654786f8a5554e1bf4230239cab9d131c054ec487d0af0f51132fe9d2a65532565c1f46cefdc2c6e6283db873f1b35938d225dae86010653a"
 )
 
-// TestBar_DS3_Golden: records that an earlier release stored are read; of a
+// TestGolden: records that an earlier release stored are read; of a
 // version that does not exist yet, none.
-// Of SECURITY-BAR: DS-3.
-func TestBar_DS3_Golden(t *testing.T) {
+func TestGolden(t *testing.T) {
 	cred, ok := ParseToken(goldenToken)
 	if !ok {
 		t.Fatal("the golden token is refused")
@@ -113,11 +110,10 @@ func TestBar_DS3_Golden(t *testing.T) {
 	}
 }
 
-// TestBar_DS2_Bounded: hostile bytes cost no more than ten times their size,
+// TestHostileBytesCostLittle: hostile bytes cost no more than ten times their size,
 // and do not overflow the stack. JSON that is well-formed costs what the values
 // cost that it stands for: up to 64 times.
-// Of SECURITY-BAR: DS-2.
-func TestBar_DS2_Bounded(t *testing.T) {
+func TestHostileBytesCostLittle(t *testing.T) {
 	huge := binary.AppendUvarint(nil, 1<<60)
 	deep := strings.Repeat("[", 1<<20)
 	for name, data := range map[string][]byte{
@@ -161,10 +157,9 @@ func TestBar_DS2_Bounded(t *testing.T) {
 	}
 }
 
-// TestBar_DS6_DataOnly: bytes choose among the kinds of data, and among types
+// TestDataOnly: bytes choose among the kinds of data, and among types
 // that the application registered; no other name makes a type.
-// Of SECURITY-BAR: DS-6.
-func TestBar_DS6_DataOnly(t *testing.T) {
+func TestDataOnly(t *testing.T) {
 	for _, name := range []string{"os.File", "*os.File", "os/exec.Cmd", "session.Session", "*record.Credentials", "record.point", "net/http.Request", "", "\x00", "reflect.Value", "func()"} {
 		encoded := append(append([]byte{kindNamed, byte(len(name))}, name...), `{"Path":"/bin/sh","X":1}`...)
 		got, err := Decode(encoded)

@@ -55,7 +55,6 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 // What seal and tag cover: the values, the ID, the user and the whole head.
-// Of SECURITY-BAR: DR-2.
 func TestSealCovers(t *testing.T) {
 	for _, how := range []Protection{Tagged, Sealed} {
 		cred := NewCredentials(time.Now())
@@ -115,7 +114,6 @@ func TestTagUserEndsWhereItEnds(t *testing.T) {
 // There is no fallback to a record without a seal or a tag where records have
 // them (CVE-2026-39324). A tag will do for a seal, as after NoSeal was set and
 // is not any more.
-// Of SECURITY-BAR: DR-4.
 func TestPlainRecordWhereSealed(t *testing.T) {
 	cred := NewCredentials(time.Now())
 	for _, was := range protections {
@@ -140,7 +138,6 @@ func TestPlainRecordWhereSealed(t *testing.T) {
 	}
 }
 
-// FuzzRecord: DS-2 of SECURITY-BAR.
 func FuzzRecord(f *testing.F) {
 	cred := NewCredentials(time.UnixMilli(1_700_000_000_000))
 	for _, how := range protections {

@@ -34,7 +34,6 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestParseTokenRefuses: ID-4 of SECURITY-BAR.
 func TestParseTokenRefuses(t *testing.T) {
 	cred := NewCredentials(time.Now())
 	good := cred.Token()
@@ -56,7 +55,6 @@ func TestParseTokenRefuses(t *testing.T) {
 }
 
 // A token has one spelling: what parses is what it would be written as.
-// Of SECURITY-BAR: ID-11.
 func FuzzParseToken(f *testing.F) {
 	cred := NewCredentials(time.Now())
 	f.Add(cred.Token())

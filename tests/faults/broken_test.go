@@ -17,7 +17,6 @@ var (
 		"nobody is ever logged out; what is abandoned goes"}
 )
 
-// TestDisconnects: HB-2, HB-15, BEHAVIOURS 37.
 func TestDisconnects(t *testing.T) {
 	on(t, disconnects, cheap(all), func(t *testing.T, k kind, note noter) {
 		s := &soaked{k: k, c: start(t, options{Provider: k.name, SavePath: k.fresh(t)})}
@@ -61,7 +60,6 @@ func TestDisconnects(t *testing.T) {
 	})
 }
 
-// TestPanics: HB-1, HB-15, BEHAVIOURS 38.
 func TestPanics(t *testing.T) {
 	on(t, panics, cheap(all), func(t *testing.T, k kind, note noter) {
 		s := &soaked{k: k, c: start(t, options{Provider: k.name, SavePath: k.fresh(t)})}
@@ -89,7 +87,6 @@ func TestPanics(t *testing.T) {
 	})
 }
 
-// TestCollectors: GC-1, GC-3, ME-3, BEHAVIOURS 68.
 func TestCollectors(t *testing.T) {
 	on(t, collectors, cheap(all), func(t *testing.T, k kind, note noter) {
 		opts := options{Provider: k.name, SavePath: k.fresh(t), TouchEvery: 50 * time.Millisecond, SweepEvery: 5 * time.Millisecond}

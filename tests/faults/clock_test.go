@@ -36,8 +36,6 @@ func shift(t *testing.T, s backend.Store, id string, by time.Duration) time.Time
 	return rec.Expires
 }
 
-// TestClockAhead: BEHAVIOURS 16, TO.
-// Of SECURITY-BAR: TO-7.
 func TestClockAhead(t *testing.T) {
 	on(t, clockForward, cheap(lasting), func(t *testing.T, k kind, note noter) {
 		savePath := k.fresh(t)
@@ -57,8 +55,6 @@ func TestClockAhead(t *testing.T) {
 	})
 }
 
-// TestClockBack: TO, BEHAVIOURS 42 and 45.
-// Of SECURITY-BAR: TO-7.
 func TestClockBack(t *testing.T) {
 	on(t, clockBack, cheap(lasting), func(t *testing.T, k kind, note noter) {
 		savePath := k.fresh(t)
@@ -89,8 +85,6 @@ func TestClockBack(t *testing.T) {
 	})
 }
 
-// TestServerClock: MY-8.
-// Of SECURITY-BAR: TO-7.
 func TestServerClock(t *testing.T) {
 	if !full {
 		testOwnClock(t) // needs no server

@@ -24,8 +24,6 @@ type damage struct {
 	by  map[string]func(t *testing.T, savePath string, id, other uuid.UUID) // by backend
 }
 
-// TestDamage: RD-10, DS-1, DR-2, DR-4, FB-5, BEHAVIOURS 17 and 18.
-// Of SECURITY-BAR: RD-8.
 func TestDamage(t *testing.T) {
 	damages := []damage{
 		{row{name: "cut in half"}, each(func(b []byte) []byte { return b[:len(b)/2] })},

@@ -9,7 +9,6 @@ import (
 )
 
 // TestCanaries checks that a leak would be found.
-// Of SECURITY-BAR: ID-7, DR-6.
 func TestCanaries(t *testing.T) {
 	raw := []byte(strings.Repeat("0123456789abcdef", 3))
 	token := base64.RawURLEncoding.EncodeToString(raw)

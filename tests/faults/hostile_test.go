@@ -39,7 +39,6 @@ func some(kinds []kind) []kind { return kinds[:pick(len(kinds), 1)] }
 // requests than after the first tenth of them: less than 20 bytes each.
 const heapSlack = 2 << 20
 
-// TestMalformedCookies: ID-4, CK-16, BEHAVIOURS 14 and 21.
 func TestMalformedCookies(t *testing.T) {
 	on(t, malformed, some(all), func(t *testing.T, k kind, note noter) {
 		seed := uint64(time.Now().UnixNano())
@@ -58,7 +57,6 @@ func TestMalformedCookies(t *testing.T) {
 	})
 }
 
-// TestAnonymous: ME-1, P5, BEHAVIOURS 1 and 2.
 func TestAnonymous(t *testing.T) {
 	on(t, anonymousHits, some(all), func(t *testing.T, k kind, note noter) {
 		flood(t, k, pick(200_000, 4_000), note, func() string { return "" }, func(c *child, m measures) {
@@ -69,7 +67,6 @@ func TestAnonymous(t *testing.T) {
 	})
 }
 
-// TestInventedTokens: FX-1, BEHAVIOURS 12 and 13.
 func TestInventedTokens(t *testing.T) {
 	on(t, invented, some(all), func(t *testing.T, k kind, note noter) {
 		n := pick(20_000, 800)
@@ -88,7 +85,6 @@ func TestInventedTokens(t *testing.T) {
 	})
 }
 
-// TestMemoryCap: ME-2.
 func TestMemoryCap(t *testing.T) {
 	on(t, capped, []kind{memory}, func(t *testing.T, k kind, note noter) {
 		const most = 1000

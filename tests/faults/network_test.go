@@ -23,7 +23,6 @@ var (
 	faultDelete    = row{network, "every reply of DeleteVersion lost", "logged out, cookie removed; no 503"}
 )
 
-// TestConnectionsCut: RD-5, MY-2, MY-10.
 func TestConnectionsCut(t *testing.T) {
 	on(t, connectionsCut, cheap(servers), func(t *testing.T, k kind, note noter) {
 		p, via := k.through(t, k.fresh(t))
@@ -61,7 +60,6 @@ func TestConnectionsCut(t *testing.T) {
 	})
 }
 
-// TestNetworkGone: RD-4, RD-12, MY-3.
 func TestNetworkGone(t *testing.T) {
 	on(t, networkGone, cheap(servers), func(t *testing.T, k kind, note noter) {
 		p, via := k.through(t, k.fresh(t))
@@ -136,7 +134,6 @@ func increments(t *testing.T, c *child, clients, rounds int) (acked, told, store
 	return acked, told, stored
 }
 
-// TestLostOnTheWire: RD-15.
 func TestLostOnTheWire(t *testing.T) {
 	for _, lost := range []struct {
 		row   row
@@ -228,7 +225,6 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 
 var scriptsFlushed = row{storeRefuses, "SCRIPT FLUSH under load, 20 times (NOSCRIPT)", "invisible to users: 200 only"}
 
-// TestScriptFlush: RD-13.
 func TestScriptFlush(t *testing.T) {
 	on(t, scriptsFlushed, []kind{redisAlone}, func(t *testing.T, k kind, note noter) {
 		c := start(t, options{Provider: k.name, SavePath: k.fresh(t)})

@@ -82,8 +82,6 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 	})
 }
 
-// TestDaemon: RD-1 to RD-4, MY-1, MY-3, P7, BEHAVIOURS 74.
-// Of SECURITY-BAR: RD-3.
 func TestDaemon(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
 		outage(t, daemonKilled, pick(5, 1), daemon.Kill9, time.Duration(pick(1000, 50))*time.Millisecond, daemon.Restart)
@@ -116,7 +114,6 @@ func TestDaemon(t *testing.T) {
 	})
 }
 
-// TestShutdownFrozen: HB-3.
 func TestShutdownFrozen(t *testing.T) {
 	kinds := servers
 	if !full {
@@ -153,7 +150,6 @@ func TestShutdownFrozen(t *testing.T) {
 	})
 }
 
-// TestAnonymousOutage: OP-3, BEHAVIOURS 35.
 func TestAnonymousOutage(t *testing.T) {
 	on(t, anonymousOutage, cheap(servers), func(t *testing.T, k kind, note noter) {
 		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), OnOutage: session.OutageAnonymous})
@@ -184,7 +180,6 @@ func TestAnonymousOutage(t *testing.T) {
 	})
 }
 
-// TestSweepOutage: GC-5.
 func TestSweepOutage(t *testing.T) {
 	if !full {
 		testSweepRefused(t, file, 20)

@@ -14,7 +14,6 @@ import (
 var killProcess = row{serverProcess, "kill -9 in mid-write, under load, again and again",
 	"the next process answers within 1 s: no stuck lock, no half state, every acknowledged write there, no key without a time to live, nothing readable in the store"}
 
-// TestKillProcess: FX-4, CC-6, RD-9, FB-9, BEHAVIOURS 71.
 func TestKillProcess(t *testing.T) {
 	on(t, killProcess, cheap(lasting), func(t *testing.T, k kind, note noter) {
 		opts := options{Provider: k.name, SavePath: k.fresh(t)}
@@ -54,7 +53,7 @@ func TestKillProcess(t *testing.T) {
 	})
 }
 
-// noKeyForEver is RD-9.
+// noKeyForEver: every key has a time to live.
 func noKeyForEver(t *testing.T, k kind, savePath string) {
 	t.Helper()
 	if k.name != "redis" {
@@ -75,7 +74,7 @@ func noKeyForEver(t *testing.T, k kind, savePath string) {
 var loginKilled = row{serverProcess, "kill -9 in mid-login (renewal), under load",
 	"the session is there with its old token, or the new one has taken its place: never broken"}
 
-// TestKillLogin: FX-4. A browser whose login got no answer has the old token.
+// TestKillLogin: a browser whose login got no answer has the old token.
 func TestKillLogin(t *testing.T) {
 	on(t, loginKilled, cheap(lasting), func(t *testing.T, k kind, note noter) {
 		opts := options{Provider: k.name, SavePath: k.fresh(t)}
@@ -136,7 +135,7 @@ func TestKillLogin(t *testing.T) {
 var closing = row{serverProcess, "Manager.Close under load",
 	"it waits for the store calls under way; every answer is the truth or 503; nothing is written afterwards, nothing leaks"}
 
-// TestClose: section 5 of the issue, GC-4.
+// TestClose closes a server while requests and sweeps are under way.
 func TestClose(t *testing.T) {
 	on(t, closing, cheap(all), func(t *testing.T, k kind, note noter) {
 		c := start(t, options{Provider: k.name, SavePath: k.fresh(t), SweepEvery: 10 * time.Millisecond})

@@ -9,7 +9,7 @@ import (
 )
 
 // nothingReadable searches the whole of a store, as a thief would have it,
-// for the values (P4, DR-1, DR-3).
+// for the values.
 func nothingReadable(t *testing.T, k kind, savePath string) {
 	t.Helper()
 	dir := savePath

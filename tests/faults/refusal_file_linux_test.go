@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestFileRefuses: FB-8, FB-10. Mounting a small disk needs root, and to root
+// TestFileRefuses needs a small disk. Mounting a small disk needs root, and to root
 // permissions mean nothing, so that case gives it up.
 func TestFileRefuses(t *testing.T) {
 	cases := []refusal{permissionLost, readOnly}
@@ -52,7 +52,6 @@ var permissionLost = refusal{row: row{name: "permission to the directories lost"
 var diskFull = row{storeRefuses, "disk full",
 	"reading: 200 with all values; new sessions and growing ones: a bare 503, the cause in the log, the old values intact; logout works; with room again all is well"}
 
-// testDiskFull: FB-8.
 func testDiskFull(t *testing.T) {
 	on(t, diskFull, []kind{smallDisk}, func(t *testing.T, k kind, note noter) {
 		savePath := k.fresh(t)
@@ -101,7 +100,6 @@ func testDiskFull(t *testing.T) {
 var directoryGone = row{storeRefuses, "the directory removed",
 	"a session that cannot be looked up: 503, never \"no session\"; a login makes the directory anew, without a restart; who was in the lost one is anonymous, and can log in"}
 
-// TestDirectoryGone: FB-10.
 func TestDirectoryGone(t *testing.T) {
 	on(t, directoryGone, []kind{file}, func(t *testing.T, k kind, note noter) {
 		savePath := k.fresh(t)

@@ -9,7 +9,6 @@ import (
 	_ "github.com/go-sql-driver/mysql"
 )
 
-// mysqlRefusals: MY-3, MY-4, MY-5, MY-11.
 var mysqlRefusals = []refusal{
 	{row: row{name: "deposed: read_only"}, backend: mysql, cause: "read only", readable: true,
 		arrange: func(t *testing.T, _ place) (func(), func()) {

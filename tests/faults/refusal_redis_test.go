@@ -6,7 +6,6 @@ import (
 	"github.com/chisession/session/internal/testserver"
 )
 
-// redisRefusals: RD-6, RD-7, RD-11.
 var redisRefusals = []refusal{
 	{row: row{name: "out of memory (maxmemory, noeviction)"}, backend: redis, cause: "OOM", readable: true, logout: true,
 		arrange: func(t *testing.T, _ place) (func(), func()) {

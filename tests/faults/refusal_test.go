@@ -53,7 +53,6 @@ func (r refusal) as() string {
 }
 
 // TestServerRefuses has the database servers say no.
-// Of SECURITY-BAR: RD-6, RD-7, RD-11, MY-5, MY-11.
 func TestServerRefuses(t *testing.T) {
 	refuse(t, slices.Concat(redisRefusals, mysqlRefusals))
 }

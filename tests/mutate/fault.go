@@ -9,8 +9,7 @@ import (
 
 // A fault is a mutation of the library's code.
 type fault struct {
-	bar  string // the statement of SECURITY-BAR, or the promise
-	what string
+	what string // the mistake, which is what tells the fault from all others
 	file string // below the root
 	old  string // what is replaced; it is there once
 	new  string
@@ -33,9 +32,6 @@ func all() []fault {
 func (f fault) server() bool {
 	return strings.Contains(f.pkg, "mysql") || strings.Contains(f.pkg, "redis")
 }
-
-// name is what tells the fault from all others.
-func (f fault) name() string { return f.bar + " " + f.what }
 
 // print is the fingerprint of all that decides the outcome, but for the code.
 func (f fault) print() string {

@@ -3,7 +3,7 @@ package main
 // answerFaults are about the answer: cookie, header, writer, panics.
 var answerFaults = []fault{
 	{
-		bar: "P3", what: `the session is stored after the header`,
+		what: `the session is stored after the header`,
 		file: "internal/response/writer.go",
 		old: `	if informational && !c.refused || c.open() {
 		c.rw.WriteHeader(code)
@@ -15,7 +15,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
-		bar: "P3", what: `the body follows a failed commit`,
+		what: `the body follows a failed commit`,
 		file: "internal/response/writer.go",
 		old: `	if !c.open() {
 		return len(p), nil
@@ -26,7 +26,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/failure/storing_fails/memory`,
 	},
 	{
-		bar: "HB-6", what: `Flush does not store`,
+		what: `Flush does not store`,
 		file: "internal/response/writer.go",
 		old: `	if !c.open() {
 		return nil
@@ -36,7 +36,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
-		bar: "HB-5", what: `Hijack does not store`,
+		what: `Hijack does not store`,
 		file: "internal/response/writer.go",
 		old: `	if !c.open() {
 		return nil, nil, errors`,
@@ -45,7 +45,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/writer/WebSocket/memory`,
 	},
 	{
-		bar: "HB-7", what: `sendfile does not store`,
+		what: `sendfile does not store`,
 		file: "internal/response/writer.go",
 		old: `	if !c.open() {
 		return io.Copy(io.Discard, src)
@@ -55,14 +55,14 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
-		bar: "HB-8", what: `1xx answers store, and close the header`,
+		what: `1xx answers store, and close the header`,
 		file: "internal/response/writer.go",
 		old:  `informational := code >= 100 && code < 200 && code != http.StatusSwitchingProtocols`,
 		new:  `informational := code == 0`,
 		pkg:  ".", test: `TestBehaviour/response/the_cookie_is_on_the_response_after_early_hints/memory`,
 	},
 	{
-		bar: "HB-10", what: `a change after the header is lost in silence`,
+		what: `a change after the header is lost in silence`,
 		file: "middleware.go",
 		old: `	x.header(h, err, !x.returned)
 	s.sent = true
@@ -72,14 +72,14 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/response/a_change_after_the_first_byte/memory`,
 	},
 	{
-		bar: "HB-14", what: `a failed commit is answered 200`,
+		what: `a failed commit is answered 200`,
 		file: "middleware.go",
 		old:  `		return func() { x.refuse(s, err) }`,
 		new:  `		return nil`,
 		pkg:  ".", test: `TestBehaviour/failure/storing_fails/memory`,
 	},
 	{
-		bar: "HB-1", what: `a panic is swallowed`,
+		what: `a panic is swallowed`,
 		file: "middleware.go",
 		old: `		if !returned {
 `,
@@ -89,7 +89,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/failure/a_panic_of_the_handler_stores_nothing/memory`,
 	},
 	{
-		bar: "HB-1", what: `what a panicking handler Set is stored`,
+		what: `what a panicking handler Set is stored`,
 		file: "middleware.go",
 		old: `			x.panicked()
 `,
@@ -98,7 +98,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/failure/a_panic_of_the_handler_stores_nothing/memory`,
 	},
 	{
-		bar: "CC-8", what: `the session is not released`,
+		what: `the session is not released`,
 		file: "middleware.go",
 		old: `	s.released = true
 	s.unlock()`,
@@ -106,35 +106,35 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/failure/a_session_used_after_the_handler_returned/memory`,
 	},
 	{
-		bar: "CC-11", what: `mounted twice it loads twice`,
+		what: `mounted twice it loads twice`,
 		file: "middleware.go",
 		old:  `			case outer.inUse():`,
 		new:  `			case outer != nil && outer.m != m:`,
 		pkg:  ".", test: `TestBehaviour/managers/mounted_twice,_the_inner_one_does_nothing/memory`,
 	},
 	{
-		bar: "CK-19", what: `two managers in a chain share a session`,
+		what: `two managers in a chain share a session`,
 		file: "context.go",
 		old:  `if *key == x.m.key || key.shares(x.m.key) {`,
 		new:  `if *key != "" {`,
 		pkg:  ".", test: `TestBehaviour/managers/two_cookie_names_do_not_mix`,
 	},
 	{
-		bar: "RD-1", what: `a failed load runs the handler`,
+		what: `a failed load runs the handler`,
 		file: "middleware.go",
 		old:  `if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {`,
 		new:  `if err := m.load(s, r.Header); err != nil && m.cfg.OnOutage > 5 {`,
 		pkg:  ".", test: `TestBehaviour/failure/loading_fails/memory`,
 	},
 	{
-		bar: "CK-10", what: `Vary is missing where the session was only read`,
+		what: `Vary is missing where the session was only read`,
 		file: "header.go",
 		old:  `depends := s.used || after &&`,
 		new:  `depends := after &&`,
 		pkg:  ".", test: `TestBehaviour/caching/Vary_says_what_the_response_depends_on/memory`,
 	},
 	{
-		bar: "CK-10", what: `no-store is missing`,
+		what: `no-store is missing`,
 		file: "header.go",
 		old: `		confine(h)
 `,
@@ -142,7 +142,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
-		bar: "CK-11", what: `other cookies are replaced`,
+		what: `other cookies are replaced`,
 		file: "header.go",
 		old: `		h["Set-Cookie"] = append(old, line)
 `,
@@ -151,21 +151,21 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/cookie/other_cookies_survive/memory`,
 	},
 	{
-		bar: "CK-1", what: `HttpOnly is dropped`,
+		what: `HttpOnly is dropped`,
 		file: "cookie/cookie.go",
 		old:  `	if !o.ScriptReadable {`,
 		new:  `	if o.ScriptReadable {`,
 		pkg:  ".", test: `TestBehaviour/cookie/the_attributes_are_as_documented`,
 	},
 	{
-		bar: "CK-2", what: `Secure is dropped`,
+		what: `Secure is dropped`,
 		file: "cookie/cookie.go",
 		old:  `	if !o.Insecure {`,
 		new:  `	if o.Insecure {`,
 		pkg:  "./cookie", test: `TestSecure`,
 	},
 	{
-		bar: "CK-2", what: `Secure is guessed from the connection`,
+		what: `Secure is guessed from the connection`,
 		file: "header.go",
 		old:  `	return m.cookie.Set(s.cred.Token(), s.maxAge())`,
 		new: `	line := m.cookie.Set(s.cred.Token(), s.maxAge())
@@ -176,7 +176,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/cookie/Secure_depends_on_the_options_alone`,
 	},
 	{
-		bar: "CK-2", what: `a proxy's 127.0.0.1 is taken for the browser's, without a warning`,
+		what: `a proxy's 127.0.0.1 is taken for the browser's, without a warning`,
 		file: "cookie/plainhttp.go",
 		old: `	case loopback(r.Host):
 		return proxied(r)
@@ -187,49 +187,49 @@ var answerFaults = []fault{
 		pkg: "./cookie", test: `TestPlainHTTP`,
 	},
 	{
-		bar: "CK-2", what: `the warning comes behind a second proxy`,
+		what: `the warning comes behind a second proxy`,
 		file: "cookie/plainhttp.go",
 		old:  `		scheme, _, _ := strings.Cut(h.Get(name), ",")`,
 		new:  `		scheme := h.Get(name)`,
 		pkg:  "./cookie", test: `TestPlainHTTP`,
 	},
 	{
-		bar: "CK-2", what: `a quoted proto of Forwarded is not read`,
+		what: `a quoted proto of Forwarded is not read`,
 		file: "cookie/plainhttp.go",
 		old:  "	if !strings.HasPrefix(s, `\"`) {",
 		new:  `	if true {`,
 		pkg:  "./cookie", test: `TestPlainHTTP`,
 	},
 	{
-		bar: "CK-3", what: `SameSite=None with Insecure is taken`,
+		what: `SameSite=None with Insecure is taken`,
 		file: "cookie/rules.go",
 		old:  `case o.Insecure && o.SameSite == http.SameSiteNoneMode:`,
 		new:  `case o.Insecure && o.SameSite == 99:`,
 		pkg:  "./cookie", test: `TestNewRefuses`,
 	},
 	{
-		bar: "CK-4", what: `__Host- with a Domain is taken`,
+		what: `__Host- with a Domain is taken`,
 		file: "cookie/rules.go",
 		old:  `case strings.HasPrefix(lower, hostPrefix) && o.Domain != "":`,
 		new:  `case strings.HasPrefix(o.Name, hostPrefix) && o.Domain != "":`,
 		pkg:  "./cookie", test: `TestNewRefuses`,
 	},
 	{
-		bar: "CK-12", what: `a header can be injected through Path`,
+		what: `a header can be injected through Path`,
 		file: "cookie/rules.go",
 		old:  `func notPath(r rune) bool { return r <= ' ' ||`,
 		new:  `func notPath(r rune) bool { return`,
 		pkg:  "./cookie", test: `TestNewRefuses`,
 	},
 	{
-		bar: "CK-15", what: `blanks of Unicode are trimmed from names`,
+		what: `blanks of Unicode are trimmed from names`,
 		file: "cookie/cookie.go",
 		old:  `			value, ok := strings.CutPrefix(pair, c.nameEq)`,
 		new:  `			value, ok := strings.CutPrefix(strings.TrimSpace(pair), c.nameEq)`,
 		pkg:  "./cookie", test: `TestValues`,
 	},
 	{
-		bar: "LO-4", what: `the removal cookie has no path and domain`,
+		what: `the removal cookie has no path and domain`,
 		file: "cookie/cookie.go",
 		old:  `return c.nameEq + c.attributes + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags`,
 		new:  `return c.nameEq + "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0" + c.flags`,

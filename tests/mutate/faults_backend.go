@@ -3,7 +3,7 @@ package main
 // backendFaults are about the stores of this process.
 var backendFaults = []fault{
 	{
-		bar: "LO-2", what: `memory: no compare-and-swap`,
+		what: `memory: no compare-and-swap`,
 		file: "backend/memory/memory.go",
 		old: `case old.version != version:
 		return backend.ErrConflict
@@ -16,7 +16,7 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestConformance/UpdateVersions`,
 	},
 	{
-		bar: "LO-2", what: `memory: an update is an upsert`,
+		what: `memory: an update is an upsert`,
 		file: "backend/memory/memory.go",
 		old: `	case old == nil:
 		return s.notFound()
@@ -29,14 +29,14 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestConformance/Update`,
 	},
 	{
-		bar: "ID-3", what: `memory: Create replaces what is there`,
+		what: `memory: Create replaces what is there`,
 		file: "backend/memory/memory.go",
 		old:  `if !sh.at(sl).expired(now) {`,
 		new:  `if false {`,
 		pkg:  "./backend/memory", test: `TestConformance/CreateExists`,
 	},
 	{
-		bar: "TO-1", what: `memory: expiry is left to the sweep`,
+		what: `memory: expiry is left to the sweep`,
 		file: "backend/memory/shard.go",
 		old: `	if e.expired(now) {
 		return nil
@@ -46,7 +46,7 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestConformance/Expired`,
 	},
 	{
-		bar: "TO-8", what: `memory: an update revives an expired record`,
+		what: `memory: an update revives an expired record`,
 		file: "backend/memory/memory.go",
 		old: `	old := sh.live(r.id, now)
 	switch {`,
@@ -55,14 +55,14 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestConformance/Expired`,
 	},
 	{
-		bar: "TO-1", what: `memory: a touch moves the expiry back`,
+		what: `memory: a touch moves the expiry back`,
 		file: "backend/memory/memory.go",
 		old:  `e.expires = max(e.expires, expires.UnixMilli())`,
 		new:  `e.expires = expires.UnixMilli()`,
 		pkg:  "./backend/memory", test: `TestConformance/Touch`,
 	},
 	{
-		bar: "TO-1", what: `memory: an update moves the expiry back`,
+		what: `memory: an update moves the expiry back`,
 		file: "backend/memory/memory.go",
 		old: `		r.expires = max(r.expires, old.expires)
 `,
@@ -71,35 +71,35 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestConformance/UpdateExpires`,
 	},
 	{
-		bar: "GC-1", what: `memory: a sweep takes live records`,
+		what: `memory: a sweep takes live records`,
 		file: "backend/memory/sweep.go",
 		old:  `if sh.lists[k][pos].expired(now) {`,
 		new:  `if pos%2 == 0 || sh.lists[k][pos].expired(now) {`,
 		pkg:  "./backend/memory", test: `TestConformance/Sweep`,
 	},
 	{
-		bar: "ME-2", what: `memory: nothing is evicted`,
+		what: `memory: nothing is evicted`,
 		file: "backend/memory/evict.go",
 		old:  `	for s.all.over(s.max) {`,
 		new:  `	for now < 0 && s.all.over(s.max) {`,
 		pkg:  "./backend/memory", test: `TestEvictionOrder`,
 	},
 	{
-		bar: "ME-2", what: `memory: users are evicted first`,
+		what: `memory: users are evicted first`,
 		file: "backend/memory/evict.go",
 		old:  `		if s.evictAny(anonymous, newest, now) {`,
 		new:  `		if s.evictAny(named, newest, now) {`,
 		pkg:  "./backend/memory", test: `TestFloodSparesUsers`,
 	},
 	{
-		bar: "ME-2", what: `memory: an account's logins evict strangers`,
+		what: `memory: an account's logins evict strangers`,
 		file: "backend/memory/evict.go",
 		old:  `return s.evictOwn(keep, user, now) || s.evictAny(named, keep, now)`,
 		new:  `return s.evictAny(named, keep, now)`,
 		pkg:  "./backend/memory", test: `TestOwnLeastRecentlyUsedGoesFirst`,
 	},
 	{
-		bar: "ME-2", what: `memory: users leave no room for visitors`,
+		what: `memory: users leave no room for visitors`,
 		file: "backend/memory/evict.go",
 		old: `		if user == "" {
 			s.drop(newest)`,
@@ -108,14 +108,14 @@ var backendFaults = []fault{
 		pkg: "./backend/memory", test: `TestAnonymousNeverDisplacesUsers`,
 	},
 	{
-		bar: "LO-2", what: `file: no compare-and-swap`,
+		what: `file: no compare-and-swap`,
 		file: "backend/file/store.go",
 		old:  `			if e.version != rec.Version {`,
 		new:  `			if e.version == 0 {`,
 		pkg:  "./backend/file", test: `TestContract/UpdateVersions`,
 	},
 	{
-		bar: "LO-2", what: `file: an update is an upsert`,
+		what: `file: an update is an upsert`,
 		file: "backend/file/store.go",
 		old: `		return s.locked(ctx, sh, rec.ID, func(h handle, e entry) error {
 			if e.version != rec.Version {
@@ -136,21 +136,21 @@ var backendFaults = []fault{
 		pkg: "./backend/file", test: `TestContract/Update`,
 	},
 	{
-		bar: "FX-5", what: `file: DeleteVersion deletes any version`,
+		what: `file: DeleteVersion deletes any version`,
 		file: "backend/file/store.go",
 		old:  `		if e.version != version {`,
 		new:  `		if e.version == 0 {`,
 		pkg:  "./backend/file", test: `TestContract/DeleteVersion`,
 	},
 	{
-		bar: "ID-3", what: `file: Create replaces what is there`,
+		what: `file: Create replaces what is there`,
 		file: "backend/file/dir_unix.go",
 		old:  `unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL`,
 		new:  `unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC`,
 		pkg:  "./backend/file", test: `TestContract/CreateExists`,
 	},
 	{
-		bar: "TO-1", what: `file: expiry is left to the sweep`,
+		what: `file: expiry is left to the sweep`,
 		file: "backend/file/store.go",
 		old: `		if e.expired() {
 			return backend.ErrNotFound
@@ -160,42 +160,42 @@ var backendFaults = []fault{
 		pkg: "./backend/file", test: `TestContract/Expired`,
 	},
 	{
-		bar: "TO-1", what: `file: a touch moves the expiry back`,
+		what: `file: a touch moves the expiry back`,
 		file: "backend/file/store.go",
 		old:  `if ms := millis(expires); ms > e.expires {`,
 		new:  `if ms := millis(expires); ms != e.expires {`,
 		pkg:  "./backend/file", test: `TestContract/Touch`,
 	},
 	{
-		bar: "FB-3", what: `file: others may read the files`,
+		what: `file: others may read the files`,
 		file: "backend/file/dir_unix.go",
 		old:  `unix.Openat(at, name, flags, 0o600)`,
 		new:  `unix.Openat(at, name, flags, 0o644)`,
 		pkg:  "./backend/file", test: `TestModes`,
 	},
 	{
-		bar: "FB-4", what: `file: a directory that others may write to is used`,
+		what: `file: a directory that others may write to is used`,
 		file: "backend/file/dir_unix.go",
 		old:  `case st.Mode&0o022 != 0:`,
 		new:  `case st.Mode&0o022 == 0o7777:`,
 		pkg:  "./backend/file", test: `TestRefused`,
 	},
 	{
-		bar: "P3", what: `file: an update whose flush failed is taken for stored`,
+		what: `file: an update whose flush failed is taken for stored`,
 		file: "backend/file/store.go",
 		old:  `		s.doubts.add(rec.ID, doubt{version: e.version + 1, expires: ms})`,
 		new:  `		_ = ms`,
 		pkg:  "./backend/file", test: `TestFailedFlushIsNoSuccess`,
 	},
 	{
-		bar: "P2", what: `file: a deletion whose flush failed is taken for final`,
+		what: `file: a deletion whose flush failed is taken for final`,
 		file: "backend/file/disk.go",
 		old:  `		sh.owes.Store(true)`,
 		new:  ``,
 		pkg:  "./backend/file", test: `TestFailedStepIsNeverTakenForDone`,
 	},
 	{
-		bar: "P2", what: `file: a deletion is not flushed`,
+		what: `file: a deletion is not flushed`,
 		file: "backend/file/store.go",
 		old: `		s.dropMarker(string(e.user), id)
 		return s.flushDir(sh)`,
@@ -204,49 +204,49 @@ var backendFaults = []fault{
 		pkg: "./backend/file", test: `TestSyncFlushes`,
 	},
 	{
-		bar: "FB-4", what: `file: the directory above is anybody's`,
+		what: `file: the directory above is anybody's`,
 		file: "backend/file/dir_unix.go",
 		old:  `mode.Perm()&0o002 != 0 && mode`,
 		new:  `mode.Perm()&0o002 > 2 && mode`,
 		pkg:  "./backend/file", test: `TestOpenParentsThatOthersMayWriteTo`,
 	},
 	{
-		bar: "FB-5", what: `file: links are followed`,
+		what: `file: links are followed`,
 		file: "backend/file/dir_unix.go",
 		old:  `always = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC`,
 		new:  `always = unix.O_NONBLOCK | unix.O_CLOEXEC`,
 		pkg:  "./backend/file", test: `TestNotAFile`,
 	},
 	{
-		bar: "FB-9", what: `file: processes do not lock each other out`,
+		what: `file: processes do not lock each other out`,
 		file: "backend/file/dir_unix.go",
 		old:  `unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB)`,
 		new:  `unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB)`,
 		pkg:  "./backend/file", test: `TestFrozenProcess`,
 	},
 	{
-		bar: "FB-12", what: `file: a sweep looks at names that are not its own`,
+		what: `file: a sweep looks at names that are not its own`,
 		file: "backend/file/sweep.go",
 		old:  `		if _, ok := parseName(base); ok {`,
 		new:  `		if _, ok := parseName(base); ok || base != "" {`,
 		pkg:  "./backend/file", test: `TestForeignFiles`,
 	},
 	{
-		bar: "FB-6", what: `file: the slot in use is written over`,
+		what: `file: the slot in use is written over`,
 		file: "backend/file/store.go",
 		old:  `s.writeSlot(h, e.head, 1-e.slot, frame)`,
 		new:  `s.writeSlot(h, e.head, e.slot, frame)`,
 		pkg:  "./backend/file", test: `TestTorn`,
 	},
 	{
-		bar: "FB-6", what: `file: a large slot's beginning is not written last`,
+		what: `file: a large slot's beginning is not written last`,
 		file: "backend/file/list.go",
 		old:  `	if hd.size() > firstSize && len(frame) > startSize {`,
 		new:  `	if len(frame) < 0 {`,
 		pkg:  "./backend/file", test: `TestSyncFlushes`,
 	},
 	{
-		bar: "FB-6", what: `file: a list believes a beginning that says another user`,
+		what: `file: a list believes a beginning that says another user`,
 		file: "backend/file/list.go",
 		old:  `		if e.expired() || string(e.user) != user {`,
 		new:  `		if e.expired() {`,

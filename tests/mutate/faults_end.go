@@ -3,14 +3,14 @@ package main
 // endFaults are about renewal, logout and expiry while requests are under way.
 var endFaults = []fault{
 	{
-		bar: "LO-1", what: `Destroy only removes the cookie`,
+		what: `Destroy only removes the cookie`,
 		file: "remove.go",
 		old:  `s.outside(func() { err = s.m.removeVersion(ctx, s.doomed) })`,
 		new:  `err = ctx.Err()`,
 		pkg:  ".", test: `TestBehaviour/logout/the_record_and_the_cookie_are_gone_and_the_token_is_dead/memory`,
 	},
 	{
-		bar: "LO-1", what: `a logout that no replica has confirmed is "logged out" once the record is not found`,
+		what: `a logout that no replica has confirmed is "logged out" once the record is not found`,
 		file: "remove.go",
 		old: `	return m.store.Delete(ctx, id)
 }
@@ -23,14 +23,14 @@ var endFaults = []fault{
 		pkg: ".", test: `TestBehaviour/replicas/a_logout_that_no_replica_confirms_is_an_error/memory`,
 	},
 	{
-		bar: "LO-1", what: `a logout that no replica has confirmed takes the cookie that the next try needs`,
+		what: `a logout that no replica has confirmed takes the cookie that the next try needs`,
 		file: "remove.go",
 		old:  `if !errors.Is(err, backend.ErrNotReplicated) {`,
 		new:  `if true {`,
 		pkg:  ".", test: `TestBehaviour/replicas/a_logout_that_the_replicas_refuse_is_an_error/memory`,
 	},
 	{
-		bar: "FX-4", what: `a renewal whose reply was lost is lost`,
+		what: `a renewal whose reply was lost is lost`,
 		file: "load.go",
 		old: `		cred = &next
 `,
@@ -39,7 +39,7 @@ var endFaults = []fault{
 		pkg: ".", test: `TestBehaviour/renew/the_reply_to_a_renewal_is_lost/memory`,
 	},
 	{
-		bar: "FX-6", what: `logout with an old token removes the new cookie`,
+		what: `logout with an old token removes the new cookie`,
 		file: "remove.go",
 		old: `		if s.cookie == cookieRemove { // an earlier try failed
 			s.cookie = cookieAlone
@@ -50,7 +50,7 @@ var endFaults = []fault{
 		pkg: ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
-		bar: "FX-9", what: `Renew after the header is taken`,
+		what: `Renew after the header is taken`,
 		file: "lifecycle.go",
 		old: `	if s.sent {
 		s.refuse(method)
@@ -61,14 +61,14 @@ var endFaults = []fault{
 		pkg: ".", test: `TestBehaviour/response/a_change_after_the_first_byte/memory`,
 	},
 	{
-		bar: "FX-8", what: `a login that lost its record is dropped`,
+		what: `a login that lost its record is dropped`,
 		file: "commit.go",
 		old:  `if s.changed&changedUser != 0 && s.want.user != "" {`,
 		new:  `if s.changed&changedUser != 0 && s.want.user == "\x00" {`,
 		pkg:  ".", test: `TestBehaviour/login/of_two_logins_both_are_logged_in/memory`,
 	},
 	{
-		bar: "TO-8", what: `a session past its absolute timeout is stored again`,
+		what: `a session past its absolute timeout is stored again`,
 		file: "update.go",
 		old:  `past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.Ended(now)`,
 		new:  `past := rec.Expires.UnixMilli() <= 0 && !s.noTouch`,

@@ -3,7 +3,7 @@ package main
 // headerFaults are about what caches, browsers and error answers get to see.
 var headerFaults = []fault{
 	{
-		bar: "CK-9", what: `every answer has the cookie`,
+		what: `every answer has the cookie`,
 		file: "header.go",
 		old: `	if s.cookie != cookieAlone {
 		x.setCookie(h)`,
@@ -12,70 +12,70 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/cookie/sent_only_when_it_changes/memory`,
 	},
 	{
-		bar: "CK-8", what: `a session that was not stored has a cookie`,
+		what: `a session that was not stored has a cookie`,
 		file: "header.go",
 		old:  `if failed != nil && s.cookie == cookieSet && !s.exists {`,
 		new:  `if failed == nil && s.cookie == cookieSet && !s.exists {`,
 		pkg:  ".", test: `TestBehaviour/error_response/an_error_response_has_no_dead_cookie`,
 	},
 	{
-		bar: "CK-10", what: `a cookie rides on an answer that caches may keep`,
+		what: `a cookie rides on an answer that caches may keep`,
 		file: "header.go",
 		old:  `	if s.cookie == cookieSlide && (shareable(h) || !s.exists) {`,
 		new:  `	if s.cookie == cookieSlide && !s.exists {`,
 		pkg:  ".", test: `TestBehaviour/caching/a_cookie_slides_on_no_response_that_a_cache_may_keep`,
 	},
 	{
-		bar: "CK-10", what: `a page that allows private caches carries no cookie again`,
+		what: `a page that allows private caches carries no cookie again`,
 		file: "header.go",
 		old:  `	case directive(h, "no-store"), directive(h, "private"):`,
 		new:  `	case directive(h, "no-store"):`,
 		pkg:  ".", test: `TestBehaviour/cookie/an_active_user_stays_logged_in`,
 	},
 	{
-		bar: "CK-9", what: `the expiry runs away from the cookie`,
+		what: `the expiry runs away from the cookie`,
 		file: "expiry.go",
 		old:  `	if s.slides() && !s.carries && s.cookie != cookieSet {`,
 		new:  `	if false {`,
 		pkg:  ".", test: `TestBehaviour/cookie/public_pages_do_not_cost_the_cookie`,
 	},
 	{
-		bar: "CK-9", what: `a cookie shorter than the idle timeout runs out`,
+		what: `a cookie shorter than the idle timeout runs out`,
 		file: "expiry.go",
 		old:  `	return fixed < idle && now`,
 		new:  `	return fixed > idle && now`,
 		pkg:  ".", test: `TestBehaviour/cookie/an_active_user_stays_logged_in`,
 	},
 	{
-		bar: "CK-10", what: `Vary is missing where the session is used after the first byte`,
+		what: `Vary is missing where the session is used after the first byte`,
 		file: "header.go",
 		old:  `after && (x.handed.Load() || s.live && silent(h))`,
 		new:  `after && false`,
 		pkg:  ".", test: `TestBehaviour/caching/Vary_says_what_the_response_depends_on/memory`,
 	},
 	{
-		bar: "CK-10", what: `a page may be shared whose handler asks for the session after the first byte`,
+		what: `a page may be shared whose handler asks for the session after the first byte`,
 		file: "header.go",
 		old:  `(x.handed.Load() || s.live && silent(h))`,
 		new:  `x.handed.Load()`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
-		bar: "CK-10", what: `what a request took may be cached`,
+		what: `what a request took may be cached`,
 		file: "header.go",
 		old:  `	case s.altered:`,
 		new:  `	case s.altered && !s.used:`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
-		bar: "CK-10", what: `a page of a live session may be shared`,
+		what: `a page of a live session may be shared`,
 		file: "header.go",
 		old:  `	case s.live && depends:`,
 		new:  `	case s.live && false:`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
-		bar: "CC-7", what: `what only reads a started session writes to the response's header`,
+		what: `what only reads a started session writes to the response's header`,
 		file: "session.go",
 		old: `	if s.changing {
 		s.changing = false
@@ -86,7 +86,7 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/start/Start_beside_the_header_of_the_response`,
 	},
 	{
-		bar: "CC-9", what: `Start calls the program's Header under the session's lock`,
+		what: `Start calls the program's Header under the session's lock`,
 		file: "start.go",
 		old: `	x, h := s.x, s.started
 `,
@@ -95,14 +95,14 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/start/a_header_that_asks_the_session_while_it_leaves`,
 	},
 	{
-		bar: "CC-11", what: `two Starts of one request set two cookies`,
+		what: `two Starts of one request set two cookies`,
 		file: "start.go",
 		old:  `	*r = *r.WithContext(&startedIn{s.x.Context, s.x})`,
 		new:  `	r.WithContext(&startedIn{s.x.Context, s.x})`,
 		pkg:  ".", test: `TestBehaviour/start/all_Starts_of_a_request_are_one_session`,
 	},
 	{
-		bar: "CK-10", what: `a page of a session that was started may be shared`,
+		what: `a page of a session that was started may be shared`,
 		file: "start.go",
 		old: `	s.used, s.started = true, h
 	s.limit(h, true)
@@ -112,14 +112,14 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/start/Start_tells_caches`,
 	},
 	{
-		bar: "CK-10", what: `an answer with a new cookie stays public`,
+		what: `an answer with a new cookie stays public`,
 		file: "header.go",
 		old:  `if !directive(h, "no-store") && !directive(h, "private") {`,
 		new:  `if len(h["Cache-Control"]) == 0 {`,
 		pkg:  ".", test: `TestBehaviour/caching/a_response_that_sets_the_cookie_is_not_public`,
 	},
 	{
-		bar: "P3", what: `the error answer has the handler's header`,
+		what: `the error answer has the handler's header`,
 		file: "header.go",
 		old: `	clear(h)
 	maps.Copy(h, x.before)

@@ -4,7 +4,7 @@ package main
 // bytes of a damaged record, the figures of a configuration.
 var loadFaults = []fault{
 	{
-		bar: "FX-2", what: `a token that the client made up is adopted`,
+		what: `a token that the client made up is adopted`,
 		file: "load.go",
 		old: `		m.reject(cred, ReasonUnknown)
 		return nil
@@ -16,7 +16,7 @@ var loadFaults = []fault{
 		pkg: ".", test: `TestBehaviour/token/an_unknown_token_is_never_adopted/memory`,
 	},
 	{
-		bar: "DS-1", what: `a damaged record is an error for ever`,
+		what: `a damaged record is an error for ever`,
 		file: "load.go",
 		old: `	case reason == ReasonUnreadable:
 		m.unreadable(s, cred, err)
@@ -28,7 +28,7 @@ var loadFaults = []fault{
 		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
-		bar: "DS-1", what: `what a store calls corrupt is an error for ever`,
+		what: `what a store calls corrupt is an error for ever`,
 		file: "load.go",
 		old: `	case errors.Is(err, backend.ErrCorrupt):
 		m.unreadable(s, cred, err)
@@ -40,14 +40,14 @@ var loadFaults = []fault{
 		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
-		bar: "DS-2", what: `the length of a key is believed`,
+		what: `the length of a key is believed`,
 		file: "internal/record/body.go",
 		old:  `if n <= 0 || size >= uint64(len(entry)-n) {`,
 		new:  `if n <= 0 {`,
 		pkg:  "./internal/record", test: `FuzzBody`,
 	},
 	{
-		bar: "DS-2", what: `the number of values is believed`,
+		what: `the number of values is believed`,
 		file: "internal/record/body.go",
 		old: `	if size > len(rest) {
 		return Body{}, errBody
@@ -57,21 +57,21 @@ var loadFaults = []fault{
 		pkg: "./internal/record", test: `FuzzBody`,
 	},
 	{
-		bar: "DS-3", what: `a record of an unknown format is read`,
+		what: `a record of an unknown format is read`,
 		file: "internal/record/head.go",
 		old:  `len(data) < headFixed || data[0] != format1 || data[1]&^flagsKnown != 0 {`,
 		new:  `len(data) < headFixed || data[1]&^flagsKnown != 0 {`,
 		pkg:  ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
-		bar: "OP-1", what: `a timeout of 3600 ns is taken`,
+		what: `a timeout of 3600 ns is taken`,
 		file: "config.go",
 		old:  `case d < time.Millisecond:`,
 		new:  `case d < time.Nanosecond:`,
 		pkg:  ".", test: `TestBehaviour/config/durations_that_cannot_be_meant_are_refused`,
 	},
 	{
-		bar: "MY-14", what: `mysql: a table name may be anything`,
+		what: `mysql: a table name may be anything`,
 		file: "backend/mysql/schema.go",
 		old:  `\.)?([A-Za-z0-9_]{1,64})$`,
 		new:  `\.)?(.{1,64})$`,

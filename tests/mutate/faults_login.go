@@ -3,7 +3,7 @@ package main
 // loginFaults are about logging in, and about changes that cannot be stored.
 var loginFaults = []fault{
 	{
-		bar: "P3", what: `in an outage what is deleted is answered 200`,
+		what: `in an outage what is deleted is answered 200`,
 		file: "session.go",
 		old: `		s.keepError(ErrUnavailable) // the response must not say that it was stored
 `,
@@ -11,7 +11,7 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/outage/Session.Delete/save=false`,
 	},
 	{
-		bar: "P3", what: `after the error response the handler's session is stored`,
+		what: `after the error response the handler's session is stored`,
 		file: "middleware.go",
 		old: `		s.over = &unsentError{err}
 `,
@@ -19,35 +19,35 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestBehaviour/error_response/nothing_is_stored_after_the_error_response/memory`,
 	},
 	{
-		bar: "P3", what: `Release stores what its caller responded 503 for`,
+		what: `Release stores what its caller responded 503 for`,
 		file: "start.go",
 		old:  `if s.broken && s.over == nil &&`,
 		new:  `if false && s.over == nil &&`,
 		pkg:  ".", test: `TestBehaviour/start/Release_after_a_failed_Save/memory`,
 	},
 	{
-		bar: "P3", what: `a login is stored that http.TimeoutHandler gave up on`,
+		what: `a login is stored that http.TimeoutHandler gave up on`,
 		file: "commit.go",
 		old:  `if s.epoch == epoch && err != nil {`,
 		new:  `if s.epoch != epoch && err != nil {`,
 		pkg:  ".", test: `TestBehaviour/response/a_login_after_the_timeout_handler_gave_up/memory`,
 	},
 	{
-		bar: "P3", what: `a logout that lost to a renewal is answered 200`,
+		what: `a logout that lost to a renewal is answered 200`,
 		file: "middleware.go",
 		old:  `errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {`,
 		new:  `errors.Is(err, ErrSuperseded)) {`,
 		pkg:  ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/lost_to_a_renewal/Session.Destroy/save=false`,
 	},
 	{
-		bar: "P3", what: `SetPersistent after the header is taken`,
+		what: `SetPersistent after the header is taken`,
 		file: "lifecycle.go",
 		old:  `if s.sent && s.lost == nil {`,
 		new:  `if false {`,
 		pkg:  ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/header_sent/Session.SetPersistent/save=false`,
 	},
 	{
-		bar: "P3", what: `a delete by a request with a replaced token is not told`,
+		what: `a delete by a request with a replaced token is not told`,
 		file: "session.go",
 		old: `	s.tried = s.late
 `,
@@ -55,28 +55,28 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/token_replaced_before/Session.Delete/save=false`,
 	},
 	{
-		bar: "P3", what: `a write is taken for done because its record is there`,
+		what: `a write is taken for done because its record is there`,
 		file: "update.go",
 		old:  `if !rec.Confirm && (rec.User == "" || m.indexed(ctx, rec)) {`,
 		new:  `if !rec.Confirm {`,
 		pkg:  ".", test: `TestBehaviour/failure/a_half-done_write_is_made_whole,_or_an_error/memory`,
 	},
 	{
-		bar: "P3", what: `a login that no replica has confirmed is taken for done`,
+		what: `a login that no replica has confirmed is taken for done`,
 		file: "update.go",
 		old:  `rec.Confirm = tries.confirm && m.can.Confirms`,
 		new:  `rec.Confirm = false`,
 		pkg:  ".", test: `TestBehaviour/replicas/a_login_is_written_again_until_it_is_confirmed/memory`,
 	},
 	{
-		bar: "FX-8", what: `a login that lost its record has no cart`,
+		what: `a login that lost its record has no cart`,
 		file: "commit.go",
 		old:  `kept, set, changed = s.vals.Base(), s.settings(),`,
 		new:  `kept, set, changed = Body{}, s.settings(),`,
 		pkg:  ".", test: `TestBehaviour/login/a_double_click_on_log_in/memory`,
 	},
 	{
-		bar: "LO-2", what: `a login brings back the values of a destroyed session`,
+		what: `a login brings back the values of a destroyed session`,
 		file: "commit.go",
 		old: `	if why == ErrSuperseded {
 		s.m.stats`,
@@ -85,14 +85,14 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestBehaviour/login/a_login_that_lost_its_session_keeps_what_it_had/memory`,
 	},
 	{
-		bar: "FX-12", what: `SetUser hands a user the values of another`,
+		what: `SetUser hands a user the values of another`,
 		file: "lifecycle.go",
 		old:  `if was := s.currentUser(); was != "" && was != user {`,
 		new:  `if was := s.currentUser(); was == "\x00" {`,
 		pkg:  ".", test: `TestBehaviour/login/nothing_of_one_user_is_handed_to_the_next/memory/alone/another`,
 	},
 	{
-		bar: "FX-12", what: `SetUser hands a user what another one's request stored just now`,
+		what: `SetUser hands a user what another one's request stored just now`,
 		file: "update.go",
 		old: `		newest.values = record.Body{} // the former user's, all of them
 `,
@@ -101,7 +101,7 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestBehaviour/login/nothing_of_one_user_is_handed_to_the_next/memory/hers_is_stored_first/another`,
 	},
 	{
-		bar: "FX-12", what: `SetUser hands a user the label and timeouts of another`,
+		what: `SetUser hands a user the label and timeouts of another`,
 		file: "commit.go",
 		old: `		now = settings{}
 `,
@@ -110,42 +110,42 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestBehaviour/login/nothing_of_one_user_is_handed_to_the_next/memory/alone/another`,
 	},
 	{
-		bar: "TO-1", what: `a touch of an older request undoes a shorter timeout`,
+		what: `a touch of an older request undoes a shorter timeout`,
 		file: "update.go",
 		old:  `inHead = s.loaded.Ends != 0 || is < was`,
 		new:  `inHead = s.loaded.Ends != 0 && is < was`,
 		pkg:  ".", test: `TestBehaviour/expiry/a_shortened_idle_timeout_holds/of_the_manager/memory`,
 	},
 	{
-		bar: "TO-1", what: `the expiry in the head does not count`,
+		what: `the expiry in the head does not count`,
 		file: "load.go",
 		old:  `if h.Ended(l.at) {`,
 		new:  `if false {`,
 		pkg:  ".", test: `TestBehaviour/expiry/a_shortened_idle_timeout_holds/of_the_manager/memory`,
 	},
 	{
-		bar: "TO-1", what: `activity does not move the expiry in the head`,
+		what: `activity does not move the expiry in the head`,
 		file: "expiry.go",
 		old:  `if s.loaded.Ends != 0 {`,
 		new:  `if s.loaded.Ends < 0 {`,
 		pkg:  ".", test: `TestBehaviour/expiry/a_shortened_idle_timeout_holds/of_the_manager/memory`,
 	},
 	{
-		bar: "TO-1", what: `a stricter manager inside another is ignored`,
+		what: `a stricter manager inside another is ignored`,
 		file: "middleware.go",
 		old:  `if rules := m.contradicts(s.m); rules != "" {`,
 		new:  `if rules := m.contradicts(s.m); rules == "\x00" {`,
 		pkg:  ".", test: `TestBehaviour/managers/a_nested_one_with_other_rules_is_not_ignored_in_silence/memory/stricter`,
 	},
 	{
-		bar: "DR-2", what: `the tag of a readable record is not checked`,
+		what: `the tag of a readable record is not checked`,
 		file: "internal/record/seal.go",
 		old:  `if _, err := key.Open(nil, nil, tag, *ad); err != nil {`,
 		new:  `if err := error(nil); tag == nil {`,
 		pkg:  ".", test: `TestBehaviour/record/without_seals,_who_writes_to_the_store_is_found_out/memory`,
 	},
 	{
-		bar: "DR-2", what: `the tag does not tell the user from the values`,
+		what: `the tag does not tell the user from the values`,
 		file: "internal/record/seal.go",
 		old: `	dst = binary.AppendUvarint(dst, uint64(len(user)))
 	dst = append(dst, user...)

@@ -3,7 +3,7 @@ package main
 // serverFaults are about the stores on a server.
 var serverFaults = []fault{
 	{
-		bar: "LO-2", what: `redis: the script checks no version`,
+		what: `redis: the script checks no version`,
 		file: "backend/internal/redisengine/session.lua",
 		old: `  if string.sub(head, 1, 9) == ARGV[2] then
     local stored`,
@@ -12,7 +12,7 @@ var serverFaults = []fault{
 		pkg: "./backend/redis", test: `TestBackend/UpdateVersions`,
 	},
 	{
-		bar: "LO-2", what: `redis: an update is an upsert`,
+		what: `redis: an update is an upsert`,
 		file: "backend/internal/redisengine/session.lua",
 		old: `  if string.sub(head, 1, 9) == ARGV[2] then
     local stored`,
@@ -21,42 +21,42 @@ var serverFaults = []fault{
 		pkg: "./backend/redis", test: `TestBackend/Update`,
 	},
 	{
-		bar: "FX-5", what: `redis: DeleteVersion deletes any version`,
+		what: `redis: DeleteVersion deletes any version`,
 		file: "backend/internal/redisengine/session.lua",
 		old:  `if op == 'remove' or #head > 22 and string.sub(head, 1, 9) == ARGV[2] then`,
 		new:  `if op == 'remove' or #head > 22 then`,
 		pkg:  "./backend/redis", test: `TestBackend/DeleteVersion`,
 	},
 	{
-		bar: "RD-9", what: `redis: an update takes the TTL away`,
+		what: `redis: an update takes the TTL away`,
 		file: "backend/internal/redisengine/session.lua",
-		old:  `redis.call('SET', key, ARGV[3], 'PXAT', expires)`,
-		new:  `redis.call('SET', key, ARGV[3])`,
+		old:  `redis.call('SET', key, record, 'PXAT', expires)`,
+		new:  `redis.call('SET', key, record)`,
 		pkg:  "./backend/redis", test: `TestBackend/UpdateIntoThePast`,
 	},
 	{
-		bar: "RD-9", what: `redis: SET without TTL`,
+		what: `redis: SET without TTL`,
 		file: "backend/internal/redisengine/store.go",
 		old:  `[]any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}`,
 		new:  `[]any{"SET", key, value, "NX"}`,
 		pkg:  "./backend/redis", test: `TestBackend/Expired`,
 	},
 	{
-		bar: "ID-3", what: `redis: Create replaces what is there`,
+		what: `redis: Create replaces what is there`,
 		file: "backend/internal/redisengine/store.go",
 		old:  `[]any{"SET", key, value, "NX", "PXAT", milli(rec.Expires)}`,
 		new:  `[]any{"SET", key, value, "PXAT", milli(rec.Expires)}`,
 		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
 	},
 	{
-		bar: "ID-3", what: `redis: Create with a user replaces what is there`,
+		what: `redis: Create with a user replaces what is there`,
 		file: "backend/internal/redisengine/session.lua",
 		old:  `redis.call('SET', key, ARGV[2], 'NX', 'PXAT',`,
 		new:  `redis.call('SET', key, ARGV[2], 'PXAT',`,
 		pkg:  "./backend/redis", test: `TestBackend/CreateExists`,
 	},
 	{
-		bar: "TO-1", what: `redis: a touch moves the expiry back`,
+		what: `redis: a touch moves the expiry back`,
 		file: "backend/internal/redisengine/session.lua",
 		old: `  if tonumber(ARGV[2]) <= stored then return 1 end
 `,
@@ -64,7 +64,7 @@ var serverFaults = []fault{
 		pkg: "./backend/redis", test: `TestBackend/Touch`,
 	},
 	{
-		bar: "RD-15", what: `redis: an update is sent again after a lost reply`,
+		what: `redis: an update is sent again after a lost reply`,
 		file: "backend/internal/redisengine/store.go",
 		old: `		return s.indexed(ctx, rec, c)
 	}
@@ -76,35 +76,35 @@ var serverFaults = []fault{
 		pkg: "./backend/redis", test: `TestLostReply`,
 	},
 	{
-		bar: "RD-13", what: `redis: NOSCRIPT is an error`,
+		what: `redis: NOSCRIPT is an error`,
 		file: "backend/internal/redisengine/script.go",
 		old:  `	if Refused(err, "NOSCRIPT") {`,
 		new:  `	if Refused(err, "NO SCRIPT") {`,
 		pkg:  "./backend/redis", test: `TestNoScript`,
 	},
 	{
-		bar: "RD-16", what: `redis: no cap`,
+		what: `redis: no cap`,
 		file: "backend/internal/redisengine/store.go",
 		old:  `size > s.opts.MaxBytes {`,
 		new:  `size < 0 {`,
 		pkg:  "./backend/redis", test: `TestTooLarge`,
 	},
 	{
-		bar: "MY-3", what: `mysql: Open does not try what the account may do`,
+		what: `mysql: Open does not try what the account may do`,
 		file: "backend/mysql/mysql.go",
 		old:  `	if err := s.Check(ctx); err != nil {`,
 		new:  `	if err := error(nil); err != nil {`,
 		pkg:  "./backend/mysql", test: `TestProbeIsRemovedInEveryPath`,
 	},
 	{
-		bar: "MY-7", what: `mysql: parameters are put into text in any character set`,
+		what: `mysql: parameters are put into text in any character set`,
 		file: "backend/mysql/probe.go",
 		old:  "		b = append(b, byte(c), '\\'', byte(c), '\\\\')",
 		new:  `		_ = c`,
 		pkg:  "./backend/mysql", test: `TestEastAsianCharacterSets`,
 	},
 	{
-		bar: "LO-2", what: `mysql: the statement checks no version`,
+		what: `mysql: the statement checks no version`,
 		file: "backend/mysql/statements.go",
 		old: `expires = GREATEST(expires, {at}), user = ?, data = ?" +
 		" WHERE id = ? AND version = ? AND {alive}"`,
@@ -113,7 +113,7 @@ var serverFaults = []fault{
 		pkg: "./backend/mysql", test: `TestConformance/UpdateVersions`,
 	},
 	{
-		bar: "LO-2", what: `mysql: an update is an upsert`,
+		what: `mysql: an update is an upsert`,
 		file: "backend/mysql/store.go",
 		old:  `	return s.conflict(ctx, "update", rec.ID)`,
 		new: `	if err := s.conflict(ctx, "update", rec.ID); err != backend.ErrNotFound {
@@ -123,63 +123,63 @@ var serverFaults = []fault{
 		pkg: "./backend/mysql", test: `TestConformance/Update`,
 	},
 	{
-		bar: "TO-1", what: `mysql: a touch moves the expiry back`,
+		what: `mysql: a touch moves the expiry back`,
 		file: "backend/mysql/statements.go",
 		old:  `WHERE id = ? AND {alive} AND {micros} < ?"`,
 		new:  `WHERE id = ? AND {alive} AND {micros} <> ?"`,
 		pkg:  "./backend/mysql", test: `TestConformance/Touch`,
 	},
 	{
-		bar: "FX-5", what: `mysql: DeleteVersion deletes any version`,
+		what: `mysql: DeleteVersion deletes any version`,
 		file: "backend/mysql/statements.go",
 		old:  `"DELETE FROM {table} WHERE id = ? AND version = ? AND {alive}"`,
 		new:  `"DELETE FROM {table} WHERE id = ? AND version >= 0 * ? AND {alive}"`,
 		pkg:  "./backend/mysql", test: `TestConformance/DeleteVersion`,
 	},
 	{
-		bar: "ID-3", what: `mysql: Create replaces what is there`,
+		what: `mysql: Create replaces what is there`,
 		file: "backend/mysql/statements.go",
 		old:  `"INSERT INTO {table} (id, version`,
 		new:  `"REPLACE INTO {table} (id, version`,
 		pkg:  "./backend/mysql", test: `TestConformance/CreateExists`,
 	},
 	{
-		bar: "TO-1", what: `mysql: expiry is left to the sweep`,
+		what: `mysql: expiry is left to the sweep`,
 		file: "backend/mysql/load.go",
 		old:  `if err != nil || !row.expires.after(&row.now) {`,
 		new:  `if err != nil {`,
 		pkg:  "./backend/mysql", test: `TestConformance/Expired`,
 	},
 	{
-		bar: "TO-1", what: `mysql: an update moves the expiry back`,
+		what: `mysql: an update moves the expiry back`,
 		file: "backend/mysql/statements.go",
 		old:  `expires = GREATEST(expires, {at})`,
 		new:  `expires = {at}`,
 		pkg:  "./backend/mysql", test: `TestConformance/UpdateExpires`,
 	},
 	{
-		bar: "GC-2", what: `mysql: a sweep does not look again`,
+		what: `mysql: a sweep does not look again`,
 		file: "backend/mysql/statements.go",
 		old:  `"DELETE FROM {table} WHERE expires <= UTC_TIMESTAMP(6) ORDER BY`,
 		new:  `"DELETE FROM {table} WHERE version > 0 ORDER BY`,
 		pkg:  "./backend/mysql", test: `TestConformance/Sweep`,
 	},
 	{
-		bar: "MY-2", what: `mysql: an update is sent again after a lost reply`,
+		what: `mysql: an update is sent again after a lost reply`,
 		file: "backend/mysql/store.go",
 		old:  `s.exec(ctx, "update", once, stmt,`,
 		new:  `s.exec(ctx, "update", again, stmt,`,
 		pkg:  "./backend/mysql", test: `TestKilledInTheMiddle`,
 	},
 	{
-		bar: "MY-6", what: `mysql: what is too large is sent`,
+		what: `mysql: what is too large is sent`,
 		file: "backend/mysql/store.go",
 		old:  `	if len(rec.Data) > s.maxData {`,
 		new:  `	if len(rec.Data) < 0 {`,
 		pkg:  "./backend/mysql", test: `TestTooLarge`,
 	},
 	{
-		bar: "MY-7", what: `mysql: users are text in a collation`,
+		what: `mysql: users are text in a collation`,
 		file: "backend/mysql/schema.go",
 		old:  `VARBINARY(255)  NULL,`,
 		new:  `VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL,`,

@@ -3,7 +3,7 @@ package main
 // storeFaults are about how a session is stored and ended.
 var storeFaults = []fault{
 	{
-		bar: "P1", what: `a conflict is not merged with what others stored`,
+		what: `a conflict is not merged with what others stored`,
 		file: "update.go",
 		old: `	s.vals.Rebase(newest.values)
 `,
@@ -11,7 +11,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestEveryInterleaving/set∥set/true_processes`,
 	},
 	{
-		bar: "P1", what: `plain writes, found by the enumeration`,
+		what: `plain writes, found by the enumeration`,
 		file: "backend/memory/memory.go",
 		old: `	case old.version != version:
 		return backend.ErrConflict
@@ -22,63 +22,63 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestEveryInterleaving/update∥update/true_processes`,
 	},
 	{
-		bar: "P5", what: `a value that is what it was is written`,
+		what: `a value that is what it was is written`,
 		file: "internal/record/changes.go",
 		old:  `stored != nil && string(stored) == string(encoded) {`,
 		new:  `stored != nil && string(stored) == "" {`,
 		pkg:  ".", test: `TestBehaviour/create/an_equal_value_is_no_write/memory`,
 	},
 	{
-		bar: "CC-2", what: `an own write is not recognised after a lost reply`,
+		what: `an own write is not recognised after a lost reply`,
 		file: "update.go",
 		old:  `case newest.head.Commit == tries.commit:`,
 		new:  `case newest.head.Commit == 1:`,
 		pkg:  ".", test: `TestBehaviour/update/a_lost_reply_does_nothing_twice/memory`,
 	},
 	{
-		bar: "CC-2", what: `an update of unknown outcome is tried again`,
+		what: `an update of unknown outcome is tried again`,
 		file: "update.go",
 		old:  `		if newest.rec.Version > tries.doubt+1 {`,
 		new:  `		if newest.rec.Version > tries.doubt+1000 {`,
 		pkg:  ".", test: `TestBehaviour/update/an_unknown_outcome_is_not_called_a_success/memory`,
 	},
 	{
-		bar: "CC-9", what: `a store's Touch cannot ask the session`,
+		what: `a store's Touch cannot ask the session`,
 		file: "expiry.go",
 		old:  `s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })`,
 		new:  `err = s.m.store.Touch(ctx, id, time.UnixMilli(expires))`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
-		bar: "CC-9", what: `a hook cannot ask the session`,
+		what: `a hook cannot ask the session`,
 		file: "session.go",
 		old:  `func (s *Session) later(f func()) { s.after = append(s.after, f) }`,
 		new:  `func (s *Session) later(f func()) { f() }`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
-		bar: "CC-9", what: `what ends a user's other sessions cannot ask the session`,
+		what: `what ends a user's other sessions cannot ask the session`,
 		file: "users.go",
 		old:  `s.outside(func() { ended, err = s.m.trim(ctx, user) })`,
 		new:  `ended, err = s.m.trim(ctx, user)`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
-		bar: "CC-9", what: `the request's own context cannot ask the session`,
+		what: `the request's own context cannot ask the session`,
 		file: "commit.go",
 		old:  `s.outside(func() { err = s.x.Context.Err() })`,
 		new:  `err = s.x.Context.Err()`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
-		bar: "CC-9", what: `a Save from within a store call waits for itself`,
+		what: `a Save from within a store call waits for itself`,
 		file: "turn.go",
 		old:  `const nestedAfter = 900 * time.Millisecond`,
 		new:  `const nestedAfter = 900 * time.Hour`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_that_would_wait_for_itself_gives_up_in_time/Save`,
 	},
 	{
-		bar: "CC-9", what: `an update in an update waits for ever`,
+		what: `an update in an update waits for ever`,
 		file: "update.go",
 		old: `	case <-timer.C:
 		return ErrNested
@@ -87,7 +87,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/update/an_Update_inside_an_Update`,
 	},
 	{
-		bar: "LO-2", what: `what was destroyed meanwhile is stored again`,
+		what: `what was destroyed meanwhile is stored again`,
 		file: "update.go",
 		old: `		s.lose(ErrDestroyed)
 		if s.lost == nil {
@@ -98,7 +98,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
 	},
 	{
-		bar: "LO-2", what: `changes of a lost session make a new one`,
+		what: `changes of a lost session make a new one`,
 		file: "commit.go",
 		old: `	s.lost = why
 `,
@@ -106,7 +106,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
 	},
 	{
-		bar: "FX-6", what: `an old token's changes go into the renewed session`,
+		what: `an old token's changes go into the renewed session`,
 		file: "load.go",
 		old: `	case ReasonSecret, ReasonSuperseded:
 `,
@@ -119,28 +119,28 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
-		bar: "FX-6", what: `logout with an old token ends the renewed session`,
+		what: `logout with an old token ends the renewed session`,
 		file: "remove.go",
 		old:  `headErr == nil && !d.cred.Matches(&h.Hash) {`,
 		new:  `headErr != nil && !d.cred.Matches(&h.Hash) {`,
 		pkg:  ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
-		bar: "FX-5", what: `DeleteVersion deletes any version`,
+		what: `DeleteVersion deletes any version`,
 		file: "remove.go",
 		old:  `return m.can.VersionedDeleter.DeleteVersion(ctx, id, version)`,
 		new:  `return m.store.Delete(ctx, id)`,
 		pkg:  ".", test: `TestBehaviour/users/trimming_meets_another_login/memory`,
 	},
 	{
-		bar: "LO-5", what: `a logout that failed is answered 200`,
+		what: `a logout that failed is answered 200`,
 		file: "remove.go",
 		old:  `return s.m.failed("destroy", err)`,
 		new:  `return nil`,
 		pkg:  ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
 	},
 	{
-		bar: "LO-5", what: `a logout that failed leaves the cookie`,
+		what: `a logout that failed leaves the cookie`,
 		file: "remove.go",
 		old: `		s.cookie = s.removal() // the browser shall forget it all the same
 `,
@@ -148,7 +148,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
 	},
 	{
-		bar: "LO-7", what: `RevokeUser stops at the first`,
+		what: `RevokeUser stops at the first`,
 		file: "users.go",
 		old: `			revoked++
 `,
@@ -158,7 +158,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/users/RevokeUser_spares_this_one/memory`,
 	},
 	{
-		bar: "LO-9", what: `values survive Destroy in the request`,
+		what: `values survive Destroy in the request`,
 		file: "lifecycle.go",
 		old: `	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 }`,
@@ -166,14 +166,14 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/logout/what_follows_Destroy_is_a_fresh_session/memory`,
 	},
 	{
-		bar: "LO-6", what: `a new session is stored though it is empty`,
+		what: `a new session is stored though it is empty`,
 		file: "commit.go",
 		old:  `return s.vals.Changed() || s.currentUser() != ""`,
 		new:  `return true`,
 		pkg:  ".", test: `TestBehaviour/create/a_session_that_is_only_read_is_not_stored/memory`,
 	},
 	{
-		bar: "HB-2", what: `storing ends with the client`,
+		what: `storing ends with the client`,
 		file: "manager.go",
 		old: `	if m.bounded {
 		return (*lasting)(x), func() {}
@@ -183,35 +183,35 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/failure/stored_though_the_client_is_gone/file`,
 	},
 	{
-		bar: "RD-16", what: `MaxBytes is ignored`,
+		what: `MaxBytes is ignored`,
 		file: "internal/record/changes.go",
 		old:  `	if size > c.max {`,
 		new:  `	if size < 0 {`,
 		pkg:  ".", test: `TestBehaviour/values/a_large_value_is_stored_or_refused/memory`,
 	},
 	{
-		bar: "RD-16", what: `MaxBytes is ignored after a merge`,
+		what: `MaxBytes is ignored after a merge`,
 		file: "internal/record/changes.go",
 		old:  `if c.size <= c.max || len(c.changes) == 0 {`,
 		new:  `if c.size >= 0 {`,
 		pkg:  ".", test: `TestBehaviour/values/merged_changes_stay_within_MaxBytes`,
 	},
 	{
-		bar: "DS-4", what: `a value that cannot be encoded is left out`,
+		what: `a value that cannot be encoded is left out`,
 		file: "session.go",
 		old:  `		s.keepError(valueError(key, value, err))`,
 		new:  `		_ = valueError(key, value, err)`,
 		pkg:  ".", test: `TestBehaviour/values/what_cannot_be_stored_is_an_error`,
 	},
 	{
-		bar: "H-61", what: `MaxPerUser ends the newest logins`,
+		what: `MaxPerUser ends the newest logins`,
 		file: "users.go",
 		old:  `return int(max(-1, min(1, b.login-a.login)))`,
 		new:  `return int(max(-1, min(1, a.login-b.login)))`,
 		pkg:  ".", test: `TestBehaviour/users/MaxPerUser_keeps_the_newest/memory`,
 	},
 	{
-		bar: "P9", what: `a message is shown and left`,
+		what: `a message is shown and left`,
 		file: "flash/flash.go",
 		old: `				v.Delete(key)
 `,
@@ -219,7 +219,7 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/flash/shown_once/memory`,
 	},
 	{
-		bar: "CC-4", what: `a retried Take shows what another one took`,
+		what: `a retried Take shows what another one took`,
 		file: "flash/flash.go",
 		old: `		taken = nil // Update may begin again
 `,
@@ -227,14 +227,14 @@ var storeFaults = []fault{
 		pkg: ".", test: `TestBehaviour/flash/of_eight_readers_one_shows_it/memory`,
 	},
 	{
-		bar: "GC-5", what: `a panic of the store ends the collector`,
+		what: `a panic of the store ends the collector`,
 		file: "gc/gc.go",
 		old:  `if r := recover(); r != nil {`,
 		new:  `if r := any(nil); r != nil {`,
 		pkg:  "./gc", test: `TestCollectorSurvives`,
 	},
 	{
-		bar: "GC-4", what: `Stop does not wait`,
+		what: `Stop does not wait`,
 		file: "gc/gc.go",
 		old: `	c.cancel()
 	<-c.done
@@ -244,12 +244,12 @@ var storeFaults = []fault{
 		pkg: "./gc", test: `TestStopWaits`,
 	},
 	{
-		bar: "GC-4", what: `a sweep goes on after its end`,
+		what: `a sweep goes on after its end`,
 		file: "gc/gc.go",
 		old: `for ctx.Err() == nil {
-		n, err := step`,
+		began`,
 		new: `for range 9 {
-		n, err := step`,
+		began`,
 		pkg: "./gc", test: `TestSweepEndsWithItsContext`,
 	},
 }

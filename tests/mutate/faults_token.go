@@ -3,7 +3,7 @@ package main
 // tokenFaults are about tokens, the seal, and how a session is loaded.
 var tokenFaults = []fault{
 	{
-		bar: "ID-1", what: `secrets are not random`,
+		what: `secrets are not random`,
 		file: "internal/record/token.go",
 		old: `	rand.Read(c[6:])
 `,
@@ -12,7 +12,7 @@ var tokenFaults = []fault{
 		pkg: ".", test: `TestBehaviour/token/all_256_bits_of_a_secret_are_random`,
 	},
 	{
-		bar: "ID-3", what: `a taken ID is taken for stored`,
+		what: `a taken ID is taken for stored`,
 		file: "create.go",
 		old: `			s.known, s.seal = false, nil // another ID; whoever has this one keeps it
 			continue
@@ -22,21 +22,21 @@ var tokenFaults = []fault{
 		pkg: ".", test: `TestBehaviour/create/a_taken_ID_is_never_overwritten/memory`,
 	},
 	{
-		bar: "ID-4", what: `any 48 bytes are a token`,
+		what: `any 48 bytes are a token`,
 		file: "internal/record/token.go",
 		old:  `ok = bad < 64 && c[6]>>4 == 7 && c[8]>>6 == 2`,
 		new:  `ok = bad < 64`,
 		pkg:  "./internal/record", test: `TestParseTokenRefuses`,
 	},
 	{
-		bar: "ID-4", what: `characters outside of the alphabet are read as others`,
+		what: `characters outside of the alphabet are read as others`,
 		file: "internal/record/token.go",
 		old:  `ok = bad < 64 && c[6]>>4 == 7 && c[8]>>6 == 2`,
 		new:  `ok = c[6]>>4 == 7 && c[8]>>6 == 2`,
 		pkg:  "./internal/record", test: `TestParseTokenRefuses`,
 	},
 	{
-		bar: "ID-7", what: `a token is logged`,
+		what: `a token is logged`,
 		file: "load.go",
 		old: `the request gets a new session",
 		slog.String("id", cred.ID().String())`,
@@ -45,35 +45,35 @@ var tokenFaults = []fault{
 		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},
 	{
-		bar: "ID-8", what: `printing a session prints its token`,
+		what: `printing a session prints its token`,
 		file: "describe.go",
 		old:  `fmt.Fprintf(f, "session(%s)", s.ID())`,
 		new:  `fmt.Fprintf(f, "session(%s)", s.cred.Token())`,
 		pkg:  ".", test: `TestBehaviour/secrecy/printing_shows_no_secret`,
 	},
 	{
-		bar: "FX-1", what: `no secret check`,
+		what: `no secret check`,
 		file: "internal/record/token.go",
 		old:  `return subtle.ConstantTimeCompare(own[:], hash[:]) == 1`,
 		new:  `return subtle.ConstantTimeCompare(own[:], hash[:]) >= 0`,
 		pkg:  ".", test: `TestBehaviour/token/a_changed_secret_opens_nothing/memory`,
 	},
 	{
-		bar: "DR-1", what: `the store gets the secret, not its hash`,
+		what: `the store gets the secret, not its hash`,
 		file: "internal/record/token.go",
 		old:  `{ return sha256.Sum256(c.secret()) }`,
 		new:  `{ sha256.Sum256(nil); return [32]byte(c.secret()) }`,
 		pkg:  ".", test: `TestBehaviour/record/the_store_has_only_the_hash_of_the_secret`,
 	},
 	{
-		bar: "DR-2", what: `the seal is off`,
+		what: `the seal is off`,
 		file: "manager.go",
 		old:  `m.protect = record.Sealed`,
 		new:  `m.protect = record.Plain`,
 		pkg:  ".", test: `TestBehaviour/record/values_are_sealed`,
 	},
 	{
-		bar: "DR-2", what: `the seal does not cover the ID`,
+		what: `the seal does not cover the ID`,
 		file: "internal/record/seal.go",
 		old: `	dst = append(dst, id[:]...)
 `,
@@ -81,7 +81,7 @@ var tokenFaults = []fault{
 		pkg: "./internal/record", test: `TestSealCovers`,
 	},
 	{
-		bar: "DR-2", what: `the seal does not cover the user`,
+		what: `the seal does not cover the user`,
 		file: "internal/record/seal.go",
 		old: `	return append(dst, user...)
 `,
@@ -90,7 +90,7 @@ var tokenFaults = []fault{
 		pkg: "./internal/record", test: `TestSealCovers`,
 	},
 	{
-		bar: "DR-2", what: `the seal does not cover the head`,
+		what: `the seal does not cover the head`,
 		file: "internal/record/seal.go",
 		old: `	dst = append(dst, head...) // it tells its own length
 `,
@@ -98,7 +98,7 @@ var tokenFaults = []fault{
 		pkg: "./internal/record", test: `TestSealCovers`,
 	},
 	{
-		bar: "DR-2", what: `every sealing has the same nonce`,
+		what: `every sealing has the same nonce`,
 		file: "internal/record/seal.go",
 		old:  `	return cipher.NewGCMWithRandomNonce(block)`,
 		new: `	gcm, err := cipher.NewGCM(block)
@@ -119,14 +119,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		pkg: ".", test: `TestBehaviour/record/values_are_sealed`,
 	},
 	{
-		bar: "DR-4", what: `a plain record is read where sealed ones are due`,
+		what: `a plain record is read where sealed ones are due`,
 		file: "internal/record/seal.go",
 		old:  `		if how != Plain {`,
 		new:  `		if false {`,
 		pkg:  "./internal/record", test: `TestPlainRecordWhereSealed`,
 	},
 	{
-		bar: "FX-3", what: `Renew keeps the secret`,
+		what: `Renew keeps the secret`,
 		file: "internal/record/token.go",
 		old: `	rand.Read(next[16:])
 `,
@@ -135,7 +135,7 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		pkg: ".", test: `TestBehaviour/renew/the_old_token_is_dead_and_the_values_stay/memory`,
 	},
 	{
-		bar: "FX-3", what: `Renew keeps the old hash`,
+		what: `Renew keeps the old hash`,
 		file: "commit.go",
 		old: `		h.Hash = t.next.Hash()
 `,
@@ -144,14 +144,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		pkg: ".", test: `TestBehaviour/renew/the_old_token_is_dead_and_the_values_stay/memory`,
 	},
 	{
-		bar: "FX-5", what: `the superseded window is dropped`,
+		what: `the superseded window is dropped`,
 		file: "load.go",
 		old:  `h.Renewed != 0 && l.at*1000-h.Renewed < supersededFor.Microseconds()`,
 		new:  `h.Renewed < 0`,
 		pkg:  ".", test: `TestBehaviour/renew/a_superseded_token_that_comes_late/memory`,
 	},
 	{
-		bar: "FX-7", what: `the cookie is cleared on an unknown token`,
+		what: `the cookie is cleared on an unknown token`,
 		file: "load.go",
 		old: `		m.reject(cred, ReasonUnknown)
 `,
@@ -161,21 +161,21 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		pkg: ".", test: `TestBehaviour/token/an_unknown_token_that_only_reads_stores_nothing/memory`,
 	},
 	{
-		bar: "FX-12", what: `SetUser does not renew`,
+		what: `SetUser does not renew`,
 		file: "lifecycle.go",
 		old:  `	s.renew(user != "")`,
 		new:  `	s.ensureID()`,
 		pkg:  ".", test: `TestBehaviour/login/the_cart_from_before_the_login_stays/memory`,
 	},
 	{
-		bar: "TO-2", what: `no absolute timeout on read`,
+		what: `no absolute timeout on read`,
 		file: "load.go",
 		old:  `if _, absolute := m.timeouts(h.Idle, h.Absolute); record.CreatedMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {`,
 		new:  `if _, absolute := m.timeouts(h.idle, h.absolute); absolute < 0 {`,
 		pkg:  ".", test: `TestBehaviour/expiry/the_absolute_timeout_ends_a_session/memory`,
 	},
 	{
-		bar: "TO-2", what: `activity stretches the absolute timeout`,
+		what: `activity stretches the absolute timeout`,
 		file: "expiry.go",
 		old: `record.CreatedMillis(cred.ID())+absolute.Milliseconds())
 }`,
@@ -184,35 +184,35 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		pkg: ".", test: `TestBehaviour/expiry/the_absolute_timeout_passes_while_the_user_is_active`,
 	},
 	{
-		bar: "TO-5", what: `every request is written down`,
+		what: `every request is written down`,
 		file: "expiry.go",
 		old:  ` >= s.touchEvery()`,
 		new:  ` > 0*s.touchEvery()`,
 		pkg:  ".", test: `TestBehaviour/expiry/activity_moves_the_expiry/memory`,
 	},
 	{
-		bar: "TO-5", what: `NoTouch is ignored`,
+		what: `NoTouch is ignored`,
 		file: "expiry.go",
 		old:  `if !s.exists || s.noTouch {`,
 		new:  `if !s.exists {`,
 		pkg:  ".", test: `TestBehaviour/expiry/activity_moves_the_expiry/memory`,
 	},
 	{
-		bar: "CK-13", what: `candidates are not limited`,
+		what: `candidates are not limited`,
 		file: "load.go",
 		old:  `const most = 4`,
 		new:  `const most = 400`,
 		pkg:  ".", test: `TestBehaviour/cookie_header/a_huge_header_is_bounded_work/memory`,
 	},
 	{
-		bar: "CK-13", what: `a dead cookie hides a live one`,
+		what: `a dead cookie hides a live one`,
 		file: "load.go",
 		old:  `return err == nil && n < most`,
 		new:  `return false`,
 		pkg:  ".", test: `TestBehaviour/cookie_header/of_two_cookies_the_first_live_one_wins/memory`,
 	},
 	{
-		bar: "P7", what: `an outage is taken for no session`,
+		what: `an outage is taken for no session`,
 		file: "load.go",
 		old: `	case err != nil:
 		return m.failed("load", err)

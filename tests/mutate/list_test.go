@@ -28,23 +28,23 @@ func TestFaultsAreUpToDate(t *testing.T) {
 	for _, f := range all() {
 		code, err := os.ReadFile(f.file)
 		if err != nil {
-			t.Errorf("%s: %v", f.name(), err)
+			t.Errorf("%s: %v", f.what, err)
 		}
 		if n := strings.Count(string(code), f.old); n != 1 {
-			t.Errorf("%s: this text is %d times in %s, not once:\n%s", f.name(), n, f.file, f.old)
+			t.Errorf("%s: this text is %d times in %s, not once:\n%s", f.what, n, f.file, f.old)
 		}
 		if f.old == f.new {
-			t.Errorf("%s: it changes nothing", f.name())
+			t.Errorf("%s: it changes nothing", f.what)
 		}
-		if names[f.name()] {
-			t.Errorf("%s: two faults of this name", f.name())
+		if names[f.what] {
+			t.Errorf("%s: two faults of this name", f.what)
 		}
-		names[f.name()] = true
+		names[f.what] = true
 		if tests[f.pkg] == nil {
 			tests[f.pkg] = testsIn(t, f.pkg)
 		}
 		if fn := f.function(); !slices.Contains(tests[f.pkg], fn) {
-			t.Errorf("%s: package %s has no test %s", f.name(), f.pkg, fn)
+			t.Errorf("%s: package %s has no test %s", f.what, f.pkg, fn)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func testsIn(t *testing.T, dir string) (tests []string) {
 func TestAskedFaultsAreThere(t *testing.T) {
 	for _, a := range asked {
 		for _, name := range a.faults {
-			if !slices.ContainsFunc(all(), func(f fault) bool { return f.name() == name }) {
+			if !slices.ContainsFunc(all(), func(f fault) bool { return f.what == name }) {
 				t.Errorf("%s: there is no fault %q", a.what, name)
 			}
 		}

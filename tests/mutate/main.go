@@ -3,15 +3,14 @@
 //
 //	go -C tests run ./mutate              # all, in a copy of this tree
 //	go -C tests run ./mutate -list        # what there is
-//	go -C tests run ./mutate -only FX-    # those whose statement, text or file matches
+//	go -C tests run ./mutate -only logout # those whose text or file matches
 //	go -C tests run ./mutate -local       # without those that need a server
 //	go -C tests run ./mutate -record      # plant in what is committed, keep the outcome
 //	go -C tests run ./mutate -table       # write docs/evidence/mutations.md from what was kept
 //
-// The mutations are in faults_*.go: the text that is replaced, the statement
-// of SECURITY-BAR that it breaks, and the test that must fail. They are
-// planted in a copy of the tree; nothing here is changed. A fault is killed if that test passes
-// without it, and with it fails, panics or hangs, each time of -times. The
+// The mutations are in faults_*.go: the mistake, the text that is replaced, and
+// the test that must fail. They are planted in a copy of the tree; nothing here
+// is changed. A fault is killed if that test passes without it, and with it fails, panics or hangs, each time of -times. The
 // exit status is 1 if one survives or cannot be planted: its text is not there
 // exactly once, it does not compile, its test does not run or fails without it.
 //
@@ -43,7 +42,7 @@ type options struct {
 func main() {
 	var o options
 	flag.BoolVar(&o.list, "list", false, "print the faults and end")
-	flag.StringVar(&o.only, "only", "", "plant those whose statement, text or file matches this regexp")
+	flag.StringVar(&o.only, "only", "", "plant those whose text or file matches this regexp")
 	flag.BoolVar(&o.local, "local", false, "leave out those whose test needs a server")
 	flag.IntVar(&o.workers, "j", 2, "how many tests to run at a time")
 	flag.IntVar(&o.times, "times", 1, "how often each test must find its fault")
@@ -89,7 +88,7 @@ func run(o options) (bool, error) {
 	switch {
 	case o.list:
 		for _, f := range chosen {
-			fmt.Printf("%-7s %-52s %-26s %s %s\n", f.bar, f.what, f.file, f.pkg, f.test)
+			fmt.Printf("%-60s %-26s %s %s\n", f.what, f.file, f.pkg, f.test)
 		}
 		fmt.Println(len(chosen), "faults")
 		return true, nil
@@ -112,7 +111,7 @@ func plantChosen(o options, chosen []fault, kept results) (bool, error) {
 	}
 	start, bad := time.Now(), 0
 	err := plantAll(from, chosen, o, func(f fault, out outcome) error {
-		fmt.Printf("%-8s %-7s %-52s %-26s %s %s (%.1fs)\n", out.verdict, f.bar, f.what, f.file, f.pkg, f.test, out.took.Seconds())
+		fmt.Printf("%-8s %-60s %-26s %s %s (%.1fs)\n", out.verdict, f.what, f.file, f.pkg, f.test, out.took.Seconds())
 		if out.verdict != killed {
 			bad++
 		}
@@ -139,7 +138,7 @@ func choose(o options, kept results) ([]fault, error) {
 	}
 	var chosen []fault
 	for _, f := range all() {
-		if !pattern.MatchString(f.bar+" "+f.what+" "+f.file) || o.local && f.server() {
+		if !pattern.MatchString(f.what+" "+f.file) || o.local && f.server() {
 			continue
 		}
 		if r, ok := kept.of(f); o.pending && ok && r.verdict == killed {

@@ -16,16 +16,16 @@ var asked = []struct {
 	what   string
 	faults []string // names
 }{
-	{"no compare-and-swap (a plain write)", []string{"LO-2 memory: no compare-and-swap", "P1 plain writes, found by the enumeration",
-		"LO-2 file: no compare-and-swap", "LO-2 mysql: the statement checks no version", "LO-2 redis: the script checks no version"}},
-	{"no secret check", []string{"FX-1 no secret check"}},
-	{"upsert", []string{"LO-2 memory: an update is an upsert", "LO-2 file: an update is an upsert", "LO-2 mysql: an update is an upsert",
-		"LO-2 redis: an update is an upsert", "LO-2 what was destroyed meanwhile is stored again"}},
-	{"touch that moves back", []string{"TO-1 memory: a touch moves the expiry back", "TO-1 file: a touch moves the expiry back",
-		"TO-1 mysql: a touch moves the expiry back", "TO-1 redis: a touch moves the expiry back"}},
-	{"cookie cleared on an unknown token", []string{"FX-7 the cookie is cleared on an unknown token"}},
-	{"save with the request's context", []string{"HB-2 storing ends with the client"}},
-	{"commit after the header", []string{"P3 the session is stored after the header"}},
+	{"no compare-and-swap (a plain write)", []string{"memory: no compare-and-swap", "plain writes, found by the enumeration",
+		"file: no compare-and-swap", "mysql: the statement checks no version", "redis: the script checks no version"}},
+	{"no secret check", []string{"no secret check"}},
+	{"upsert", []string{"memory: an update is an upsert", "file: an update is an upsert", "mysql: an update is an upsert",
+		"redis: an update is an upsert", "what was destroyed meanwhile is stored again"}},
+	{"touch that moves back", []string{"memory: a touch moves the expiry back", "file: a touch moves the expiry back",
+		"mysql: a touch moves the expiry back", "redis: a touch moves the expiry back"}},
+	{"cookie cleared on an unknown token", []string{"the cookie is cleared on an unknown token"}},
+	{"save with the request's context", []string{"storing ends with the client"}},
+	{"commit after the header", []string{"the session is stored after the header"}},
 }
 
 // writePage makes the page of the results.
@@ -45,7 +45,7 @@ A fault is planted in a copy of the commit named in its row. It is *killed* if t
 with it, fails, panics or hangs, every time that it is run. Seconds are all its runs, on a shared machine; where the
 fault is in a statement or a script, and so is built alone, the build as well. All of them together, three runs each,
 took 15 minutes on two busy cores (0cb8813).
-The statements are those of [the bar](../security.md); P1 to P10 are the promises. The mutations themselves are in
+The mutations themselves are in
 ` + "`tests/mutate/faults_*.go`" + `:
 
     go -C tests run ./mutate -only 'no secret check' -v    # plant one and see the test fail
@@ -66,18 +66,18 @@ is by the public half of the token.
 	b.WriteString(`
 ## All
 
-| statement | fault | file | test that kills it | runs | s | commit |
-|---|---|---|---|--:|--:|---|
+| fault | file | test that kills it | runs | s | commit |
+|---|---|---|--:|--:|---|
 `)
 	for _, f := range faults {
 		r, ok := kept.of(f)
 		switch {
 		case !ok:
-			fmt.Fprintf(&b, "| %s | %s | `%s` | %s: **not run** | | | |\n", f.bar, cell(f.what), f.file, testOf(f))
+			fmt.Fprintf(&b, "| %s | `%s` | %s: **not run** | | | |\n", cell(f.what), f.file, testOf(f))
 		case r.verdict != killed:
-			fmt.Fprintf(&b, "| %s | %s | `%s` | %s: **%s** | %d | %.1f | %s |\n", f.bar, cell(f.what), f.file, testOf(f), r.verdict, r.times, r.seconds, r.commit)
+			fmt.Fprintf(&b, "| %s | `%s` | %s: **%s** | %d | %.1f | %s |\n", cell(f.what), f.file, testOf(f), r.verdict, r.times, r.seconds, r.commit)
 		default:
-			fmt.Fprintf(&b, "| %s | %s | `%s` | %s | %d | %.1f | %s |\n", f.bar, cell(f.what), f.file, testOf(f), r.times, r.seconds, r.commit)
+			fmt.Fprintf(&b, "| %s | `%s` | %s | %d | %.1f | %s |\n", cell(f.what), f.file, testOf(f), r.times, r.seconds, r.commit)
 		}
 	}
 	return b.Bytes()
@@ -93,10 +93,10 @@ func summary(b *bytes.Buffer, faults []fault, kept results) {
 		r, ok := kept.of(f)
 		switch {
 		case !ok:
-			bad = append(bad, "not run: "+f.name())
+			bad = append(bad, "not run: "+f.what)
 			continue
 		case r.verdict != killed:
-			bad = append(bad, string(r.verdict)+": "+f.name())
+			bad = append(bad, string(r.verdict)+": "+f.what)
 		default:
 			n++
 		}

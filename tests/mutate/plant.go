@@ -88,7 +88,7 @@ func (p *planter) plant(f fault) outcome {
 	if err := p.check(f, b.path); err != nil {
 		return outcome{broken, err.Error(), 0}
 	}
-	number, ok := p.numbers[f.name()]
+	number, ok := p.numbers[f.what]
 	if !ok {
 		return p.plantAlone(f)
 	}

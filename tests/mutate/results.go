@@ -14,19 +14,19 @@ import (
 )
 
 // resultsFile holds the last recorded outcome of each fault, one a line:
-// statement, fault, fingerprint, verdict, times, seconds, commit, date, parted
+// fault, fingerprint, verdict, times, seconds, commit, date, parted
 // by tabs.
 const resultsFile = "tests/mutate/results.tsv"
 
 // A result is a recorded outcome.
 type result struct {
-	bar, what string
-	print     string // of the fault as it was then
-	verdict   verdict
-	times     int
-	seconds   float64
-	commit    string
-	date      string
+	what    string
+	print   string // of the fault as it was then
+	verdict verdict
+	times   int
+	seconds float64
+	commit  string
+	date    string
 }
 
 // results are by the fault's name.
@@ -34,13 +34,13 @@ type results map[string]result
 
 // of returns the result of f as it is now.
 func (rs results) of(f fault) (result, bool) {
-	r, ok := rs[f.name()]
+	r, ok := rs[f.what]
 	return r, ok && r.print == f.print()
 }
 
 // keep takes the place of what was known of f.
 func (rs results) keep(f fault, out outcome, commit string, times int) {
-	rs[f.name()] = result{f.bar, f.what, f.print(), out.verdict, times,
+	rs[f.what] = result{f.what, f.print(), out.verdict, times,
 		out.took.Seconds(), commit, time.Now().UTC().Format(time.DateOnly)}
 }
 
@@ -61,36 +61,36 @@ func readResults(name string) (results, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s, line %d: %w", name, n, err)
 		}
-		rs[r.bar+" "+r.what] = r
+		rs[r.what] = r
 	}
 	return rs, nil
 }
 
 func parseResult(line string) (result, error) {
 	p := strings.Split(line, "\t")
-	if len(p) != 8 {
-		return result{}, fmt.Errorf("%d fields, not 8", len(p))
+	if len(p) != 7 {
+		return result{}, fmt.Errorf("%d fields, not 7", len(p))
 	}
-	times, err := strconv.Atoi(p[4])
+	times, err := strconv.Atoi(p[3])
 	if err != nil {
 		return result{}, err
 	}
-	seconds, err := strconv.ParseFloat(p[5], 64)
+	seconds, err := strconv.ParseFloat(p[4], 64)
 	if err != nil {
 		return result{}, err
 	}
-	return result{p[0], p[1], p[2], verdict(p[3]), times, seconds, p[6], p[7]}, nil
+	return result{p[0], p[1], verdict(p[2]), times, seconds, p[5], p[6]}, nil
 }
 
 // write writes the results of the faults that still exist, in their order.
 func (rs results) write(name string) error {
 	maps.DeleteFunc(rs, func(name string, _ result) bool {
-		return !slices.ContainsFunc(all(), func(f fault) bool { return f.name() == name })
+		return !slices.ContainsFunc(all(), func(f fault) bool { return f.what == name })
 	})
 	var b bytes.Buffer
 	for _, f := range all() {
-		if r, ok := rs[f.name()]; ok {
-			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%d\t%.1f\t%s\t%s\n", r.bar, r.what, r.print, r.verdict, r.times, r.seconds, r.commit, r.date)
+		if r, ok := rs[f.what]; ok {
+			fmt.Fprintf(&b, "%s\t%s\t%s\t%d\t%.1f\t%s\t%s\n", r.what, r.print, r.verdict, r.times, r.seconds, r.commit, r.date)
 		}
 	}
 	return os.WriteFile(name, b.Bytes(), 0o644)

@@ -11,7 +11,7 @@ import (
 func TestResults(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "results.tsv")
 	f, g, h := all()[0], all()[1], all()[2]
-	kept := results{"XX-1 a fault that was": {bar: "XX-1", what: "a fault that was"}}
+	kept := results{"a fault that was": {what: "a fault that was"}}
 	kept.keep(f, outcome{verdict: killed, took: 1234 * time.Millisecond}, "abc", 3)
 	kept.keep(g, outcome{verdict: survived}, "abc", 1)
 	kept.keep(h, outcome{verdict: killed}, "abc", 1)
@@ -23,7 +23,7 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, ok := read.of(f)
-	if want := (result{f.bar, f.what, f.print(), killed, 3, 1.2, "abc", kept[f.name()].date}); !ok || r != want {
+	if want := (result{f.what, f.print(), killed, 3, 1.2, "abc", kept[f.what].date}); !ok || r != want {
 		t.Errorf("of = %v, %v; want %v", r, ok, want)
 	}
 	if len(read) != 3 {
@@ -34,7 +34,7 @@ func TestResults(t *testing.T) {
 		t.Error("a fault that was changed has the result of what it was")
 	}
 	text := string(page([]fault{f, g, h}, read))
-	for _, want := range []string{"3 faults, 1 killed, 2 not.\n", "- **SURVIVED: " + g.name() + "**\n", "- **not run: " + h.name() + "**\n"} {
+	for _, want := range []string{"3 faults, 1 killed, 2 not.\n", "- **SURVIVED: " + g.what + "**\n", "- **not run: " + h.what + "**\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in the page:\n%s", want, text[:500])
 		}
@@ -42,7 +42,7 @@ func TestResults(t *testing.T) {
 }
 
 func TestReadResultsRefuses(t *testing.T) {
-	for _, line := range []string{"x", "a\tb\tc\tkilled\tthree\t1.0\tabc\t2026-01-01", "a\tb\tc\tkilled\t3\tlong\tabc\t2026-01-01"} {
+	for _, line := range []string{"x", "a\tb\tkilled\tthree\t1.0\tabc\t2026-01-01", "a\tb\tkilled\t3\tlong\tabc\t2026-01-01"} {
 		if _, err := parseResult(line); err == nil {
 			t.Errorf("parseResult(%q): no error", line)
 		}

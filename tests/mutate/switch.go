@@ -43,7 +43,7 @@ func (t *tree) plantTogether(faults []fault) (map[string]string, error) {
 		}
 		for _, i := range own {
 			if number := strconv.Itoa(i); file.add(faults[i], number) {
-				numbers[faults[i].name()] = number
+				numbers[faults[i].what] = number
 			}
 		}
 		if len(file.functions) == 0 {
@@ -94,7 +94,7 @@ func (s *switchFile) add(f fault, number string) bool {
 		}
 		text, ok := renamed(s.between(fn.Pos(), from)+f.new+s.between(to, fn.End()), "Fault"+number)
 		if ok {
-			s.functions[fn] = append(s.functions[fn], alternative{f.name(), number, text})
+			s.functions[fn] = append(s.functions[fn], alternative{f.what, number, text})
 		}
 		return ok
 	}

@@ -35,10 +35,10 @@ func TestAlternativesCompile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for number, f := range map[string]fault{
-		"1": {bar: "P1", what: "one", old: "len(more), nil", new: "len(more) + 1, nil"},
-		"2": {bar: "P1", what: "two", old: "	return len(more), nil\n", new: "	return 0, nil\n"},
-		"3": {bar: "P1", what: "three", old: "a - b", new: "b - a"},
-		"4": {bar: "P1", what: "four", old: "func twice() int { return limit", new: "func twice() int { return 0"},
+		"1": {what: "one", old: "len(more), nil", new: "len(more) + 1, nil"},
+		"2": {what: "two", old: "	return len(more), nil\n", new: "	return 0, nil\n"},
+		"3": {what: "three", old: "a - b", new: "b - a"},
+		"4": {what: "four", old: "func twice() int { return limit", new: "func twice() int { return 0"},
 	} {
 		if !file.add(f, number) {
 			t.Errorf("%q is no alternative", f.old)
@@ -61,7 +61,7 @@ func TestAlternativesCompile(t *testing.T) {
 		"case \"1\":\n\t\treturn receiver0.MFault1(unnamed0, name, more...)",
 		"case \"3\":\n\t\tt.quietFault3(a, b)\n",
 		"default:\n\t\treturn twiceSound()",
-		"//line P1 two:1\nfunc (T) MFault2(_ int, name string, more ...byte) (n int, err error) {\n\treturn 0, nil\n}",
+		"//line two:1\nfunc (T) MFault2(_ int, name string, more ...byte) (n int, err error) {\n\treturn 0, nil\n}",
 		"//line sample.go:18\nfunc twiceSound() int { return limit + limit }",
 	} {
 		if !strings.Contains(text, want) {

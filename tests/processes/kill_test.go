@@ -18,9 +18,9 @@ type writer struct {
 	acked int // the last number whose answer came
 }
 
-// Test71Kill9 kills a server with kill -9 while eight sessions write, 100
+// TestKillWhileWriting kills a server with kill -9 while eight sessions write, 100
 // times: no session is broken, and every acknowledged write is there.
-func Test71Kill9(t *testing.T) {
+func TestKillWhileWriting(t *testing.T) {
 	kills := 100
 	if testing.Short() {
 		kills = 10

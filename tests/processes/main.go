@@ -1,4 +1,4 @@
-// Command twoproc is the server of the two-process tests: a small chi program
+// Command processes is the server of the two-process tests: a small chi program
 // whose every path does one thing to the request's session and answers with
 // what the session is then. Two of them on one store are two instances of an
 // application behind a load balancer.
@@ -29,7 +29,7 @@ import (
 
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "twoproc:", err)
+		fmt.Fprintln(os.Stderr, "processes:", err)
 		os.Exit(1)
 	}
 }
@@ -63,7 +63,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 
 func configure(args []string) (*session.Manager, string, error) {
 	var cfg session.Config
-	flags := flag.NewFlagSet("twoproc", flag.ContinueOnError)
+	flags := flag.NewFlagSet("processes", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:0", "where to listen")
 	flags.StringVar(&cfg.Provider, "provider", "file", "name of the backend")
 	flags.StringVar(&cfg.SavePath, "save-path", "", "where the backend keeps sessions")

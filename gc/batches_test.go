@@ -11,9 +11,9 @@ import (
 	"github.com/chisession/session/gc"
 )
 
-// TestBar_GC3_Jitter: fifty collectors that start at once do not sweep at
-// once, the first time and later (GC-3).
-func TestBar_GC3_Jitter(t *testing.T) {
+// TestJitter: fifty collectors that start at once do not sweep at
+// once, the first time and later.
+func TestJitter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every, instances = time.Hour, 50
 		var mu sync.Mutex
@@ -53,9 +53,9 @@ func TestBar_GC3_Jitter(t *testing.T) {
 	})
 }
 
-// TestBar_GC4_BatchesEnd: each batch has a limit and a deadline, so that a
-// store that hangs does not end the collecting (GC-4).
-func TestBar_GC4_BatchesEnd(t *testing.T) {
+// TestBatchesEnd: each batch has a limit and a deadline, so that a
+// store that hangs does not end the collecting.
+func TestBatchesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
 		c := gc.Start(sweepFunc(func(ctx context.Context, limit int) (int, error) {

@@ -27,10 +27,9 @@ func together(a, b *child, do func(c *child, worker, round int)) {
 	wg.Wait()
 }
 
-// Test54ParallelKeys: 8 × 50 requests from two processes, each setting another
+// TestParallelKeys: 8 × 50 requests from two processes, each setting another
 // key of one session. None is lost.
-// Of SECURITY-BAR: CC-1, FB-9.
-func Test54ParallelKeys(t *testing.T) {
+func TestParallelKeys(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
 		together(a, b, func(c *child, worker, round int) {
@@ -44,8 +43,8 @@ func Test54ParallelKeys(t *testing.T) {
 	})
 }
 
-// Test54SetAndDelete: each worker deletes the key before the one that it sets.
-func Test54SetAndDelete(t *testing.T) {
+// TestSetAndDelete: each worker deletes the key before the one that it sets.
+func TestSetAndDelete(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
 		together(a, b, func(c *child, worker, round int) {
@@ -66,9 +65,8 @@ func Test54SetAndDelete(t *testing.T) {
 	})
 }
 
-// Test56Increments: 8 × 50 exact increments of one counter.
-// Of SECURITY-BAR: CC-2.
-func Test56Increments(t *testing.T) {
+// TestIncrements: 8 × 50 exact increments of one counter.
+func TestIncrements(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
 		together(a, b, func(c *child, _, _ int) { c.ok(token, "/update?key=n") })
@@ -99,10 +97,9 @@ var acting = []struct {
 	{"/logout", "before", http.StatusOK, ""},
 }
 
-// Test52Logout: 50 logouts, each in one process while another request of the
+// TestLogout: 50 logouts, each in one process while another request of the
 // session is under way in the other. Nothing comes back.
-// Of SECURITY-BAR: LO-2.
-func Test52Logout(t *testing.T) {
+func TestLogout(t *testing.T) {
 	ends := []struct {
 		name string
 		end  func(t *testing.T, c *child, token, id string)
@@ -152,10 +149,9 @@ func Test52Logout(t *testing.T) {
 	}, "-touch-every", "1ms")
 }
 
-// Test47Renew: a renewal in one process while the old token is at work in the
+// TestRenew: a renewal in one process while the old token is at work in the
 // other, which neither changes nor ends the renewed session.
-// Of SECURITY-BAR: FX-5.
-func Test47Renew(t *testing.T) {
+func TestRenew(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		for i, act := range acting {
 			here, there := []*child{a, b}[i%2], []*child{b, a}[i%2]
@@ -199,8 +195,8 @@ func Test47Renew(t *testing.T) {
 	})
 }
 
-// Test49TwoRenewals: both at once, many times. One wins.
-func Test49TwoRenewals(t *testing.T) {
+// TestTwoRenewals: both at once, many times. One wins.
+func TestTwoRenewals(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		for range 25 {
 			old := a.login("ada")
@@ -223,8 +219,8 @@ func Test49TwoRenewals(t *testing.T) {
 	})
 }
 
-// Test61MaxPerUser: 8 logins at once, 3 allowed.
-func Test61MaxPerUser(t *testing.T) {
+// TestMaxPerUser: 8 logins at once, 3 allowed.
+func TestMaxPerUser(t *testing.T) {
 	const most = 3
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		for round := range 10 {
@@ -249,10 +245,9 @@ func Test61MaxPerUser(t *testing.T) {
 	}, "-max-per-user", fmt.Sprint(most))
 }
 
-// Test64Flash: eight readers in two processes ask for one message at once.
+// TestFlash: eight readers in two processes ask for one message at once.
 // Exactly one shows it.
-// Of SECURITY-BAR: CC-4.
-func Test64Flash(t *testing.T) {
+func TestFlash(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
 		for round := range 10 {
@@ -271,9 +266,9 @@ func Test64Flash(t *testing.T) {
 	})
 }
 
-// Test70Shared: what one process stores, the other has at once; what one ends
+// TestShared: what one process stores, the other has at once; what one ends
 // is over in the other.
-func Test70Shared(t *testing.T) {
+func TestShared(t *testing.T) {
 	forEachStore(t, func(t *testing.T, a, b *child) {
 		token := a.login("ada")
 		for i := range 20 {
@@ -290,8 +285,8 @@ func Test70Shared(t *testing.T) {
 	})
 }
 
-// Test71Restart: a process that ends in order and one that comes after it.
-func Test71Restart(t *testing.T) {
+// TestRestart: a process that ends in order and one that comes after it.
+func TestRestart(t *testing.T) {
 	for _, store := range stores {
 		t.Run(store.name, func(t *testing.T) {
 			args := []string{"-provider", store.name, "-save-path", store.savePath(t)}

@@ -8,9 +8,9 @@ import (
 	"github.com/chisession/session/cookie"
 )
 
-// TestBar_CK6_Sizes: name and value of 4096 bytes together and attributes of
-// 1024 are the most (RFC 6265bis §5.6); one more is an error (CK-6).
-func TestBar_CK6_Sizes(t *testing.T) {
+// TestSizes: name and value of 4096 bytes together and attributes of
+// 1024 are the most (RFC 6265bis §5.6); one more is an error.
+func TestSizes(t *testing.T) {
 	const token = 64
 	for _, tt := range []struct {
 		opts cookie.Options
@@ -33,10 +33,10 @@ func TestBar_CK6_Sizes(t *testing.T) {
 	}
 }
 
-// TestBar_CK12_EveryByte puts each byte into name, path and domain: it is an
+// TestEveryByte puts each byte into name, path and domain: it is an
 // error, or the lines that set and remove the cookie say exactly what was
-// asked for; never another header, never no cookie (CK-12).
-func TestBar_CK12_EveryByte(t *testing.T) {
+// asked for; never another header, never no cookie.
+func TestEveryByte(t *testing.T) {
 	accepted := 0
 	try := func(o cookie.Options) {
 		c, err := cookie.New(o)
@@ -95,9 +95,9 @@ func attributes(line string) map[string]string {
 	return all
 }
 
-// TestBar_CK15_NamesAreBytes: what some parsers take for the cookie's name is
-// another name here: Unicode blanks, $Version, percent-escapes, case (CK-15).
-func TestBar_CK15_NamesAreBytes(t *testing.T) {
+// TestNamesAreBytes: what some parsers take for the cookie's name is
+// another name here: Unicode blanks, $Version, percent-escapes, case.
+func TestNamesAreBytes(t *testing.T) {
 	const name = "__Host-id"
 	c := newCookie(t, cookie.Options{Name: name})
 	for _, other := range []string{

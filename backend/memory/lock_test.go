@@ -10,10 +10,10 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// TestBar_ME5_ShortLocks: a sweep of one shard with 20,000 records lets go of
+// TestSweepLocksBriefly: a sweep of one shard with 20,000 records lets go of
 // its lock after every 1,000 of them at the latest: whoever waits for it comes
-// between (ME-5). How long a thousand take is for the benchmarks to say.
-func TestBar_ME5_ShortLocks(t *testing.T) {
+// between. How long a thousand take is for the benchmarks to say.
+func TestSweepLocksBriefly(t *testing.T) {
 	if sweepChunk > 1000 {
 		t.Errorf("sweepChunk is %d, want at most 1000", sweepChunk)
 	}

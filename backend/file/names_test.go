@@ -30,10 +30,10 @@ func tree(t *testing.T, dir string) (paths []string) {
 	return paths
 }
 
-// TestBar_FB1_FB2_NoInputIsAPath calls every method with users, and with IDs,
+// TestNoInputIsAPath calls every method with users, and with IDs,
 // whose bytes spell a path: nothing is made, read or removed outside of the
-// store's directory, and inside it all names are the store's own (FB-1, FB-2).
-func TestBar_FB1_FB2_NoInputIsAPath(t *testing.T) {
+// store's directory, and inside it all names are the store's own.
+func TestNoInputIsAPath(t *testing.T) {
 	parent := t.TempDir()
 	victim := filepath.Join(parent, "victim")
 	write(t, victim, []byte("mine"))
@@ -94,10 +94,10 @@ func TestBar_FB1_FB2_NoInputIsAPath(t *testing.T) {
 	}
 }
 
-// TestBar_FB13_FlatMemory sweeps 20 times as many expired files of one
+// TestSweepTakesFlatMemory sweeps 20 times as many expired files of one
 // directory: they go, and the memory that it takes at a time does not grow
-// with their number (FB-13).
-func TestBar_FB13_FlatMemory(t *testing.T) {
+// with their number.
+func TestSweepTakesFlatMemory(t *testing.T) {
 	peak := func(files int) uint64 {
 		s := openAt(t, t.TempDir()+"/sessions")
 		for range files {
@@ -131,8 +131,8 @@ func TestBar_FB13_FlatMemory(t *testing.T) {
 	}
 }
 
-// TestBar_FB13_Listing: names are listed 256 at a time (FB-13).
-func TestBar_FB13_Listing(t *testing.T) {
+// TestListsInBatches: names are listed 256 at a time.
+func TestListsInBatches(t *testing.T) {
 	s := openAt(t, t.TempDir()+"/sessions")
 	sh := s.shardOf(uuid.UUID{15: 7})
 	for i := range 1000 {

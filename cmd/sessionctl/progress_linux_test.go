@@ -15,8 +15,8 @@ import (
 	"github.com/chisession/session/backend"
 )
 
-// TestBar: gc draws a bar on a terminal, and takes it away again.
-func TestBar(t *testing.T) {
+// TestProgressBar: gc draws a bar on a terminal, and takes it away again.
+func TestProgressBar(t *testing.T) {
 	s := newSite(t, "file", filepath.Join(t.TempDir(), "s"), "")
 	for range 3 * sweepBatch {
 		id := uuid.Must(uuid.NewV7())

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/backend"
 )
 
 // maxForm is the size in bytes above which a form is refused.
@@ -21,7 +22,8 @@ type Options struct {
 	Authorize func(*http.Request) error
 
 	// Meter, if there is one, shows the store's latency over time; see
-	// [Measure].
+	// [Measure]. Where the store is a [backend.Lister], the page lists the
+	// newest sessions, too, and finds users by the beginnings of their names.
 	Meter *Meter
 
 	// TrustedOrigins are origins ("https://ops.example") besides the page's
@@ -35,15 +37,17 @@ type Options struct {
 
 // handler is the page.
 type handler struct {
-	m     *session.Manager
-	opts  Options
-	cross *http.CrossOriginProtection
+	m      *session.Manager
+	opts   Options
+	lister backend.Lister // nil if the store is none, or was not measured
+	cross  *http.CrossOriginProtection
 }
 
 // New returns the page for the sessions of m. It is an error if
 // Options.Authorize is nil.
 //
-// GET shows the page; with ?user=NAME the user's sessions, too. POST ends
+// GET shows the page; with ?user=NAME the user's sessions, too, and with
+// &by=prefix the newest ones of all users whose names begin so. POST ends
 // sessions, and is refused if it comes from another site
 // ([http.CrossOriginProtection]). Nothing is stored or started, so there is
 // nothing to close.
@@ -56,6 +60,9 @@ func New(m *session.Manager, opts Options) (http.Handler, error) {
 	}
 	opts.Logger = cmp.Or(opts.Logger, slog.Default())
 	h := &handler{m: m, opts: opts, cross: http.NewCrossOriginProtection()}
+	if opts.Meter != nil {
+		h.lister = opts.Meter.lister
+	}
 	for _, origin := range opts.TrustedOrigins {
 		if err := h.cross.AddTrustedOrigin(origin); err != nil {
 			return nil, errors.Join(errors.New("admin: Options.TrustedOrigins takes origins such as https://ops.example"), err)

@@ -23,8 +23,8 @@ type canvas struct {
 }
 
 var canvases = []canvas{
-	{Class: "desk", Width: 900, Height: 260, Left: 76, Right: 894, Top: 12, Bottom: 228},
-	{Class: "phone", Width: 360, Height: 240, Left: 58, Right: 354, Top: 10, Bottom: 210},
+	{Class: "desk", Width: 900, Height: 260, Left: 76, Right: 890, Top: 12, Bottom: 228},
+	{Class: "phone", Width: 360, Height: 240, Left: 58, Right: 350, Top: 10, Bottom: 210},
 }
 
 // A drawing is what one SVG is made of. Its y axis is logarithmic: the slow

@@ -16,8 +16,8 @@ import (
 // Only loads, creates, updates, touches and deletes are measured, not sweeps,
 // counts and lists. The returned store can what store can ([backend.Able]).
 func Measure(store backend.Store) (backend.Store, *Meter) {
-	c := &measured{Store: store, meter: newMeter()}
 	can := backend.AbilitiesOf(store)
+	c := &measured{Store: store, meter: &Meter{lister: can.Lister, start: time.Now()}}
 	if can.VersionedDeleter != nil {
 		can.VersionedDeleter = measuredDeleter{can.VersionedDeleter, c.meter}
 	}

@@ -21,9 +21,11 @@ const (
 )
 
 // A Meter knows how fast a store answered in the last 15 minutes. It is safe
-// for concurrent use; its memory is fixed, about 40 KB, and there is no goroutine behind it.
+// for concurrent use; its memory is fixed, about 40 KB, and there is no goroutine
+// behind it.
 type Meter struct {
-	start time.Time
+	lister backend.Lister // of the measured store; nil if it is none
+	start  time.Time
 
 	mu    sync.Mutex // guards slots
 	slots [slotCount]slot
@@ -37,8 +39,6 @@ type slot struct {
 	max     time.Duration
 	buckets [bucketCount]uint32
 }
-
-func newMeter() *Meter { return &Meter{start: time.Now()} }
 
 // note counts a call.
 func (m *Meter) note(began time.Time, err error) {

@@ -63,6 +63,11 @@ type content struct {
 	Mine     string // the ID of the viewer's own session, if it is one of them
 	Ended    string
 	Trouble  string
+
+	CanList  bool   // the newest, and by prefix
+	Prefix   string // that is searched for
+	Newest   []listed
+	NoNewest string // why there are none
 }
 
 // A count is one number with its meaning.
@@ -82,15 +87,21 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	c := content{
 		Style: template.CSS(style), Script: template.JS(script), Now: time.Now().UTC(),
 		Tiles: append([]count{h.live(r)}, tiles(stats)...), Counts: counts(stats),
-		User: r.URL.Query().Get("user"),
+		User: r.URL.Query().Get("user"), CanList: h.lister != nil,
 	}
 	c.chart(h.opts.Meter)
 	if n, err := strconv.Atoi(r.URL.Query().Get("ended")); err == nil && n >= 0 {
 		c.Ended = fmt.Sprintf("%d ended.", n)
 	}
-	if c.User != "" {
+	switch {
+	case r.URL.Query().Get("by") == "prefix":
+		c.Prefix, c.User = c.User, ""
+		h.listNewest(r, &c)
+	case c.User != "":
 		c.Searched = true
 		h.list(r, &c)
+	default:
+		h.listNewest(r, &c)
 	}
 	var b bytes.Buffer
 	if err := page.Execute(&b, c); err != nil {

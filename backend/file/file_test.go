@@ -11,6 +11,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		return openAt(t, t.TempDir()+"/sessions")
 	})
@@ -19,6 +20,7 @@ func TestContract(t *testing.T) {
 // TestContractShared runs the contract between two stores on one directory:
 // their locks exclude each other as those of two processes do.
 func TestContractShared(t *testing.T) {
+	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		path := t.TempDir() + "/sessions"
 		return openAt(t, path), openAt(t, path)

@@ -21,7 +21,7 @@ import (
 )
 
 // backends are the columns.
-var backends = []string{"memory", "file", "mysql", "redis"}
+var backends = []string{"memory", "file", "mysql", "redis", "postgres", "sqlite"}
 
 func main() {
 	r, err := read(os.Stdin)

@@ -16,21 +16,33 @@ import "testing"
 type behaviour struct {
 	sentence string // what holds, or when; part of the test's name
 	on       func(t *testing.T, kinds []Kind)
+	waits    bool // the clock is what it waits for, so others may run meanwhile
 }
 
 // each is a case for every backend.
 func each(sentence string, run func(t *testing.T, k Kind)) behaviour {
-	return behaviour{sentence, func(t *testing.T, kinds []Kind) {
+	return behaviour{sentence: sentence, on: func(t *testing.T, kinds []Kind) {
 		for _, k := range kinds {
 			t.Run(k.Name, func(t *testing.T) { run(t, k) })
 		}
 	}}
 }
 
+// waiting is a case for every backend that spends its time waiting. It runs
+// beside others.
+func waiting(sentence string, run func(t *testing.T, k Kind)) behaviour {
+	b := each(sentence, func(t *testing.T, k Kind) {
+		t.Parallel()
+		run(t, k)
+	})
+	b.waits = true
+	return b
+}
+
 // once is a case in which the backend cannot matter. It brings its own store,
 // and runs where memory is among the backends.
 func once(sentence string, run func(t *testing.T)) behaviour {
-	return behaviour{sentence, func(t *testing.T, kinds []Kind) {
+	return behaviour{sentence: sentence, on: func(t *testing.T, kinds []Kind) {
 		for _, k := range kinds {
 			if k.Name == Memory.Name {
 				t.Run(k.Name, run)
@@ -79,7 +91,12 @@ func Run(t *testing.T, kinds ...Kind) {
 	for _, topic := range topics {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, c := range topic.cases {
-				t.Run(c.sentence, func(t *testing.T) { c.on(t, kinds) })
+				t.Run(c.sentence, func(t *testing.T) {
+					if c.waits {
+						t.Parallel()
+					}
+					c.on(t, kinds)
+				})
 			}
 		})
 	}

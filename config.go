@@ -128,7 +128,8 @@ type Config struct {
 	// stored; nothing has been sent yet. The default sends a plain status
 	// text: 503 when the store failed, or when a new token would reach
 	// nobody as the request's context is done, 403 for ErrCrossSite, 500 when the handler failed
-	// (it Set what cannot be stored). The error is logged already.
+	// (it Set what cannot be stored). The error is logged already, and
+	// Cache-Control is no-store, if the handler sets no other.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what the operator should know, never a token or a value;

@@ -346,6 +346,7 @@ func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.String("id", id), slog.Any("error", err),
 		slog.String("method", r.Method), slog.Int("status", status(err)))
+	w.Header().Set("Cache-Control", "no-store")
 	if m.cfg.ErrorHandler != nil {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
 		none.m, none.quiet = m, true
@@ -356,7 +357,6 @@ func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	http.Error(w, http.StatusText(code), code)
 }
 

@@ -1,6 +1,7 @@
 package behaviour
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,67 @@ var errorresponseCases = []behaviour{
 	once("an error response has no header of the handler", noHandlerHeaders),
 	once("an error response has no dead cookie", noDeadCookie),
 	each("nothing is stored after the error response", afterTheErrorResponse),
+	once("an ErrorHandler finds out why there is no session", errorHandlerAsks),
+	once("no cache keeps the response of an ErrorHandler", errorHandlerCached),
+}
+
+// errorHandlerAsks: the request that an ErrorHandler gets has a session that
+// says what the error was, and nothing in the log says that the middleware is
+// missing.
+func errorHandlerAsks(t *testing.T) {
+	var found []error
+	var a *app
+	a = newApp(t, session.Config{Store: newMemory(t), ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+		s := session.FromContext(r)
+		_, ok := session.Lookup(r.Context())
+		id, user := session.Identity(r.Context())
+		if s.User() != "" || s.Get("a") != nil || s.Len() != 0 || ok || id+user != "" || a.FromContext(r) != s {
+			t.Error("an ErrorHandler has a session")
+		}
+		if !errors.Is(s.Err(), err) || !errors.Is(s.Save(), err) {
+			t.Errorf("its Err is %v, and Save %v; want %v", s.Err(), s.Save(), err)
+		}
+		found = append(found, err)
+		w.WriteHeader(http.StatusTeapot)
+	}})
+	a.basics()
+	a.handle("/bad", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Set("c", make(chan int)) })
+	b := a.browser(t)
+	b.get("/set?k=a&v=1")
+	b.get("/bad").want(t, http.StatusTeapot, "")
+	for _, op := range []backendtest.Op{backendtest.OpLoad, backendtest.OpUpdate} {
+		a.calls.On(op, backendtest.Always, backendtest.Fail(errTest))
+		b.get("/set?k=a&v=2").want(t, http.StatusTeapot, "")
+		a.calls.Reset()
+	}
+	r := b.request("POST", "/set?k=a&v=3")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	b.setToken("")
+	b.do(r).want(t, http.StatusTeapot, "")
+	if len(found) != 4 {
+		t.Errorf("the ErrorHandler got %v, want four errors", found)
+	}
+	if text := a.log.String(); strings.Contains(text, "mount session.Middleware") {
+		t.Errorf("the log sends its reader after the middleware:\n%s", text)
+	}
+}
+
+// errorHandlerCached: what an ErrorHandler sends is of this moment.
+func errorHandlerCached(t *testing.T) {
+	for _, own := range []string{"", "max-age=5"} {
+		fault := newFault(t)
+		m := newManager(t, session.Config{Store: fault.Store(), ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			if own != "" {
+				w.Header().Set("Cache-Control", own)
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}})
+		fault.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(errTest))
+		res := serve(m, nil, func(s *session.Session) { s.Set("a", 1) })
+		if got, want := res.Header.Get("Cache-Control"), cmp.Or(own, "no-store"); got != want {
+			t.Errorf("Cache-Control is %q, want %q", got, want)
+		}
+	}
 }
 
 // lateFailure: a save that fails when the header is out already

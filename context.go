@@ -34,7 +34,8 @@ type exchange struct {
 	transport *Transport  // that the request belongs to
 	before    http.Header // the answer's header before the handler; nil if it was empty
 	vary      [1]string
-	cookie    [1]string
+	cookie    [1]string // the token, or the line that has it, in the header
+	hasToken  bool
 	caching   [1]string // Cache-Control
 }
 
@@ -55,7 +56,7 @@ func (m *Manager) newExchange(w http.ResponseWriter, r *http.Request) *exchange 
 	} else {
 		v := &visit{}
 		x = &v.exchange
-		v.own.begun(m, x)
+		v.own.bind(m, x)
 		x.session.Store(&v.own)
 	}
 	x.Context, x.m, x.request, x.transport = r.Context(), m, r, transport
@@ -72,13 +73,13 @@ func (x *exchange) get() *Session {
 		return s
 	}
 	s := &Session{}
-	s.begun(x.m, x)
+	s.bind(x.m, x)
 	if !x.session.CompareAndSwap(nil, s) {
 		return x.session.Load()
 	}
 	if x.sent.Load() {
 		s.mu.Lock()
-		s.sent = true
+		s.phase = phaseSent
 		s.mu.Unlock()
 	}
 	return s
@@ -102,23 +103,23 @@ func (x *exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
-// lasting is an exchange as a context that goes on when the client has gone,
-// and has no deadline.
-type lasting exchange
+// A callContext is an exchange as the context of store calls: it goes on when the
+// client has gone, and has no deadline.
+type callContext exchange
 
 // String names the context as package context does; it tells nothing of the
 // session.
 func (x *exchange) String() string { return contextName(x.Context) + ".WithValue(session)" }
 
 // String is that of the request's context, which goes on.
-func (l *lasting) String() string { return (*exchange)(l).String() + ".WithoutCancel" }
+func (c *callContext) String() string { return (*exchange)(c).String() + ".WithoutCancel" }
 
 // Format prints String whatever the verb: the fields have the token in them,
 // and may be changing.
 func (x *exchange) Format(f fmt.State, _ rune) { fmt.Fprint(f, x.String()) }
 
 // Format prints String whatever the verb.
-func (l *lasting) Format(f fmt.State, _ rune) { fmt.Fprint(f, l.String()) }
+func (c *callContext) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // String names the context as package context does.
 func (c instead) String() string { return contextName(c.Context) + ".WithValue(session)" }
@@ -133,10 +134,10 @@ func contextName(ctx context.Context) string {
 	return fmt.Sprintf("%T", ctx)
 }
 
-func (l *lasting) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (l *lasting) Done() <-chan struct{}       { return nil }
-func (l *lasting) Err() error                  { return nil }
-func (l *lasting) Value(key any) any           { return (*exchange)(l).Value(key) }
+func (c *callContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c *callContext) Done() <-chan struct{}       { return nil }
+func (c *callContext) Err() error                  { return nil }
+func (c *callContext) Value(key any) any           { return (*exchange)(c).Value(key) }
 
 // instead is the context of a request whose session failed, with another one
 // in its place that says so.
@@ -204,7 +205,7 @@ func lookup(ctx context.Context) (*Session, bool) {
 		return nil, false
 	}
 	s, ok := ctx.Value(sessionKey{}).(*Session)
-	return s, ok && s.reason == nil
+	return s, ok && s.none == nil
 }
 
 // FromContext returns the session that this manager's middleware put into the
@@ -215,4 +216,26 @@ func (m *Manager) FromContext(r *http.Request) *Session {
 		return s.handOut()
 	}
 	return detached(ErrNoMiddleware)
+}
+
+// Identity returns the session's public ID and its user, for log lines, spans
+// and metrics: a logger, a tracer or a driver may call it at any time, with any
+// context of the request, also after the request is over. It never waits for a
+// store call, never logs, does not make a session where there is none, and does
+// not count as using it (see "Vary" in [Manager.Middleware]). Both are empty
+// where there is no session; the ID is also before it is loaded, or has one.
+func Identity(ctx context.Context) (id, user string) {
+	if ctx == nil {
+		return "", ""
+	}
+	s, ok := ctx.Value(identityKey{}).(*Session)
+	if !ok {
+		return "", ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rec.Known && s.phase != phaseLoading {
+		id = s.rec.Cred.ID().String()
+	}
+	return id, s.currentUser()
 }

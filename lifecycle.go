@@ -6,6 +6,7 @@ import (
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/stored"
 )
 
 // Renew gives the session a new token when it is stored; values and ID stay.
@@ -19,7 +20,7 @@ func (s *Session) Renew() {
 	}
 	defer s.unlock()
 	if s.renewable("Renew") {
-		s.renew(s.late)
+		s.renew(s.trouble.late)
 	}
 }
 
@@ -29,7 +30,7 @@ func (s *Session) renewable(method string) bool {
 	if s.refusesAll() {
 		return false
 	}
-	if s.sent {
+	if s.phase == phaseSent {
 		s.refuse(method)
 		return false
 	}
@@ -39,19 +40,19 @@ func (s *Session) renewable(method string) bool {
 // renew has the session stored under another token. With afresh, a session
 // that is lost becomes a new one.
 func (s *Session) renew(afresh bool) {
-	if afresh && s.lost != nil {
+	if afresh && s.trouble.lost != nil {
 		s.startAfresh()
 	}
-	if s.changed&changedSecret == 0 {
+	if s.want.changed&changedSecret == 0 {
 		s.ensureID()
-		s.next = s.cred.Renewed()
-		s.changed |= changedSecret
+		s.want.next = s.rec.Cred.Renewed()
+		s.want.changed |= changedSecret
 	}
 }
 
 func (s *Session) keepError(err error) {
-	if s.err == nil {
-		s.err = err
+	if s.trouble.err == nil {
+		s.trouble.err = err
 	}
 }
 
@@ -94,19 +95,19 @@ func (s *Session) SetUser(user string) {
 	s.renew(user != "")
 	if was := s.currentUser(); was != "" && was != user {
 		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
-		s.want, s.changed = settings{}, changedSecret|changedOwner
+		s.want.settings, s.want.changed = settings{}, changedSecret|changedOwner
 	}
 	s.want.user = user
-	s.changed |= changedUser
+	s.want.changed |= changedUser
 }
 
 // startAfresh makes a session that is lost a new one, of this request's own
 // changes.
 func (s *Session) startAfresh() {
-	s.cred, s.known = record.Credentials{}, false
-	s.lost, s.late, s.tried = nil, false, false
-	if isA[*logoutError](s.err) {
-		s.err = nil // Destroy came too late; this login has a session of its own
+	s.rec.Cred, s.rec.Known = record.Credentials{}, false
+	s.trouble.lost, s.trouble.late, s.trouble.tried = nil, false, false
+	if isA[*logoutError](s.trouble.err) {
+		s.trouble.err = nil // Destroy came too late; this login has a session of its own
 	}
 	s.vals.Detach(record.Body{})
 }
@@ -121,10 +122,10 @@ func (s *Session) User() string {
 }
 
 func (s *Session) currentUser() string {
-	if s.changed&changedUser != 0 {
+	if s.want.changed&changedUser != 0 {
 		return s.want.user
 	}
-	return s.user
+	return s.rec.User
 }
 
 // SetLabel gives the session a name for lists of devices ("Firefox, Lisbon").
@@ -136,7 +137,7 @@ func (s *Session) SetLabel(label string) {
 	defer s.unlock()
 	if !s.refuses("SetLabel") {
 		s.want.label = cut(label, record.MaxLabel)
-		s.changed |= changedLabel
+		s.want.changed |= changedLabel
 	}
 }
 
@@ -183,7 +184,7 @@ func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, 
 		}
 	}
 	*to = d.Truncate(time.Millisecond)
-	s.changed |= bit
+	s.want.changed |= bit
 }
 
 // SetPersistent says whether the browser keeps the cookie when it is closed
@@ -197,7 +198,7 @@ func (s *Session) SetPersistent(on bool) {
 	if s.refuses("SetPersistent") {
 		return
 	}
-	if s.sent && s.lost == nil {
+	if s.phase == phaseSent && s.trouble.lost == nil {
 		s.refuse("SetPersistent")
 		return
 	}
@@ -205,7 +206,7 @@ func (s *Session) SetPersistent(on bool) {
 	if on {
 		s.want.persist = record.FlagPersist
 	}
-	s.changed |= changedPersist
+	s.want.changed |= changedPersist
 }
 
 // Destroy ends the session: the record is removed and the browser told to
@@ -230,33 +231,87 @@ func (s *Session) Destroy() {
 	if s.refusesAll() {
 		return
 	}
-	if s.late {
+	if s.trouble.late {
 		s.keepError(&logoutError{ErrSuperseded})
 		return
 	}
 	switch {
-	case s.exists && s.doomed == nil:
-		s.doomed = &doomed{cred: s.cred, version: s.version}
-	case !s.exists && s.lost == nil && s.absent != nil && s.doomed == nil:
-		s.doomed = &doomed{cred: *s.absent}
-	case !s.exists && s.lost == nil && s.cookie == cookieAlone:
-		s.cookie = s.removal() // a cookie that is dead, or never was a token
+	case s.rec.Exists && s.want.removal == nil:
+		s.want.removal = &removal{s.rec.Cred, s.rec.Version}
+	case !s.rec.Exists && s.trouble.lost == nil && s.want.absent != nil && s.want.removal == nil:
+		s.want.removal = &removal{cred: *s.want.absent}
+	case !s.rec.Exists && s.trouble.lost == nil && s.reply.cookie == cookieAlone:
+		s.reply.cookie = s.removalCookie() // a cookie that is dead, or never was a token
 	}
-	s.epoch++
+	s.work.epoch++
 	s.startOver()
 }
 
 // startOver makes s an empty, unstored session.
 func (s *Session) startOver() {
-	s.forget()
+	s.rec, s.trouble.err = stored.Copy{}, nil
+	s.want.settings, s.want.changed = settings{}, 0
 	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 }
 
-// forget makes s an unstored session with the values that it has.
-func (s *Session) forget() {
-	s.cred, s.known, s.exists, s.seal = record.Credentials{}, false, false, nil
-	s.version, s.expires, s.loaded, s.user = 0, 0, record.Head{}, ""
-	s.want, s.changed, s.err = settings{}, 0, nil
+// settings returns what this session's head says, with the changes.
+func (s *Session) settings() settings {
+	now := settings{
+		user:     s.rec.User,
+		label:    string(s.rec.Head.Label),
+		idle:     s.rec.Head.Idle,
+		absolute: s.rec.Head.Absolute,
+		persist:  s.rec.Head.Flags & (record.FlagPersist | record.FlagTransient),
+	}
+	if s.want.changed&changedOwner != 0 {
+		now = settings{}
+	}
+	for bit := changedUser; bit <= changedPersist; bit <<= 1 {
+		if s.want.changed&bit == 0 {
+			continue
+		}
+		switch bit {
+		case changedUser:
+			now.user = s.want.user
+		case changedLabel:
+			now.label = s.want.label
+		case changedIdle:
+			now.idle = s.want.idle
+		case changedAbsolute:
+			now.absolute = s.want.absolute
+		case changedPersist:
+			now.persist = s.want.persist
+		}
+	}
+	return now
+}
+
+// left returns which settings t leaves to be stored.
+func (s *Session) left(t *try) changedBits {
+	left := s.want.changed
+	for bit := changedUser; bit <= changedOwner; bit <<= 1 {
+		same := true
+		switch bit {
+		case changedUser, changedOwner:
+			same = s.want.user == t.want.user
+		case changedLabel:
+			same = s.want.label == t.want.label
+		case changedIdle:
+			same = s.want.idle == t.want.idle
+		case changedAbsolute:
+			same = s.want.absolute == t.want.absolute
+		case changedPersist:
+			same = s.want.persist == t.want.persist
+		}
+		if t.changed&bit != 0 && same {
+			left &^= bit
+		}
+	}
+	if left&changedUser != 0 && left&changedSecret == 0 { // another user, another token
+		s.want.next = s.rec.Cred.Renewed()
+		left |= changedSecret
+	}
+	return left
 }
 
 // NoTouch says that this request is not activity of the user (a poll, say): it
@@ -266,5 +321,5 @@ func (s *Session) forget() {
 func (s *Session) NoTouch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.noTouch = true
+	s.want.noTouch = true
 }

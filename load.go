@@ -2,21 +2,15 @@ package session
 
 import (
 	"context"
-	"crypto/cipher"
 	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/stored"
 )
-
-// supersededFor is how long after a renewal a request that comes with the old
-// token may not start a session of its own: its cookie would replace the one
-// that the renewal just sent.
-const supersededFor = 10 * time.Second
 
 // load finds the session that the request's tokens name. Of several cookies
 // of the name the first that is a live session counts: a stale one that some
@@ -30,7 +24,7 @@ func (m *Manager) load(s *Session, h http.Header) error {
 	n := 0
 	var err error
 	s.mu.Lock()
-	s.busy, s.loading = true, true
+	s.work.busy, s.phase = true, phaseLoading
 	s.mu.Unlock()
 	m.tokens(s.x.transport, h, func(value string) bool {
 		cred, ok := record.ParseToken(value)
@@ -41,67 +35,63 @@ func (m *Manager) load(s *Session, h http.Header) error {
 			m.stats.add(statTossed, &cred)
 			m.hookRejected(&cred, ReasonTossed)
 		}
-		if s.exists {
+		if s.rec.Exists {
 			return false
 		}
 		seen[n] = cred
-		s.next = cred // only load itself looks at it here
+		s.want.next = cred // only load itself looks at it here
 		n++
 		err = m.loadOne(s, &seen[n-1])
 		return err == nil && n < most
 	})
 	s.mu.Lock()
-	s.loading = false
+	s.phase = phaseOpen
 	s.free()
 	return err
 }
 
 // loadOne makes s the session of cred if there is one.
 func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
-	var got loaded
-	var err error
 	ctx, cancel := m.loadContext(s.x)
-	got.rec, err = m.store.Load(ctx, cred.ID())
+	got, values, err := m.store.Load(ctx, cred)
 	cancel()
 	m.stats.add(statLoads, cred)
-	switch {
-	case errors.Is(err, backend.ErrCorrupt):
-		m.unreadable(s, cred, err)
-		return nil
-	case errors.Is(err, backend.ErrNotFound):
-		if m.can.Confirms {
-			gone := *cred
-			s.absent = &gone
-		}
-		m.reject(cred, ReasonUnknown)
-		return nil
-	case err != nil && s.x.Err() != nil && errors.Is(err, s.x.Err()):
-		return &StoreError{Op: "load", Err: err} // the client has gone: no fault of the store's
-	case err != nil:
-		return m.failed("load", err)
-	}
-	reason, err := m.verify(&got, cred)
-	switch {
-	case reason == ReasonAbsolute:
-		m.expire(s, cred, got.rec.Version)
-	case reason == ReasonSuperseded:
-		s.cameLate()
-	case reason == ReasonUnreadable:
-		m.unreadable(s, cred, err)
-		return nil
-	}
-	if reason != "" {
-		m.reject(cred, reason)
-		return nil
+	if err != nil {
+		return m.notLoaded(s, cred, got.Version, err)
 	}
 	m.stats.add(statHits, cred)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live = true
-	s.cred, s.known, s.exists = *cred, true, true
-	s.lost, s.late = nil, false
-	s.adopt(&got)
-	s.vals.Reset(got.values, m.cfg.MaxBytes)
+	s.rec, s.reply.live = got, true
+	s.trouble.lost, s.trouble.late = nil, false
+	s.vals.Reset(values, m.cfg.MaxBytes)
+	return nil
+}
+
+// notLoaded tells why cred is no session's, or returns the store's error.
+func (m *Manager) notLoaded(s *Session, cred *record.Credentials, version uint64, err error) error {
+	switch {
+	case errors.Is(err, backend.ErrCorrupt), errors.Is(err, stored.ErrDamaged):
+		m.unreadable(s, cred, err)
+	case errors.Is(err, stored.ErrSuperseded):
+		s.cameLate()
+		m.reject(cred, ReasonSuperseded)
+	case errors.Is(err, stored.ErrSecret):
+		m.reject(cred, ReasonSecret)
+	case errors.Is(err, stored.ErrAbsolute):
+		m.expire(s, cred, version)
+		m.reject(cred, ReasonAbsolute)
+	case errors.Is(err, backend.ErrNotFound):
+		if m.store.Can.Confirms {
+			gone := *cred
+			s.want.absent = &gone
+		}
+		m.reject(cred, ReasonUnknown)
+	case s.x.Err() != nil && errors.Is(err, s.x.Err()):
+		return &StoreError{Op: "load", Err: err} // the client has gone: no fault of the store's
+	default:
+		return m.failed("load", err)
+	}
 	return nil
 }
 
@@ -109,17 +99,17 @@ func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 func (s *Session) cameLate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lost, s.late = ErrSuperseded, true
+	s.trouble.lost, s.trouble.late = ErrSuperseded, true
 }
 
 // triedID returns the public ID that could not be loaded.
-func (s *Session) triedID() string { return s.next.ID().String() }
+func (s *Session) triedID() string { return s.want.next.ID().String() }
 
 // loadContext is a storeContext that also ends with the client, where the
 // store wants a deadline at all.
 func (m *Manager) loadContext(x *exchange) (context.Context, context.CancelFunc) {
 	if m.bounded {
-		return (*lasting)(x), func() {}
+		return (*callContext)(x), func() {}
 	}
 	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)
 }
@@ -149,7 +139,7 @@ func (m *Manager) hookRejected(cred *record.Credentials, reason Reason) {
 func (m *Manager) expire(s *Session, cred *record.Credentials, version uint64) {
 	ctx, cancel := m.storeContext(s.x)
 	defer cancel()
-	err := m.deleteVersion(ctx, cred.ID(), version)
+	err := m.store.DeleteVersion(ctx, cred.ID(), version)
 	switch {
 	case err == nil:
 		m.stats.add(statDeletes, cred)
@@ -165,87 +155,62 @@ func (m *Manager) expire(s *Session, cred *record.Credentials, version uint64) {
 	}
 }
 
-// A loaded is a record that has been verified and opened.
-type loaded struct {
-	rec    backend.Record
-	head   record.Head
-	values record.Body
-	seal   cipher.AEAD // nil if it is not sealed
-	at     int64       // Unix ms
+// Reload drops what this request changed since it was last stored, and reads
+// the session anew, with what other requests have stored. If the session has
+// ended it is ErrDestroyed, or ErrSuperseded, and the session is empty.
+func (s *Session) Reload() error {
+	if err := s.claim(nestedAfter); err != nil {
+		return err
+	}
+	defer s.free()
+	s.reply.used = true
+	if err := s.gone(); err != nil {
+		return err
+	}
+	if s.trouble.outage {
+		return ErrUnavailable
+	}
+	if err := firstError(s.trouble.over, s.trouble.lost); err != nil {
+		return err
+	}
+	s.trouble.err, s.trouble.refused = nil, nil
+	s.want.settings, s.want.changed = settings{}, 0
+	if !s.rec.Exists {
+		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+		return nil
+	}
+	return s.reload()
 }
 
-// verify decides whether l.rec is the session of cred, and completes l if it
-// is: the pure part of loading.
-func (m *Manager) verify(l *loaded, cred *record.Credentials) (Reason, error) {
-	if err := l.head.Parse(l.rec.Data); err != nil {
-		return ReasonUnreadable, err
+// reload is Reload for a session that was stored. If Destroy is called meanwhile,
+// what the store returns means nothing.
+func (s *Session) reload() error {
+	ctx, cancel := s.m.storeContext(s.x)
+	defer cancel()
+	var (
+		epoch, cred = s.work.epoch, s.rec.Cred
+		newest      stored.Copy
+		values      record.Body
+		err         error
+	)
+	s.outside(func() { newest, values, err = s.m.store.Load(ctx, &cred) })
+	s.m.stats.add(statLoads, &cred)
+	if s.work.epoch != epoch {
+		return nil
 	}
-	h := &l.head
-	l.at = nowMillis()
-	if !cred.Matches(&h.Hash) {
-		if h.Renewed != 0 && l.at*1000-h.Renewed < supersededFor.Microseconds() {
-			return ReasonSuperseded, nil
-		}
-		return ReasonSecret, nil
+	if err == nil {
+		s.rec = newest
+		s.vals.Reset(values, s.m.cfg.MaxBytes)
+		return nil
 	}
-	var err error
-	l.values, l.seal, err = record.Open(cred, l.rec.User, l.rec.Data, h, m.protect)
-	if err != nil {
-		return ReasonUnreadable, err
+	lost := stored.LostBy(err)
+	if lost == nil {
+		return s.m.failed("load", err)
 	}
-	if _, absolute := m.timeouts(h.Idle, h.Absolute); record.CreatedMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {
-		return ReasonAbsolute, nil
+	out := stored.Outcome{Lost: lost}
+	if errors.Is(err, stored.ErrDamaged) {
+		out.Damage = err
 	}
-	if h.Ended(l.at) {
-		return ReasonUnknown, nil // as if the store had not found it
-	}
-	return "", nil
-}
-
-// adopt makes s know the record that it stands for.
-func (s *Session) adopt(l *loaded) {
-	s.version, s.expires, s.user, s.loaded = l.rec.Version, l.rec.Expires.UnixMilli(), l.rec.User, l.head
-	s.at, s.seal = l.at, l.seal
-	if l.head.Ends != 0 {
-		s.expires = min(s.expires, l.head.Ends)
-	}
-}
-
-// fetch loads the newest record of s, busy and mu held. If the session has
-// ended, s is lost. A record with the commit ID is the caller's own write: it
-// opens with the secret in next. If Destroy is called meanwhile, what it
-// returns means nothing, and s is not lost by it.
-func (s *Session) fetch(ctx context.Context, next record.Credentials, commit uint64) (loaded, error) {
-	got := loaded{}
-	var err error
-	epoch, id := s.epoch, s.cred.ID()
-	s.outside(func() { got.rec, err = s.m.store.Load(ctx, id) })
-	s.m.stats.add(statLoads, &next)
-	if s.epoch != epoch {
-		return loaded{}, nil
-	}
-	if errors.Is(err, backend.ErrNotFound) {
-		s.lose(ErrDestroyed)
-		return loaded{}, ErrDestroyed
-	}
-	if err != nil {
-		return loaded{}, s.m.failed("load", err)
-	}
-	cred := &s.cred
-	if h, err := record.ParseHead(got.rec.Data); err == nil && commit != 0 && h.Commit == commit {
-		cred = &next
-	}
-	reason, err := s.m.verify(&got, cred)
-	switch reason {
-	case "":
-		return got, nil
-	case ReasonSecret, ReasonSuperseded:
-		s.lose(ErrSuperseded)
-		return loaded{}, ErrSuperseded
-	case ReasonUnreadable:
-		s.m.stats.add(statUnreadable, cred)
-		s.log(slog.LevelWarn, "session: the record became unreadable", err)
-	}
-	s.lose(ErrDestroyed)
-	return loaded{}, ErrDestroyed
+	s.reportLoss(&out)
+	return s.trouble.lost
 }

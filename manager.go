@@ -16,6 +16,7 @@ import (
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/gc"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/stored"
 )
 
 // A Manager owns a store's sessions: it loads, stores and ends them. It is
@@ -23,18 +24,15 @@ import (
 // a store.
 type Manager struct {
 	cfg    Config
-	store  backend.Store
-	can    backend.Abilities // of store
-	owned  io.Closer         // the store, if the manager opened it
+	store  stored.Store
+	owned  io.Closer // the store, if the manager opened it
 	cookie *cookie.Cookie
 	key    cookieKey
 
-	protect    record.Protection // of records
-	bounded    bool              // the store keeps time itself, and well enough
-	persistent bool              // cookies outlive the browser
+	bounded    bool // the store keeps time itself, and well enough
+	persistent bool // cookies outlive the browser
 
 	collector *gc.Collector
-	queues    queues
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
 	generic   seen        // keys that Get returned the generic form of
@@ -69,7 +67,7 @@ func New(cfg Config) (*Manager, error) {
 	if err := m.open(); err != nil {
 		return nil, err
 	}
-	m.bounded = m.can.Bounded && (!hurried || m.can.InProcess)
+	m.bounded = m.store.Can.Bounded && (!hurried || m.store.Can.InProcess)
 	m.collect()
 	return m, nil
 }
@@ -78,45 +76,49 @@ func New(cfg Config) (*Manager, error) {
 // most.
 const boundedWithin = 5 * time.Second
 
+// open opens the store and finds out what it can.
 func (m *Manager) open() error {
-	m.store = m.cfg.Store
-	if m.store == nil {
-		store, err := backend.Open(m.cfg.Provider, m.cfg.SavePath)
-		if err != nil {
+	store := m.cfg.Store
+	if store == nil {
+		var err error
+		if store, err = backend.Open(m.cfg.Provider, m.cfg.SavePath); err != nil {
 			return fmt.Errorf("session: Config.Provider: %w", err)
 		}
-		m.store = store
+	}
+	if m.cfg.Store == nil {
 		m.owned = backend.AbilitiesOf(store).Closer
 	}
-	if err := m.wrap(); err != nil {
+	if err := m.use(store); err != nil {
 		if m.owned != nil {
 			m.owned.Close()
 		}
 		return err
 	}
-	m.protect = record.Sealed
-	if m.cfg.NoSeal {
-		m.protect = record.Tagged
-	}
-	if m.can.InProcess {
-		m.protect = record.Plain
+	m.store.Protect = record.Sealed
+	m.store.Patience, m.store.Idle, m.store.Absolute = m.cfg.StoreTimeout, m.cfg.IdleTimeout, m.cfg.AbsoluteTimeout
+	switch {
+	case m.store.Can.InProcess:
+		m.store.Protect = record.Plain
+	case m.cfg.NoSeal:
+		m.store.Protect = record.Tagged
 	}
 	m.announce()
 	return nil
 }
 
-// wrap has Config.WrapStore wrap the store, and looks at what that can do.
-func (m *Manager) wrap() error {
+// use makes store the manager's, wrapped by Config.WrapStore, and looks at what
+// that can do.
+func (m *Manager) use(store backend.Store) error {
 	if m.cfg.WrapStore != nil {
-		wrapped := m.cfg.WrapStore(m.store)
+		wrapped := m.cfg.WrapStore(store)
 		if wrapped == nil || isNil(wrapped) {
-			return fmt.Errorf("session: Config.WrapStore returned nil for a %T: return a store", m.store)
+			return fmt.Errorf("session: Config.WrapStore returned nil for a %T: return a store", store)
 		}
-		m.store = wrapped
+		store = wrapped
 	}
-	m.can = backend.AbilitiesOf(m.store)
-	if m.can.UserIndex == nil && m.cfg.MaxPerUser > 0 {
-		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", m.store)
+	m.store.Backend, m.store.Can = store, backend.AbilitiesOf(store)
+	if m.store.Can.UserIndex == nil && m.cfg.MaxPerUser > 0 {
+		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", store)
 	}
 	return nil
 }
@@ -124,14 +126,14 @@ func (m *Manager) wrap() error {
 // announce logs what a failure of a server would undo: whoever runs the program
 // may know of no other place to look.
 func (m *Manager) announce() {
-	if text := m.can.Durability; text != "" {
+	if text := m.store.Can.Durability; text != "" {
 		m.cfg.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session: the store is open", slog.String("durability", text))
 	}
 }
 
 // collect starts the collector, if there is something to collect.
 func (m *Manager) collect() {
-	sweeper := m.can.Sweeper
+	sweeper := m.store.Can.Sweeper
 	if sweeper == nil || m.cfg.SweepEvery < 0 {
 		return
 	}
@@ -164,10 +166,10 @@ func (m *Manager) Close() error {
 // Count returns the number of live sessions. The store must be a
 // backend.Counter.
 func (m *Manager) Count(ctx context.Context) (int, error) {
-	if m.can.Counter == nil {
+	if m.store.Can.Counter == nil {
 		return 0, m.lacks("Count", "backend.Counter")
 	}
-	n, err := m.can.Counter.Count(ctx)
+	n, err := m.store.Can.Counter.Count(ctx)
 	if err != nil {
 		return 0, m.failed("count", err)
 	}
@@ -178,10 +180,10 @@ func (m *Manager) Count(ctx context.Context) (int, error) {
 // manager does so by itself; it is for those who turned that off. A store
 // whose server removes them has nothing to sweep.
 func (m *Manager) Sweep(ctx context.Context) (int, error) {
-	if m.can.Sweeper == nil {
+	if m.store.Can.Sweeper == nil {
 		return 0, nil
 	}
-	n, err := gc.Sweep(ctx, m.can.Sweeper)
+	n, err := gc.Sweep(ctx, m.store.Can.Sweeper)
 	m.stats.addN(statSwept, n)
 	if err != nil {
 		return n, m.failed("sweep", err)
@@ -193,20 +195,8 @@ func (m *Manager) lacks(method, iface string) error {
 	if m.cfg.Disabled {
 		return ErrDisabled
 	}
-	return fmt.Errorf("session: %s: the store (%T) is no %s", method, m.store, iface)
+	return fmt.Errorf("session: %s: the store (%T) is no %s", method, m.store.Backend, iface)
 }
-
-// A StoreError says that the store failed, and in what.
-type StoreError struct {
-	Op  string // load, create, update, destroy, ...
-	Err error  // the store's own
-}
-
-// Error names the operation and gives the store's error.
-func (e *StoreError) Error() string { return "session: " + e.Op + ": " + e.Err.Error() }
-
-// Unwrap returns the store's own error.
-func (e *StoreError) Unwrap() error { return e.Err }
 
 func (m *Manager) failed(op string, err error) error {
 	m.stats.add(statErrors, nil)
@@ -218,9 +208,9 @@ func (m *Manager) failed(op string, err error) error {
 // time itself.
 func (m *Manager) storeContext(x *exchange) (context.Context, context.CancelFunc) {
 	if m.bounded {
-		return (*lasting)(x), func() {}
+		return (*callContext)(x), func() {}
 	}
-	return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)
+	return context.WithTimeout((*callContext)(x), m.cfg.StoreTimeout)
 }
 
 // Format prints the manager's configuration, without what may be secret.

@@ -9,9 +9,11 @@ import (
 	"strings"
 
 	"github.com/chisession/session/backend"
-	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/adoption"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/response"
 	"github.com/chisession/session/internal/standin"
+	"github.com/chisession/session/internal/stored"
 )
 
 // Middleware returns a middleware with a manager of its own. It panics if cfg
@@ -185,61 +187,67 @@ func (x *exchange) store(s *Session) error {
 		x.resetHeader(h)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.sent, s.over = true, &unsentError{err}
+		s.trouble.over = &unsentError{err}
+		s.headerSent()
 		return err
 	}
-	defer s.free() // also when the store panics
-	now := s.at    // the clock has a price; what is due since then, finish notes
+	defer s.free()  // also when the store panics
+	now := s.rec.At // the clock has a price; what is due since then, finish notes
 	if s.persistent() {
-		now = nowMillis() // but only here can a cookie slide
-		s.carries = !shareable(h)
-		defer func() { s.carries = false }()
+		now = stored.Now() // but only here can a cookie slide
+		s.reply.carries = !response.Shareable(h)
+		defer func() { s.reply.carries = false }()
 	}
-	s.altered = s.altered || s.dirty() || s.doomed != nil
+	s.reply.altered = s.reply.altered || s.unstored()
 	err := s.commitAll(now, (*Session).pending)
-	if err == nil && s.pending() {
-		err = ErrNested // it was changed by each of its own store calls
-	}
-	if (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {
+	if isOver(err) || errors.Is(err, ErrCrossSite) && safe(x.request.Method) {
 		err = nil // dropped, counted and logged; the response goes on
 	}
-	if errors.Is(err, ErrCrossSite) && safe(x.request.Method) {
-		err = nil // logged; such a request is not meant to change anything
-	}
-	if err == nil && s.carries && s.outrun(now) {
+	if err == nil && s.reply.carries && s.outrun(now) {
 		s.slide()
 	}
+	s.trouble.broken = err != nil
 	if err != nil {
-		s.over = &unsentError{err}
+		s.trouble.over = &unsentError{err}
 		x.resetHeader(h)
 	}
 	x.header(h, err, !x.returned)
-	s.sent = true
+	s.headerSent()
 	return err
+}
+
+// isOver reports whether err says that the session has ended, by no Destroy of
+// this request's: what it did is dropped, and that is no failure.
+func isOver(err error) bool {
+	return (errors.Is(err, ErrDestroyed) || errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err)
+}
+
+// headerSent notes that the response's header has left.
+func (s *Session) headerSent() {
+	if s.phase != phaseReleased {
+		s.phase = phaseSent
+	}
 }
 
 // finish ends the exchange after the handler returned: it stores what was not
 // stored yet, and what was changed after the header went out.
 func (x *exchange) finish() {
 	x.returned = true
+	s := x.session.Load()
 	if !x.writer.Sent() {
-		if s := x.session.Load(); s != nil {
+		if s != nil {
 			s.mu.Lock()
-			s.at = nowMillis()
+			s.rec.At = stored.Now()
 			s.mu.Unlock()
 		}
 		x.writer.Open()
 		return
 	}
-	if x.writer.Refused() {
-		return
-	}
-	s := x.session.Load()
-	if s == nil {
+	if s == nil || x.writer.Refused() {
 		return
 	}
 	cred, err := s.commitLate()
-	if err != nil && (!errors.Is(err, ErrDestroyed) && !errors.Is(err, ErrSuperseded) || isA[*logoutError](err)) {
+	if err != nil && !isOver(err) {
 		s.failed(err)
 		s.m.cfg.Logger.LogAttrs(x, slog.LevelError, "session: changes made after the header was sent are lost",
 			slog.String("id", cred.ID().String()), slog.Any("error", err))
@@ -251,15 +259,11 @@ func (s *Session) commitLate() (record.Credentials, error) {
 	if err := s.claim(s.m.patience()); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.cred, err
+		return s.rec.Cred, err
 	}
 	defer s.free()
-	unstored := func(s *Session) bool { return s.doomed != nil || s.dirty() }
-	err := s.commitAll(nowMillis(), unstored)
-	if err == nil && unstored(s) {
-		err = ErrNested // it was changed by each of its own store calls
-	}
-	return s.cred, err
+	err := s.commitAll(stored.Now(), (*Session).unstored)
+	return s.rec.Cred, err
 }
 
 // failed tells the hook that a session could not be stored.
@@ -284,14 +288,15 @@ func (x *exchange) panicked() {
 		return
 	}
 	defer s.free()
-	if s.doomed == nil {
+	if s.want.removal == nil {
 		return
 	}
 	ctx, cancel := s.m.storeContext(s.x)
 	defer cancel()
 	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
-	s.changed = 0
-	if err := s.remove(ctx); err != nil {
+	s.want.changed = 0
+	err := s.remove(ctx)
+	if s.trouble.broken = err != nil; err != nil {
 		s.log(slog.LevelError, "session: not destroyed after a panic", err)
 	}
 	if !x.writer.Sent() {
@@ -310,8 +315,8 @@ func (m *Manager) removeUploads(r *http.Request) {
 	}
 }
 
-// begun makes s an empty session of this request.
-func (s *Session) begun(m *Manager, x *exchange) {
+// bind makes s an empty session of this request.
+func (s *Session) bind(m *Manager, x *exchange) {
 	s.m, s.x = m, x
 	s.vals.Reset(record.Body{}, m.cfg.MaxBytes)
 }
@@ -327,7 +332,7 @@ func (m *Manager) outage(s *Session, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startOver()
-	s.outage, s.lost, s.late = true, nil, false
+	s.trouble.outage, s.trouble.lost, s.trouble.late = true, nil, false
 	return true
 }
 
@@ -374,12 +379,6 @@ func status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// isA reports whether err is an E, or wraps one.
-func isA[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
 // release ends the session's life. Who asks for one from now on gets none.
 func (x *exchange) release() {
 	if x.session.CompareAndSwap(nil, x.m.released) {
@@ -387,18 +386,186 @@ func (x *exchange) release() {
 	}
 	s := x.session.Load()
 	s.mu.Lock()
-	s.released = true
+	s.phase = phaseReleased
 	s.unlock()
 }
 
-// warnPlainHTTP says once why logins will not stick.
-func (s *Session) warnPlainHTTP() {
-	m, r := s.m, s.x.request
-	if m.warned.Load() || !m.cookie.Secure() || !cookie.PlainHTTP(r) || m.warned.Swap(true) {
+// Start returns the session of r for code that is not behind the middleware,
+// as Beego's StartSession does. The caller must [Session.Release] it, which
+// stores it:
+//
+//	s, err := manager.Start(w, r)
+//	if err != nil { … }
+//	defer s.Release()
+//
+// The cookie goes into w's header as soon as it is known that one is needed:
+// at the first Set of a new session, at Renew, at Destroy. So make changes
+// before the first byte of the response, and call [Session.Save] there to have
+// the error while it can still be answered; this library cannot see w's header
+// leave, and cannot hold it back, as the middleware does. A deferred Release
+// also stores what a handler Set before it panicked, which the middleware would
+// drop.
+//
+// The response depends on the cookie, so Start adds it to Vary (add to that, do
+// not Set it), and where it finds a live session, it keeps the response out of
+// shared caches, unless there is a Cache-Control already: with "private", and
+// once the session is changed with "no-store". After that only methods that
+// change the session write to the header; others may be called beside anything.
+//
+// Behind this manager's middleware, Start returns the session that is there;
+// behind that of another one with the same cookie name and other rules it is an
+// error. All Starts of one request return the same session, for which r gets
+// another context: so handlers and middleware that r is passed to find it. What
+// is started again before it was released is not ended by Release, only stored.
+//
+// A cookie that the browser keeps for a time is sent again by Start, with a Touch
+// of the store, when that is due; so for these it is too late for
+// [Session.NoTouch] then.
+//
+// A session that cannot be loaded is an error, whatever Config.OnOutage says.
+func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error) {
+	if m.cfg.Disabled {
+		return nil, ErrDisabled
+	}
+	if m.closed.Load() {
+		return nil, ErrClosed
+	}
+	if s, err := m.outer(r); s != nil || err != nil {
+		s.startAgain()
+		return s, err
+	}
+	s := m.newExchange(w, r).get()
+	if a := adoption.Of(r.Context()); a != nil {
+		m.lend(a)
+		s.start.candidate = true
+	}
+	h := w.Header()
+	s.x.setVary(h)
+	if err := m.load(s, r.Header); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.reply.used, s.start.header = true, h
+	s.limit(h, true)
+	slides := s.rec.Exists && s.slides() && !response.Shareable(h)
+	s.mu.Unlock()
+	if slides {
+		s.slideNow()
+	}
+	*r = *r.WithContext(&startedIn{s.x.Context, s.x}) // as package gorilla/sessions does
+	return s, nil
+}
+
+// slideNow notes that the user is active and sends the cookie again, if that is
+// due: when Release does, the header may have left long ago.
+func (s *Session) slideNow() {
+	if err := s.claim(nestedAfter); err != nil {
+		return // the next request is as good
+	}
+	defer s.free()
+	ctx, cancel := s.m.storeContext(s.x)
+	defer cancel()
+	s.reply.carries = true
+	defer func() { s.reply.carries = false }()
+	s.touch(ctx)
+	if s.outrun(stored.Now()) {
+		s.slide()
+	}
+}
+
+// startAgain makes a session that was started and released one in use.
+func (s *Session) startAgain() {
+	if s == nil || s.start.header == nil {
 		return
 	}
-	s.later(func() {
-		m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
-			"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", slog.String("host", r.Host))
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start.nested = s.start.nested || s.phase != phaseReleased
+	s.phase = phaseOpen
+}
+
+// inUse reports whether s is there, and not released.
+func (s *Session) inUse() bool {
+	if s == nil || s.start.header == nil {
+		return s != nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase != phaseReleased
+}
+
+// within returns r for handlers that use s.
+func (s *Session) within(r *http.Request) *http.Request {
+	if s.start.header == nil || r.Context().Value(sessionKey{}) == s {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
+}
+
+// startedIn is the context of a request after Start. Its session is found by
+// the cookie, and without that where no other is.
+type startedIn struct {
+	context.Context
+	x *exchange
+}
+
+// Value finds the session; other keys are the request's own context's.
+func (c *startedIn) Value(key any) any {
+	switch key := key.(type) {
+	case sessionKey, identityKey:
+		if other := c.Context.Value(key); other != nil {
+			return other
+		}
+		return c.x.Value(key)
+	case *cookieKey:
+		if *key == c.x.m.key || key.shares(c.x.m.key) {
+			return c.x.Value(key)
+		}
+	}
+	return c.Context.Value(key)
+}
+
+// String names the context as package context does.
+func (c *startedIn) String() string { return c.x.String() }
+
+// Format prints String whatever the verb.
+func (c *startedIn) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+// Release stores the session and ends its use: what [Manager.Start] began. The
+// error is that of Save. Releasing again does nothing. Behind the middleware,
+// which releases by itself, it only stores.
+func (s *Session) Release() error {
+	if s.start.header == nil {
+		return s.Save()
+	}
+	if err := s.claim(s.m.patience()); err != nil {
+		s.mu.Lock()
+		defer s.unlock()
+		s.endStart()
+		return err
+	}
+	defer s.free()
+	if s.phase == phaseReleased {
+		return nil
+	}
+	if s.trouble.broken && s.trouble.over == nil && (!s.rec.Exists && s.dirty() || s.want.changed&changedSecret != 0) {
+		// The caller has had the error, and most likely responded with it.
+		s.trouble.over = &unsentError{errors.New("session: Save failed, and what it did not store needs a new token at the client")}
+	}
+	err := s.commitAll(stored.Now(), (*Session).unstored)
+	s.trouble.broken = err != nil
+	if err == nil {
+		err = s.trouble.refused
+	}
+	s.announce()
+	s.endStart()
+	return err
+}
+
+// endStart ends the use of a session of Manager.Start, unless somebody who has
+// started it before still uses it.
+func (s *Session) endStart() {
+	if !s.start.nested {
+		s.phase = phaseReleased
+	}
 }

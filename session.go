@@ -1,63 +1,16 @@
 package session
 
 import (
+	"cmp"
 	"context"
-	"crypto/cipher"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/chisession/session/internal/record"
-	"github.com/chisession/session/internal/requestmethod"
-)
-
-// The errors that a caller may want to tell apart, with errors.Is.
-var (
-	// ErrNoMiddleware says that the request did not pass the middleware.
-	ErrNoMiddleware = errors.New("session: no session in this context: mount session.Middleware on the router, before this handler")
-
-	// ErrDisabled says that sessions are switched off by configuration.
-	ErrDisabled = errors.New("session: sessions are off: Config.Disabled is set (sessionon is not true in the configuration file)")
-
-	// ErrSkipped says that Config.Skip kept sessions out of this request.
-	ErrSkipped = errors.New("session: Config.Skip returned true for this request")
-
-	// ErrReleased says that the session was used after its handler returned.
-	ErrReleased = errors.New("session: used after it was released: its handler has returned")
-
-	// ErrHeadersSent says that a change needs a new cookie, which cannot be
-	// sent any more, or that the client has got the error response already.
-	// Nothing was stored.
-	ErrHeadersSent = errors.New("session: the response's header is sent already: change the session before the first byte of the body")
-
-	// ErrDestroyed says that the session ended while this request ran: by a
-	// logout, a revocation, or its expiry. What this request did is dropped.
-	ErrDestroyed = errors.New("session: it was destroyed, or expired, during this request")
-
-	// ErrSuperseded says that another request renewed the session, so this
-	// one holds an old token. What it did is dropped.
-	ErrSuperseded = errors.New("session: its token was replaced by another request")
-
-	// ErrUnavailable says that the session could not be loaded, and that
-	// Config.OnOutage let the handler run all the same.
-	ErrUnavailable = errors.New("session: the store did not answer, so this session keeps nothing")
-
-	// ErrNested says that a session was to be changed or stored from below:
-	// an Update by the function of an Update, any change by what runs while
-	// it is loaded, a Save, Reload or Update by what runs while it is stored
-	// (a store, its driver, a tracer, a logger). It also says that one of
-	// these waited for another of the same session for too long. Nothing was
-	// stored; changes made before are kept for the next try.
-	ErrNested = errors.New("session: called from within an Update, a load or a store call of the same session, or waited too long for one")
-
-	// ErrOutcomeUnknown says that the store's reply to an Update was lost
-	// and that others have written since: it may have been stored or not.
-	ErrOutcomeUnknown = errors.New("session: the store's reply was lost, the update may be stored or not")
-
-	// ErrClosed says that the manager was closed.
-	ErrClosed = errors.New("session: the manager is closed")
+	"github.com/chisession/session/internal/stored"
 )
 
 // A Session is one browser's values during one request. All methods may be
@@ -65,70 +18,48 @@ var (
 // they do nothing but say so in the log.
 //
 // What a handler does is kept here and stored in one go before the first byte
-// of the answer leaves, and merged with what other requests stored meanwhile.
+// of the response leaves, and merged with what other requests stored meanwhile.
 // A new session is stored when it has a value or a user: a label, a timeout or
 // SetPersistent alone do not store it.
 type Session struct {
-	m *Manager
-	x *exchange
+	m     *Manager
+	x     *exchange
+	none  error // why there is no session here at all: see detached
+	quiet bool  // reading it is no reason for a line in the log
 
-	// mu guards all below. It is held for moments only; see turn.go.
+	// mu guards all below. It is held for moments only; see claim.
 	mu sync.Mutex
 
-	busy    bool          // somebody makes store calls for this session
-	freed   chan struct{} // closed when that ends; nil if nobody waits for it
-	loading bool          // it is not known yet who it is
-	epoch   uint          // Destroy begins a new one: what is being stored then is no longer this session
+	rec     stored.Copy    // its record, as far as this request knows it
+	vals    record.Changes // the values in it, with what this request did to them
+	want    wish           // what else it is to become
+	trouble trouble        // why that cannot be, or cannot all be
+	phase   phase          // how far the request has come
+	reply   reply          // what its response has to say of the session
+	work    work           // who makes store calls for it
+	start   byStart        // what Manager.Start adds
+	locals  map[any]any    // of this request, never stored
+}
 
-	cred    record.Credentials
-	next    record.Credentials // what cred will be: after Renew, or once it is verified
-	known   bool               // cred is set
-	exists  bool               // the store has the record, as far as known
-	version uint64
-	expires int64       // Unix ms, as stored
-	at      int64       // Unix ms, when it was loaded
-	loaded  record.Head // as stored
-	seal    cipher.AEAD // of cred; nil until it is needed
-	user    string
+// A phase is how far a request has come.
+type phase uint8
 
-	vals    record.Changes
-	want    settings // what this request changed of the head
-	changed changedBits
-	doomed  *doomed             // what Destroy has to remove
-	absent  *record.Credentials // what the store did not find, if it is a backend.Confirmer
-	cookie  cookieState
-	err     error // the first change that cannot be stored: nothing is
-	over    error // the client got the error response: nothing more is stored
-	refused error // a change that was refused; the others are stored
-	lost    error // ErrDestroyed or ErrSuperseded: changes are dropped
-	late    bool  // lost since it was loaded: its token was replaced moments before
-	tried   bool  // ...and a change was asked for, be it to take away what it does not see
+const (
+	phaseOpen     phase = iota
+	phaseLoading        // it is not known yet who it is
+	phaseSent           // the response's header has left
+	phaseReleased       // the handler has returned
+)
 
-	used     bool // by the handler: the answer varies with the cookie
-	released bool
-	sent     bool // the response's header has left
+// A wish is what a request wants of its session, besides values.
+type wish struct {
+	settings                    // of those that are changed
+	changed  changedBits        // which these are, and other changes
+	next     record.Credentials // after Renew; while loading, those that are tried
 	noTouch  bool
-	carries  bool  // the response that is about to leave may bring the cookie again
-	live     bool  // the request came with its token
-	altered  bool  // the request has changed something, or taken it
-	outage   bool  // it could not be loaded: Config.OnOutage is OutageAnonymous
-	broken   bool  // Save failed: no cookie goes out for what could not be stored
-	reason   error // why there is no session here at all: see detached
 
-	// The header of a response whose session was made by Manager.Start: cookies
-	// go there at once. Only methods that change the session touch it.
-	started http.Header
-
-	locals   map[any]any   // of this request, never stored
-	after    []func()      // to run once neither mu nor busy is held
-	updating chan struct{} // held by the one Update that runs
-
-	nested    bool // started again before it was released
-	candidate bool // of an adoption, which ends no session of the user before it is certain
-	changing  bool // by the method that has mu now
-
-	complaining bool // complain is logging
-	quiet       bool // reading it is no reason for it
+	removal *removal            // what Destroy has to remove
+	absent  *record.Credentials // what the store did not find, if it is a backend.Confirmer
 }
 
 // settings are the parts of the head that a handler can change.
@@ -151,10 +82,31 @@ const (
 	changedOwner  // SetUser took it from another user: nothing from before is kept
 )
 
-// doomed is a stored session that Destroy was called on.
-type doomed struct {
+// A removal is a stored session that Destroy was called on.
+type removal struct {
 	cred    record.Credentials
 	version uint64 // 0: the store did not find it, and is to confirm that
+}
+
+// Trouble is why something that a request wants does not happen.
+type trouble struct {
+	err     error // the first change that cannot be stored: nothing is
+	over    error // the client got the error response: nothing more is stored
+	refused error // a change that was refused; the others are stored
+	lost    error // ErrDestroyed or ErrSuperseded: changes are dropped
+	late    bool  // lost since it was loaded: its token was replaced moments before
+	tried   bool  // ...and a change was asked for, be it to take away what it does not see
+	outage  bool  // it could not be loaded: Config.OnOutage is OutageAnonymous
+	broken  bool  // the last commit failed: no cookie goes out for what could not be stored
+}
+
+// A reply is what a response has to say of the session.
+type reply struct {
+	cookie  cookieState
+	used    bool // by the handler: the response varies with the cookie
+	live    bool // the request came with its token
+	altered bool // the request has changed something, or taken it
+	carries bool // the response that is about to leave may bring the cookie again
 }
 
 type cookieState uint8
@@ -166,15 +118,35 @@ const (
 	cookieSlide // the same token again, for a longer time
 )
 
+// Work is who makes store calls for a session, and who waits.
+type work struct {
+	busy        bool          // somebody makes them
+	freed       chan struct{} // closed when that ends; nil if nobody waits for it
+	epoch       uint          // Destroy begins a new one: what is being stored then is no longer this session
+	updating    chan struct{} // held by the one Update that runs
+	after       []func()      // to run once neither mu nor busy is held
+	changing    bool          // by the method that has mu now
+	complaining bool          // complain is logging
+}
+
+// A byStart is what is different with a session of Manager.Start.
+type byStart struct {
+	// Its token goes into this header at once; nil behind the middleware. Only
+	// methods that change the session touch it.
+	header    http.Header
+	nested    bool // started again before it was released
+	candidate bool // of an adoption, which ends no session of the user before it is certain
+}
+
 // detached returns a session for where there is none. It says why.
-func detached(reason error) *Session { return &Session{reason: reason} }
+func detached(reason error) *Session { return &Session{none: reason} }
 
 // begin locks s for a method that may be called at any time, from above and
 // from below. It reports false, after saying so in the log, if there is no
 // session to work on.
 func (s *Session) begin(method string) bool {
 	s.mu.Lock()
-	s.used = true
+	s.reply.used = true
 	if err := s.gone(); err != nil {
 		if !s.quiet {
 			s.complain(method, err)
@@ -189,15 +161,15 @@ func (s *Session) begin(method string) bool {
 // told even where nobody has to be told that there is nothing to read.
 func (s *Session) beginChange(method string) bool {
 	s.mu.Lock()
-	s.used = true
+	s.reply.used = true
 	if err := s.gone(); err != nil {
 		s.complain(method, err)
 		s.unlock()
 		return false
 	}
-	s.changing = true
-	if s.loading { // what is changed here would be lost, or belong to another session
-		s.refused = ErrNested
+	s.work.changing = true
+	if s.phase == phaseLoading { // what is changed here would be lost, or belong to another session
+		s.trouble.refused = ErrNested
 		s.complain(method, ErrNested)
 		s.unlock()
 		return false
@@ -207,10 +179,10 @@ func (s *Session) beginChange(method string) bool {
 
 // gone returns why there is no session here, if there is none.
 func (s *Session) gone() error {
-	if s.reason != nil {
-		return s.reason
+	if s.none != nil {
+		return s.none
 	}
-	if s.released {
+	if s.phase == phaseReleased {
 		return ErrReleased
 	}
 	return nil
@@ -219,10 +191,10 @@ func (s *Session) gone() error {
 // complain logs that method was called in vain. A logger that calls it again,
 // to add the user to its lines, say, is not answered with another line.
 func (s *Session) complain(method string, err error) {
-	if s.complaining {
+	if s.work.complaining {
 		return
 	}
-	s.complaining = true
+	s.work.complaining = true
 	logger := slog.Default()
 	if s.m != nil {
 		logger = s.m.cfg.Logger
@@ -234,7 +206,7 @@ func (s *Session) complain(method string, err error) {
 	s.later(func() {
 		defer func() {
 			s.mu.Lock()
-			s.complaining = false
+			s.work.complaining = false
 			s.mu.Unlock()
 		}()
 		logger.LogAttrs(ctx, slog.LevelError, "session: unusable session used", slog.String("call", method), slog.Any("error", err))
@@ -242,21 +214,21 @@ func (s *Session) complain(method string, err error) {
 }
 
 // quiet is the session that a logger finds in the context of a complaint.
-var quiet = &Session{reason: ErrNoMiddleware, quiet: true}
+var quiet = &Session{none: ErrNoMiddleware, quiet: true}
 
 // unlock ends a method: it frees mu and then runs what must not run under it.
 // While somebody makes store calls for s, that is left to them.
 func (s *Session) unlock() {
-	if s.changing {
-		s.changing = false
+	if s.work.changing {
+		s.work.changing = false
 		s.announce()
 	}
-	if s.busy || s.after == nil {
+	if s.work.busy || s.work.after == nil {
 		s.mu.Unlock()
 		return
 	}
-	after := s.after
-	s.after = nil
+	after := s.work.after
+	s.work.after = nil
 	s.mu.Unlock()
 	for _, f := range after {
 		f()
@@ -264,240 +236,203 @@ func (s *Session) unlock() {
 }
 
 // later runs f when mu is free.
-func (s *Session) later(f func()) { s.after = append(s.after, f) }
+func (s *Session) later(f func()) { s.work.after = append(s.work.after, f) }
 
-// Get returns the value of key, nil if there is none. Built-in types, time.Time
-// and time.Duration come back exactly as they were Set; so do the usual slices
-// and maps of these ([]string, []int, map[string]string, map[int]int64),
-// map[string]any and []any with all that is in them, and types that were
-// [Register]ed. Others, structs
-// and types of your own such as type Role string, come in the generic form of
-// JSON, for which [Get] with a type parameter is better. What it returns is a copy.
-func (s *Session) Get(key string) any {
-	encoded := s.lookup(key)
-	if encoded == nil {
-		return nil
+// ID returns the session's public ID: fit for logs and lists, it opens
+// nothing. It stays the same across Renew.
+func (s *Session) ID() string {
+	s.mu.Lock()
+	defer s.unlock()
+	s.reply.used = true
+	if s.none != nil || s.phase == phaseLoading {
+		return ""
 	}
-	value, err := record.Decode(encoded)
-	if err != nil {
-		s.unreadable(key, err)
-		return nil
+	if s.phase != phaseReleased {
+		s.ensureID()
 	}
-	if record.IsGeneric(encoded) {
-		s.warnGeneric(key)
+	if !s.rec.Known {
+		return ""
 	}
-	return value
+	return s.rec.Cred.ID().String()
 }
 
-// A Getter is what [Get] reads from: a *[Session], or the *[Values] that an
-// Update works on.
-type Getter interface {
-	// Get returns the value of key in the Go type it was Set with.
-	Get(key string) any
-
-	lookup(key string) []byte
-	unreadable(key string, err error)
+func (s *Session) ensureID() {
+	if !s.rec.Known {
+		s.rec.Cred, s.rec.Known = record.NewCredentials(time.Now()), true
+	}
 }
 
-// Get returns the value of key as a T, structs included, and whether there is
-// one that is a T. It needs no registration. A built-in type comes back only
-// as itself, or as a type defined from it (type Role string); what was stored
-// as JSON, and slices and maps, as any T that encoding/json can decode it into. If it cannot, after
-// a deploy that changed the type, say, that is logged and counted, and the
-// value reads as absent.
-func Get[T any](from Getter, key string) (T, bool) {
-	encoded := from.lookup(key)
-	if encoded == nil {
-		var zero T
-		return zero, false
+// Token returns the secret that the browser holds, empty if the session is
+// not stored. After Renew and SetUser it is still the old one until the session
+// is stored: call Save first. It is for transports of your own; whoever has it
+// has the session, so never log it.
+func (s *Session) Token() string {
+	if !s.begin("Token") {
+		return ""
 	}
-	value, err := record.DecodeTo[T](encoded)
-	if err != nil {
-		if record.IsText(encoded) {
-			from.unreadable(key, err)
+	defer s.unlock()
+	if !s.rec.Exists {
+		return ""
+	}
+	return s.rec.Cred.Token()
+}
+
+// IsNew reports whether the session has not been stored yet.
+func (s *Session) IsNew() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply.used = true
+	return !s.rec.Exists
+}
+
+// CreatedAt returns when the session was created, to the millisecond; the
+// zero time if it is not stored yet.
+func (s *Session) CreatedAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply.used = true
+	if !s.rec.Exists {
+		return time.Time{}
+	}
+	return record.CreatedAt(s.rec.Cred.ID())
+}
+
+// ExpiresAt returns when the session ends if nothing more happens, as stored;
+// the zero time if it is not stored yet.
+func (s *Session) ExpiresAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply.used = true
+	if !s.rec.Exists {
+		return time.Time{}
+	}
+	return time.UnixMilli(s.rec.Expires)
+}
+
+// Unavailable reports whether the session could not be loaded and
+// Config.OnOutage is OutageAnonymous.
+func (s *Session) Unavailable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reply.used = true
+	return s.trouble.outage
+}
+
+// Err returns the first change of this request that cannot be stored, or nil.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.gone(); err != nil {
+		return err
+	}
+	return cmp.Or(s.trouble.err, s.trouble.refused, s.trouble.over, s.trouble.lost)
+}
+
+// Format prints the session's public ID and nothing else, whatever the verb.
+func (s *Session) Format(f fmt.State, _ rune) {
+	if s == nil || s.none != nil {
+		fmt.Fprint(f, "session(none)")
+		return
+	}
+	fmt.Fprintf(f, "session(%s)", s.ID())
+}
+
+// LogValue is what a log shows of s: its public ID.
+func (s *Session) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
+
+// MarshalJSON encodes the session's public ID.
+func (s *Session) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", fmt.Sprint(s)), nil }
+
+// A session is used from above and from below. From above by the handler, in
+// any number of goroutines; from below by whatever runs while the session is
+// loaded or stored and gets its context: the store, its driver, a tracer, a
+// logger. Two things keep them apart:
+//
+//   - mu guards the fields, and is held for moments only: no store call, no
+//     log line, no hook and no method of the application's types runs under
+//     it. So every method that only reads works at any time, wherever from.
+//   - busy says that somebody makes store calls for this session, and that
+//     others who want to have to wait. They wait for a while, not for ever:
+//     from below it would never end.
+//
+// What is changed while the session is being stored is kept, and stored the
+// next time: by another Save, when the response begins, or when the handler
+// returns.
+
+// nestedAfter is how long Save, Reload and Update wait for store calls of the
+// same session that are under way, before they take it that these are waiting
+// for them.
+const nestedAfter = 900 * time.Millisecond
+
+// claim waits until nobody makes store calls for s, and makes them the
+// caller's to make, with mu held. free ends it. If it takes longer than
+// patience it is ErrNested, and nothing is held.
+func (s *Session) claim(patience time.Duration) error {
+	s.mu.Lock()
+	if s.work.busy && !s.await(patience) {
+		s.unlock()
+		return ErrNested
+	}
+	s.own()
+	return nil
+}
+
+// own makes the store calls the caller's to make.
+func (s *Session) own() {
+	s.work.busy = true
+	s.vals.Freeze()
+}
+
+// await waits with mu released, and reports whether s is free.
+func (s *Session) await(patience time.Duration) bool {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for s.work.busy {
+		if s.work.freed == nil {
+			s.work.freed = make(chan struct{})
 		}
-		var zero T
-		return zero, false
+		freed, timeout := s.work.freed, false
+		s.outside(func() {
+			select {
+			case <-freed:
+			case <-timer.C:
+				timeout = true
+			}
+		})
+		if timeout {
+			return !s.work.busy
+		}
 	}
-	return value, true
+	return true
 }
 
-// lookup returns the encoded value of key. Encoded values are never changed,
-// so it can be read without the lock.
-func (s *Session) lookup(key string) []byte {
-	if !s.begin("Get") {
-		return nil
+// yield gives up what claim got, mu stays held.
+func (s *Session) yield() {
+	s.work.busy = false
+	s.vals.Thaw()
+	if s.work.freed != nil {
+		close(s.work.freed)
+		s.work.freed = nil
 	}
-	encoded := s.vals.Find(key)
+}
+
+// free ends what claim began.
+func (s *Session) free() {
+	s.announce()
+	s.yield()
+	s.unlock()
+}
+
+// outside runs f without mu: all that may take time or call back. The fields
+// may be others afterwards, but for those that only the owner of busy writes:
+// version, expires, loaded, user, and exists from true to false by Destroy
+// alone, which then has made s another session; see epoch.
+func (s *Session) outside(f func()) {
 	s.mu.Unlock()
-	return encoded
+	defer s.mu.Lock()
+	f()
 }
 
-func (s *Session) unreadable(key string, err error) {
-	s.m.stats.add(statUnreadable, nil)
-	s.m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a value cannot be decoded, it reads as absent",
-		slog.String("id", s.ID()), slog.String("key", shortKey(key)), slog.Any("error", err))
-}
-
-// Set stores value under key. It is encoded now, so changing it afterwards has
-// no effect. Built-in types keep their exact type, everything else becomes
-// JSON, as encoding/json does it: unexported fields are not kept. A value that
-// cannot be stored, or makes the session larger than MaxBytes, fails the
-// request when the session is stored: with an answer of status 500, a log line
-// that names key and type, and nothing stored. [Session.Err] tells at once.
-func (s *Session) Set(key string, value any) {
-	text, err := record.Marshal(value) // may call methods of value's type, which may use s
-	if !s.beginChange("Set") {
-		return
-	}
-	defer s.unlock()
-	if s.refuses("Set") {
-		return
-	}
-	if err == nil {
-		err = s.vals.Set(key, value, text)
-	}
-	if err != nil {
-		s.keepError(valueError(key, value, err))
-	}
-}
-
-// refuses reports whether a change has no place to go, and says so.
-func (s *Session) refuses(method string) bool {
-	switch {
-	case s.refusesAll():
-		return true
-	case s.lost != nil:
-		return false // it is taken, dropped when stored, and counted there
-	case s.sent && !s.exists:
-		s.refuse(method)
-		return true
-	}
-	return false
-}
-
-// refusesAll reports whether no change has a place to go, be it only to take
-// something away.
-func (s *Session) refusesAll() bool {
-	if s.outage {
-		s.keepError(ErrUnavailable) // the response must not say that it was stored
-		return true
-	}
-	s.tried = s.late
-	return s.over != nil // which was logged, and which Err and Save return
-}
-
-// refuse turns down a change that needs a cookie when it is too late for one.
-func (s *Session) refuse(method string) {
-	s.refused = ErrHeadersSent
-	s.m.stats.add(statErrors, &s.cred)
-	s.complain(method, ErrHeadersSent)
-}
-
-// Delete removes key; that there is none is no error.
-func (s *Session) Delete(key string) {
-	if !s.beginChange("Delete") {
-		return
-	}
-	defer s.unlock()
-	if !s.refusesAll() {
-		s.vals.Delete(key)
-	}
-}
-
-// Clear removes all keys that this request can see. One that another request
-// sets at the same time stays.
-func (s *Session) Clear() {
-	if !s.beginChange("Clear") {
-		return
-	}
-	defer s.unlock()
-	if !s.refusesAll() {
-		s.vals.Clear()
-	}
-}
-
-// Has reports whether key is there, even if its value is nil.
-func (s *Session) Has(key string) bool {
-	if !s.begin("Has") {
-		return false
-	}
-	defer s.unlock()
-	return s.vals.Find(key) != nil
-}
-
-// Keys returns all keys, sorted.
-func (s *Session) Keys() []string {
-	if !s.begin("Keys") {
-		return nil
-	}
-	defer s.unlock()
-	return s.vals.Keys()
-}
-
-// Len returns the number of keys.
-func (s *Session) Len() int {
-	if !s.begin("Len") {
-		return 0
-	}
-	defer s.unlock()
-	return s.vals.Len()
-}
-
-// Pop returns the value of key and removes it: what several requests pop at
-// once, each may see; where exactly one must, use Update.
-func (s *Session) Pop(key string) any {
-	encoded := s.pop(key)
-	if encoded == nil {
-		return nil
-	}
-	value, err := record.Decode(encoded) // may call methods of the value's type
-	switch {
-	case err != nil:
-		s.unreadable(key, err)
-	case record.IsGeneric(encoded):
-		s.warnGeneric(key)
-	}
-	return value
-}
-
-// pop removes key and returns its encoded value, nil if there is none.
-func (s *Session) pop(key string) []byte {
-	if !s.beginChange("Pop") {
-		return nil
-	}
-	defer s.unlock()
-	if s.refusesAll() {
-		return nil
-	}
-	encoded := s.vals.Find(key)
-	s.vals.Delete(key)
-	return encoded
-}
-
-// SetLocal keeps value for the rest of this request: it is never stored, costs
-// nothing, and stays when the session is destroyed. Package flash keeps its
-// messages for the current request there. Keys are compared as those of a
-// context are: use a type of your own.
-func (s *Session) SetLocal(key, value any) {
-	if !s.begin("SetLocal") {
-		return
-	}
-	defer s.unlock()
-	if s.locals == nil {
-		s.locals = make(map[any]any)
-	}
-	s.locals[key] = value
-}
-
-// Local returns what SetLocal kept under key, or nil.
-func (s *Session) Local(key any) any {
-	if !s.begin("Local") {
-		return nil
-	}
-	defer s.unlock()
-	if _, ok := key.(requestmethod.Key); ok && s.x != nil {
-		return s.x.request.Method
-	}
-	return s.locals[key]
-}
+// patience is how long the middleware waits for a Save or Update that a
+// goroutine of the handler left behind. Those end with the store's time-out.
+func (m *Manager) patience() time.Duration { return m.cfg.StoreTimeout + nestedAfter }

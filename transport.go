@@ -1,10 +1,19 @@
 package session
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/response"
 )
 
 // TokenHeader is the header of [HeaderTransport] and [BearerTransport]
@@ -168,8 +177,8 @@ func (t *Transport) carrier() string {
 	return t.header
 }
 
-// answerHeader returns the header that a new token goes out in.
-func (t *Transport) answerHeader() string {
+// responseHeader returns the header that a new token goes out in.
+func (t *Transport) responseHeader() string {
 	if t.kind == byBearer {
 		return TokenHeader
 	}
@@ -204,4 +213,290 @@ func (t Transport) key(cookieName string) cookieKey {
 		return cookieKey(cookieName)
 	}
 	return cookieKey(t.header + ":")
+}
+
+// token decides which token the response brings, and whose it is: the one place
+// that does. The middleware asks when the session has been stored, Manager.Start
+// after every change, when it may not have been yet.
+func (s *Session) token(h http.Header) (cookieState, *record.Credentials) {
+	switch {
+	case s.trouble.broken: // nothing goes out for what could not be stored
+	case s.rec.Exists && s.want.changed&changedSecret != 0:
+		return cookieSet, &s.want.next
+	case !s.rec.Exists && s.trouble.lost == nil && s.trouble.err == nil && s.dirty() && !s.uninvited():
+		s.ensureID()
+		return cookieSet, &s.rec.Cred
+	case s.want.removal != nil:
+		return s.removalCookie(), nil
+	}
+	switch state := s.reply.cookie; {
+	case state == cookieSet && !s.rec.Exists && s.trouble.broken:
+	case state == cookieSlide && (response.Shareable(h) || !s.rec.Exists):
+	default:
+		return state, &s.rec.Cred
+	}
+	return cookieAlone, nil
+}
+
+// bring puts the token that the response brings into its header h, in place of
+// one that an earlier call has put there, and reports whether there is one. The
+// Set-Cookie lines of others stay.
+func (x *exchange) bring(h http.Header) bool {
+	s := x.session.Load()
+	state, cred := s.token(h)
+	switch {
+	case !x.transport.cookie():
+		x.bringInHeader(h, state, cred)
+	case state == cookieAlone:
+		x.setCookie(h, "")
+	case state == cookieRemove:
+		x.setCookie(h, s.m.cookie.Remove())
+	default:
+		s.warnPlainHTTP()
+		x.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))
+	}
+	x.hasToken = state != cookieAlone
+	if x.hasToken {
+		response.Confine(h)
+	}
+	return x.hasToken
+}
+
+// bringInHeader is bring where the token travels in a header.
+func (x *exchange) bringInHeader(h http.Header, state cookieState, cred *record.Credentials) {
+	name := x.transport.responseHeader()
+	switch state {
+	case cookieAlone:
+		if x.hasToken {
+			h.Del(name)
+		}
+		return
+	case cookieRemove:
+		x.cookie[0] = ""
+	default:
+		x.cookie[0] = cred.Token()
+	}
+	h[name] = x.cookie[:1:1]
+}
+
+// setCookie puts line in the place of the Set-Cookie line that it put there
+// before; either may be empty.
+func (x *exchange) setCookie(h http.Header, line string) {
+	lines, at := h["Set-Cookie"], -1
+	if x.hasToken {
+		at = slices.Index(lines, x.cookie[0])
+	}
+	switch {
+	case at >= 0 && line == "":
+		h["Set-Cookie"] = slices.Concat(lines[:at], lines[at+1:])
+	case at >= 0:
+		lines[at] = line
+	case line != "" && len(lines) > 0:
+		h["Set-Cookie"] = append(lines, line)
+	case line != "":
+		h["Set-Cookie"] = x.cookie[:1:1]
+	}
+	x.cookie[0] = line
+}
+
+// removalCookie returns what Destroy does to the cookie: nothing if this request
+// brought none, so that the browser has none to forget.
+func (s *Session) removalCookie() cookieState {
+	if s.m.used(s.x.transport, s.x.request.Header) {
+		return cookieRemove
+	}
+	return cookieAlone
+}
+
+// header puts the session's lines into the response's header h, mu held. after
+// says that the handler has not returned, and can use the session after it.
+func (x *exchange) header(h http.Header, failed error, after bool) {
+	s := x.session.Load()
+	depends := s.reply.used || after && (x.handed.Load() || s.reply.live && response.Silent(h))
+	brings := x.bring(h)
+	if !brings && failed == nil {
+		s.limit(h, depends)
+	}
+	if depends || brings {
+		x.setVary(h)
+	}
+}
+
+// announce puts what the header of a response says whose session was made by
+// Manager.Start there at once, mu held: that library cannot see it leave.
+func (s *Session) announce() {
+	h := s.start.header
+	if h == nil || s.phase == phaseReleased {
+		return
+	}
+	s.x.setVary(h)
+	s.reply.altered = s.reply.altered || s.unstored()
+	s.limit(h, true)
+	s.x.bring(h)
+}
+
+// limit keeps a response that is somebody's own out of caches, unless the
+// handler has said itself what they may do. What a request changed or took (a
+// flash message) must not be shown again by a cache, and what came out of a
+// live session, on which the response depends, must not be there for the old
+// token after a logout.
+func (s *Session) limit(h http.Header, depends bool) {
+	caching := &s.x.caching
+	said := h["Cache-Control"]
+	switch {
+	case said != nil && (len(said) != 1 || &said[0] != &caching[0]): // by the handler, and not by this
+		return
+	case s.reply.altered:
+		caching[0] = "no-store"
+	case s.reply.live && depends:
+		caching[0] = "private"
+	default:
+		return
+	}
+	h["Cache-Control"] = caching[:1:1]
+}
+
+// setVary says that the response depends on what carried the token, and on what
+// would have been looked at first.
+func (x *exchange) setVary(h http.Header) {
+	for i := range x.m.cfg.Transport.first {
+		earlier := &x.m.cfg.Transport.first[i]
+		if earlier == x.transport {
+			break
+		}
+		x.varyOn(h, earlier.carrier())
+	}
+	x.varyOn(h, x.transport.carrier())
+}
+
+func (x *exchange) varyOn(h http.Header, on string) {
+	if response.Varies(h, on) {
+		return
+	}
+	if old := h["Vary"]; len(old) > 0 {
+		h["Vary"] = append(old, on)
+		return
+	}
+	x.vary[0] = on // the first line; others are appended to a copy
+	h["Vary"] = x.vary[:1:1]
+}
+
+// resetHeader makes h what it was before the handler, for the error answer. Only
+// other Set-Cookie lines stay, whoever set them: we cannot know whose they are.
+func (x *exchange) resetHeader(h http.Header) {
+	cookies := h["Set-Cookie"]
+	clear(h)
+	maps.Copy(h, x.before)
+	if cookies != nil {
+		h["Set-Cookie"] = cookies
+	}
+}
+
+// slides reports whether the browser's cookie has a lifetime, which has to move
+// with the session's expiry.
+func (s *Session) slides() bool { return s.x.transport.cookie() && s.persistent() }
+
+// outrun reports whether the cookie ends before the session, whose expiry
+// cannot move any more: then nothing tells when the cookie went out last.
+func (s *Session) outrun(now int64) bool {
+	fixed := s.m.cookie.Options().MaxAge
+	if fixed == 0 || !s.rec.Exists || s.want.noTouch || !s.slides() {
+		return false
+	}
+	idle, absolute := s.m.store.Timeouts(s.rec.Head.Idle, s.rec.Head.Absolute)
+	return fixed < idle && now+idle.Milliseconds() > record.CreatedMillis(s.rec.Cred.ID())+absolute.Milliseconds()
+}
+
+// slide sends a persistent cookie again when the expiry has moved.
+func (s *Session) slide() {
+	if s.reply.cookie == cookieAlone && s.slides() {
+		s.reply.cookie = cookieSlide
+	}
+}
+
+// persistent reports whether the browser is to keep the cookie when it is
+// closed.
+func (s *Session) persistent() bool {
+	switch {
+	case s.rec.Head.Flags&record.FlagPersist != 0:
+		return true
+	case s.rec.Head.Flags&record.FlagTransient != 0:
+		return false
+	}
+	return s.m.persistent
+}
+
+// maxAge returns how long the browser is to keep the cookie; 0 is until it is
+// closed.
+func (s *Session) maxAge() time.Duration {
+	if !s.persistent() {
+		return 0
+	}
+	if fixed := s.m.cookie.Options().MaxAge; fixed > 0 {
+		return fixed
+	}
+	return time.Until(time.UnixMilli(s.rec.Expires))
+}
+
+// uninvited reports whether s, a new session, would take the place of one that
+// the browser has and did not send (RFC 6265bis §5.8.3). It is asked for by
+// SetUser and by Renew, which are logins, and not by a Set: of an error, say,
+// in the form_post of a login elsewhere that has failed.
+func (s *Session) uninvited() bool {
+	r := s.x.request
+	if s.start.candidate { // of an old session, which came by another cookie
+		return false
+	}
+	switch {
+	case r.Header.Get("Sec-Fetch-Site") != "cross-site" || !s.x.transport.cookie() || s.m.cfg.AllowCrossSite:
+		return false
+	case s.want.changed&changedSecret != 0 || s.currentUser() != "" || s.m.used(s.x.transport, r.Header):
+		return false
+	}
+	switch s.m.cookie.Options().SameSite {
+	case http.SameSiteNoneMode:
+		return false // it would have come
+	case http.SameSiteStrictMode:
+		return true
+	}
+	// A Lax cookie comes when the user follows a link. Who comes so without one
+	// is new here.
+	return !safe(r.Method) || !oneOf(r.Header.Get("Sec-Fetch-Mode"), "", "navigate") || !oneOf(r.Header.Get("Sec-Fetch-Dest"), "", "document")
+}
+
+// turnAway drops what would have started an uninvited session.
+func (s *Session) turnAway() error {
+	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+	s.want.changed, s.trouble.refused = 0, ErrCrossSite
+	s.m.stats.add(statErrors, nil)
+	m, x := s.m, s.x
+	s.later(func() {
+		m.cfg.Logger.LogAttrs(x, slog.LevelWarn, "session: not started", slog.String("method", x.request.Method), slog.Any("error", ErrCrossSite))
+	})
+	return ErrCrossSite
+}
+
+// safe reports whether requests of that method are not meant to change
+// anything (RFC 9110 §9.2.1).
+func safe(method string) bool { return oneOf(method, "", "GET", "HEAD", "OPTIONS", "TRACE") }
+
+func oneOf(s string, all ...string) bool {
+	for _, one := range all {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
+
+// warnPlainHTTP says once why logins will not stick.
+func (s *Session) warnPlainHTTP() {
+	m, r := s.m, s.x.request
+	if m.warned.Load() || !m.cookie.Secure() || !cookie.PlainHTTP(r) || m.warned.Swap(true) {
+		return
+	}
+	s.later(func() {
+		m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
+			"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", slog.String("host", r.Host))
+	})
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/adoption"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/stored"
 )
 
 // Info is what a list of devices shows of a session: never a value or a token.
@@ -35,13 +37,13 @@ type Info struct {
 // Sessions returns the live sessions of user, the latest login first. The
 // store must be a backend.UserIndex, as the four of this module are.
 func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
-	if m.can.UserIndex == nil {
+	if m.store.Can.UserIndex == nil {
 		return nil, m.lacks("Sessions", "backend.UserIndex")
 	}
 	if user == "" {
 		return nil, fmt.Errorf("session: Sessions: the user's name is empty; anonymous sessions are not listed")
 	}
-	records, err := m.can.UserIndex.ByUser(ctx, user)
+	records, err := m.store.Can.UserIndex.ByUser(ctx, user)
 	if err != nil {
 		return nil, m.failed("list a user's sessions", err)
 	}
@@ -76,7 +78,7 @@ func (m *Manager) info(rec backend.Record) Info {
 	if err != nil {
 		return info // listed all the same, so that it can be revoked
 	}
-	idle, _ := m.timeouts(h.Idle, h.Absolute)
+	idle, _ := m.store.Timeouts(h.Idle, h.Absolute)
 	info.Label = string(h.Label)
 	if h.Ends != 0 {
 		info.ExpiresAt = time.UnixMilli(min(h.Ends, rec.Expires.UnixMilli()))
@@ -99,7 +101,7 @@ func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if m.cfg.Disabled {
 		return ErrDisabled
 	}
-	if err := m.store.Delete(ctx, parsed); err != nil {
+	if err := m.store.Backend.Delete(ctx, parsed); err != nil {
 		return m.failed("revoke", err)
 	}
 	m.ended(id, ReasonRevoked)
@@ -148,10 +150,10 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 // logged in as somebody else since.
 func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bool, err error) {
 	for again := false; ; {
-		err := m.deleteVersion(ctx, info.id, info.version)
+		err := m.store.DeleteVersion(ctx, info.id, info.version)
 		switch {
 		case errors.Is(err, backend.ErrNotFound):
-			err = m.confirmGone(ctx, info.id)
+			err = m.store.ConfirmGone(ctx, info.id)
 			return again && err == nil, err
 		case errors.Is(err, backend.ErrNotReplicated) && !again:
 			again = true
@@ -159,7 +161,7 @@ func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bo
 		case !errors.Is(err, backend.ErrConflict):
 			return err == nil, err
 		}
-		rec, err := m.store.Load(ctx, info.id)
+		rec, err := m.store.Backend.Load(ctx, info.id)
 		if errors.Is(err, backend.ErrNotFound) || err == nil && rec.User != user {
 			return false, nil
 		}
@@ -170,11 +172,18 @@ func (m *Manager) revokeOf(ctx context.Context, user string, info Info) (done bo
 	}
 }
 
-// trim ends the oldest logins of user above MaxPerUser. It comes after the
-// write, and every login does it, so however many there are at once, the
+// trim follows a write that may be a login: it ends the oldest logins of the user
+// above MaxPerUser. Every login does it, so however many there are at once, the
 // newest remain.
-func (s *Session) trim(ctx context.Context, user string) (err error) {
-	if s.m.cfg.MaxPerUser == 0 || user == "" || s.candidate {
+func (s *Session) trim(ctx context.Context, out *stored.Outcome, t *try) error {
+	if !out.Created && t.changed&changedUser == 0 {
+		return nil
+	}
+	return s.trimUser(ctx, out.Copy.User)
+}
+
+func (s *Session) trimUser(ctx context.Context, user string) (err error) {
+	if s.m.cfg.MaxPerUser == 0 || user == "" || s.start.candidate {
 		return nil
 	}
 	var ended []string
@@ -193,7 +202,7 @@ func (m *Manager) trim(ctx context.Context, user string) (ended []string, err er
 		}
 		again := false
 		for _, info := range infos[min(m.cfg.MaxPerUser, len(infos)):] {
-			err := m.deleteVersion(ctx, info.id, info.version)
+			err := m.store.DeleteVersion(ctx, info.id, info.version)
 			switch {
 			case err == nil:
 				ended = append(ended, info.ID)
@@ -206,5 +215,16 @@ func (m *Manager) trim(ctx context.Context, user string) (ended []string, err er
 		if !again || time.Now().After(deadline) {
 			return ended, nil
 		}
+	}
+}
+
+// lend hands package migrate what it needs for an adoption.
+func (m *Manager) lend(a *adoption.Adoption) {
+	a.Store, a.Cookie = m.store.Backend, m.cookie.Options()
+	a.Trim = func(ctx context.Context, user string) error {
+		s := &Session{m: m} // to call the hooks when it is unlocked
+		s.mu.Lock()
+		defer s.unlock()
+		return s.trimUser(ctx, user)
 	}
 }

@@ -1,12 +1,251 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
-	"github.com/chisession/session/backend"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/requestmethod"
 )
+
+// Get returns the value of key, nil if there is none. Built-in types, time.Time
+// and time.Duration come back exactly as they were Set; so do the usual slices
+// and maps of these ([]string, []int, map[string]string, map[int]int64),
+// map[string]any and []any with all that is in them, and types that were
+// [Register]ed. Others, structs
+// and types of your own such as type Role string, come in the generic form of
+// JSON, for which [Get] with a type parameter is better. What it returns is a copy.
+func (s *Session) Get(key string) any {
+	encoded := s.lookup(key)
+	if encoded == nil {
+		return nil
+	}
+	value, err := record.Decode(encoded)
+	if err != nil {
+		s.unreadable(key, err)
+		return nil
+	}
+	if record.IsGeneric(encoded) {
+		s.warnGeneric(key)
+	}
+	return value
+}
+
+// A Getter is what [Get] reads from: a *[Session], or the *[Values] that an
+// Update works on.
+type Getter interface {
+	// Get returns the value of key in the Go type it was Set with.
+	Get(key string) any
+
+	lookup(key string) []byte
+	unreadable(key string, err error)
+}
+
+// Get returns the value of key as a T, structs included, and whether there is
+// one that is a T. It needs no registration. A built-in type comes back only
+// as itself, or as a type defined from it (type Role string); what was stored
+// as JSON, and slices and maps, as any T that encoding/json can decode it into. If it cannot, after
+// a deploy that changed the type, say, that is logged and counted, and the
+// value reads as absent.
+func Get[T any](from Getter, key string) (T, bool) {
+	encoded := from.lookup(key)
+	if encoded == nil {
+		var zero T
+		return zero, false
+	}
+	value, err := record.DecodeTo[T](encoded)
+	if err != nil {
+		if record.IsText(encoded) {
+			from.unreadable(key, err)
+		}
+		var zero T
+		return zero, false
+	}
+	return value, true
+}
+
+// lookup returns the encoded value of key. Encoded values are never changed,
+// so it can be read without the lock.
+func (s *Session) lookup(key string) []byte {
+	if !s.begin("Get") {
+		return nil
+	}
+	encoded := s.vals.Find(key)
+	s.mu.Unlock()
+	return encoded
+}
+
+func (s *Session) unreadable(key string, err error) {
+	s.m.stats.add(statUnreadable, nil)
+	s.m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a value cannot be decoded, it reads as absent",
+		slog.String("id", s.ID()), slog.String("key", shortKey(key)), slog.Any("error", err))
+}
+
+// Set stores value under key. It is encoded now, so changing it afterwards has
+// no effect. Built-in types keep their exact type, everything else becomes
+// JSON, as encoding/json does it: unexported fields are not kept. A value that
+// cannot be stored, or makes the session larger than MaxBytes, fails the
+// request when the session is stored: with an answer of status 500, a log line
+// that names key and type, and nothing stored. [Session.Err] tells at once.
+func (s *Session) Set(key string, value any) {
+	text, err := record.Marshal(value) // may call methods of value's type, which may use s
+	if !s.beginChange("Set") {
+		return
+	}
+	defer s.unlock()
+	if s.refuses("Set") {
+		return
+	}
+	if err == nil {
+		err = s.vals.Set(key, value, text)
+	}
+	if err != nil {
+		s.keepError(valueError(key, value, err))
+	}
+}
+
+// refuses reports whether a change has no place to go, and says so.
+func (s *Session) refuses(method string) bool {
+	switch {
+	case s.refusesAll():
+		return true
+	case s.trouble.lost != nil:
+		return false // it is taken, dropped when stored, and counted there
+	case s.phase == phaseSent && !s.rec.Exists:
+		s.refuse(method)
+		return true
+	}
+	return false
+}
+
+// refusesAll reports whether no change has a place to go, be it only to take
+// something away.
+func (s *Session) refusesAll() bool {
+	if s.trouble.outage {
+		s.keepError(ErrUnavailable) // the response must not say that it was stored
+		return true
+	}
+	s.trouble.tried = s.trouble.late
+	return s.trouble.over != nil // which was logged, and which Err and Save return
+}
+
+// refuse turns down a change that needs a cookie when it is too late for one.
+func (s *Session) refuse(method string) {
+	s.trouble.refused = ErrHeadersSent
+	s.m.stats.add(statErrors, &s.rec.Cred)
+	s.complain(method, ErrHeadersSent)
+}
+
+// Delete removes key; that there is none is no error.
+func (s *Session) Delete(key string) {
+	if !s.beginChange("Delete") {
+		return
+	}
+	defer s.unlock()
+	if !s.refusesAll() {
+		s.vals.Delete(key)
+	}
+}
+
+// Clear removes all keys that this request can see. One that another request
+// sets at the same time stays.
+func (s *Session) Clear() {
+	if !s.beginChange("Clear") {
+		return
+	}
+	defer s.unlock()
+	if !s.refusesAll() {
+		s.vals.Clear()
+	}
+}
+
+// Has reports whether key is there, even if its value is nil.
+func (s *Session) Has(key string) bool {
+	if !s.begin("Has") {
+		return false
+	}
+	defer s.unlock()
+	return s.vals.Find(key) != nil
+}
+
+// Keys returns all keys, sorted.
+func (s *Session) Keys() []string {
+	if !s.begin("Keys") {
+		return nil
+	}
+	defer s.unlock()
+	return s.vals.Keys()
+}
+
+// Len returns the number of keys.
+func (s *Session) Len() int {
+	if !s.begin("Len") {
+		return 0
+	}
+	defer s.unlock()
+	return s.vals.Len()
+}
+
+// Pop returns the value of key and removes it: what several requests pop at
+// once, each may see; where exactly one must, use Update.
+func (s *Session) Pop(key string) any {
+	encoded := s.pop(key)
+	if encoded == nil {
+		return nil
+	}
+	value, err := record.Decode(encoded) // may call methods of the value's type
+	switch {
+	case err != nil:
+		s.unreadable(key, err)
+	case record.IsGeneric(encoded):
+		s.warnGeneric(key)
+	}
+	return value
+}
+
+// pop removes key and returns its encoded value, nil if there is none.
+func (s *Session) pop(key string) []byte {
+	if !s.beginChange("Pop") {
+		return nil
+	}
+	defer s.unlock()
+	if s.refusesAll() {
+		return nil
+	}
+	encoded := s.vals.Find(key)
+	s.vals.Delete(key)
+	return encoded
+}
+
+// SetLocal keeps value for the rest of this request: it is never stored, costs
+// nothing, and stays when the session is destroyed. Package flash keeps its
+// messages for the current request there. Keys are compared as those of a
+// context are: use a type of your own.
+func (s *Session) SetLocal(key, value any) {
+	if !s.begin("SetLocal") {
+		return
+	}
+	defer s.unlock()
+	if s.locals == nil {
+		s.locals = make(map[any]any)
+	}
+	s.locals[key] = value
+}
+
+// Local returns what SetLocal kept under key, or nil.
+func (s *Session) Local(key any) any {
+	if !s.begin("Local") {
+		return nil
+	}
+	defer s.unlock()
+	if _, ok := key.(requestmethod.Key); ok && s.x != nil {
+		return s.x.request.Method
+	}
+	return s.locals[key]
+}
 
 // Values are the values of one session while [Session.Update] works on them.
 // They are valid until its function returns, and not safe for concurrent use.
@@ -66,30 +305,113 @@ func (v *Values) Keys() []string { return v.c.Keys() }
 // Len returns the number of keys.
 func (v *Values) Len() int { return v.c.Len() }
 
-// A ValueError says which value could not be stored. It names the key and the
-// type, never the value.
-type ValueError struct {
-	Key  string // the key
-	Type string // the value's Go type
-	Err  error  // why
-}
-
-// Error names key, type and cause.
-func (e *ValueError) Error() string {
-	return fmt.Sprintf("session: cannot store %q (type %s): %v", shortKey(e.Key), e.Type, e.Err)
-}
-
-// shortKey is what errors and logs show of a key, which may be of any length.
-func shortKey(key string) string {
-	const most = 128
-	if len(key) <= most {
-		return key
+// Update runs fn on the newest values in the store, with what this request
+// has done so far, and stores the result, as one atomic step. Where it meets
+// another request's write it begins again, so fn may run several times: it
+// should do nothing but work on the values. It runs outside of all locks. An
+// error of fn is returned, and nothing is stored now.
+//
+// It costs one store call, two more for each conflict. ErrDestroyed and
+// ErrSuperseded say that the session ended meanwhile; ErrHeadersSent that it
+// would be a new one, too late for its cookie; ErrNested that fn itself called
+// Update.
+func (s *Session) Update(fn func(*Values) error) error {
+	if err := s.enter(); err != nil {
+		return err
 	}
-	return cut(key, most) + "…"
+	defer s.leave()
+	if err := s.claim(nestedAfter); err != nil {
+		return err
+	}
+	defer s.free()
+	s.reply.used = true
+	if err := s.gone(); err != nil {
+		return err
+	}
+	if s.refusesAll() {
+		return firstError(s.trouble.over, ErrUnavailable)
+	}
+	if err := firstError(s.trouble.err, s.trouble.lost); err != nil {
+		return err
+	}
+	if s.m.closed.Load() {
+		return s.m.failed("update", ErrClosed)
+	}
+	ctx, cancel := s.m.storeContext(s.x)
+	defer cancel()
+	if err := firstError(s.remove(ctx), s.trouble.lost); err != nil {
+		return err
+	}
+	if s.rec.Exists {
+		err := s.update(ctx, fn)
+		if err != errAfresh {
+			return err
+		}
+	}
+	return s.create(ctx, fn)
 }
 
-// Unwrap returns the cause; it is [ErrTooLarge] for a session over MaxBytes.
-func (e *ValueError) Unwrap() error { return e.Err }
+// Update replaces the value of key by what fn makes of it, atomically, and
+// returns what was stored. fn gets the zero T if there is no value, or nil. A
+// value that is no T (an int64 where T is int, or JSON that no longer decodes
+// into T) is an error that names both types, and stays as it is: Update with its
+// own type, or Delete it first. See [Session.Update].
+func Update[T any](s *Session, key string, fn func(T) T) (T, error) {
+	var stored T
+	err := s.Update(func(v *Values) error {
+		old, err := updatable[T](v, key)
+		if err != nil {
+			return err
+		}
+		stored = fn(old)
+		v.Set(key, stored)
+		return nil
+	})
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return stored, nil
+}
+
+// updatable returns the value of key as a T, the zero T if there is none.
+func updatable[T any](v *Values, key string) (T, error) {
+	encoded := v.lookup(key)
+	if encoded == nil || record.IsNil(encoded) {
+		var zero T
+		return zero, nil
+	}
+	old, err := record.DecodeTo[T](encoded)
+	if err != nil { // not wrapped: it may quote the value
+		return old, notA[T](key, encoded)
+	}
+	return old, nil
+}
+
+// enter waits for the turn of an Update.
+func (s *Session) enter() error {
+	s.mu.Lock()
+	if s.work.updating == nil {
+		s.work.updating = make(chan struct{}, 1)
+	}
+	turn := s.work.updating
+	s.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(nestedAfter)
+	defer timer.Stop()
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return ErrNested
+	}
+}
+
+func (s *Session) leave() { <-s.work.updating }
 
 // valueError says why value cannot be stored under key.
 func valueError(key string, value any, err error) error {
@@ -112,10 +434,6 @@ func fits(vals *record.Changes) error {
 	}
 	return nil
 }
-
-// ErrTooLarge says that a session would be larger than Config.MaxBytes, or than
-// what the store can hold: it is backend.ErrTooLarge.
-var ErrTooLarge = backend.ErrTooLarge
 
 // Register makes Get return values of value's type as that type, where it
 // would return the generic form of JSON (maps, slices, float64). Get[T] needs

@@ -65,7 +65,7 @@ var answerFaults = []fault{
 		what: `a change after the header is lost in silence`,
 		file: "middleware.go",
 		old: `	x.header(h, err, !x.returned)
-	s.sent = true
+	s.headerSent()
 `,
 		new: `	x.header(h, err, !x.returned)
 `,
@@ -100,7 +100,7 @@ var answerFaults = []fault{
 	{
 		what: `the session is not released`,
 		file: "middleware.go",
-		old: `	s.released = true
+		old: `	s.phase = phaseReleased
 	s.unlock()`,
 		new: `	s.unlock()`,
 		pkg: ".", test: `TestBehaviour/failure/a_session_used_after_the_handler_returned/memory`,
@@ -128,23 +128,23 @@ var answerFaults = []fault{
 	},
 	{
 		what: `Vary is missing where the session was only read`,
-		file: "header.go",
-		old:  `depends := s.used || after &&`,
+		file: "transport.go",
+		old:  `depends := s.reply.used || after &&`,
 		new:  `depends := after &&`,
 		pkg:  ".", test: `TestBehaviour/caching/Vary_says_what_the_response_depends_on/memory`,
 	},
 	{
 		what: `no-store is missing`,
-		file: "header.go",
-		old: `		confine(h)
+		file: "transport.go",
+		old: `		response.Confine(h)
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
 		what: `other cookies are replaced`,
-		file: "header.go",
-		old: `		h["Set-Cookie"] = append(old, line)
+		file: "transport.go",
+		old: `		h["Set-Cookie"] = append(lines, line)
 `,
 		new: `		h["Set-Cookie"] = []string{line}
 `,
@@ -166,13 +166,13 @@ var answerFaults = []fault{
 	},
 	{
 		what: `Secure is guessed from the connection`,
-		file: "header.go",
-		old:  `	return m.cookie.Set(s.cred.Token(), s.maxAge())`,
-		new: `	line := m.cookie.Set(s.cred.Token(), s.maxAge())
-	if x.request.TLS == nil {
-		line = strings.Replace(line, "; Secure", "", 1)
-	}
-	return line`,
+		file: "transport.go",
+		old:  `		x.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))`,
+		new: `		line := s.m.cookie.Set(cred.Token(), s.maxAge())
+		if x.request.TLS == nil {
+			line = strings.Replace(line, "; Secure", "", 1)
+		}
+		x.setCookie(h, line)`,
 		pkg: ".", test: `TestBehaviour/cookie/Secure_depends_on_the_options_alone`,
 	},
 	{

@@ -4,55 +4,55 @@ package main
 var endFaults = []fault{
 	{
 		what: `Destroy only removes the cookie`,
-		file: "remove.go",
-		old:  `s.outside(func() { err = s.m.removeVersion(ctx, s.doomed) })`,
-		new:  `err = ctx.Err()`,
+		file: "commit.go",
+		old:  `s.outside(func() { out, err = s.m.store.Delete(ctx, &r.cred, r.version) })`,
+		new:  `out.Removed, err = true, ctx.Err()`,
 		pkg:  ".", test: `TestBehaviour/logout/the_record_and_the_cookie_are_gone_and_the_token_is_dead/memory`,
 	},
 	{
 		what: `a logout that no replica has confirmed is "logged out" once the record is not found`,
-		file: "remove.go",
-		old: `	return m.store.Delete(ctx, id)
+		file: "internal/stored/delete.go",
+		old: `	return s.Backend.Delete(ctx, id)
 }
 
-// deleteVersion`,
+// DeleteVersion`,
 		new: `	return nil
 }
 
-// deleteVersion`,
+// DeleteVersion`,
 		pkg: ".", test: `TestBehaviour/replicas/a_logout_that_no_replica_confirms_is_an_error/memory`,
 	},
 	{
 		what: `a logout that no replica has confirmed takes the cookie that the next try needs`,
-		file: "remove.go",
+		file: "commit.go",
 		old:  `if !errors.Is(err, backend.ErrNotReplicated) {`,
 		new:  `if true {`,
 		pkg:  ".", test: `TestBehaviour/replicas/a_logout_that_the_replicas_refuse_is_an_error/memory`,
 	},
 	{
 		what: `a renewal whose reply was lost is lost`,
-		file: "load.go",
-		old: `		cred = &next
+		file: "internal/stored/update.go",
+		old: `		cred = &w.after.Cred
 `,
-		new: `		_ = next
+		new: `		cred = &w.from
 `,
 		pkg: ".", test: `TestBehaviour/renew/the_reply_to_a_renewal_is_lost/memory`,
 	},
 	{
 		what: `logout with an old token removes the new cookie`,
-		file: "remove.go",
-		old: `		if s.cookie == cookieRemove { // an earlier try failed
-			s.cookie = cookieAlone
-		}
+		file: "commit.go",
+		old: `	if s.reply.cookie == cookieRemove { // an earlier try failed
+		s.reply.cookie = cookieAlone
+	}
 `,
-		new: `		s.cookie = cookieRemove
+		new: `	s.reply.cookie = cookieRemove
 `,
 		pkg: ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
 		what: `Renew after the header is taken`,
 		file: "lifecycle.go",
-		old: `	if s.sent {
+		old: `	if s.phase == phaseSent {
 		s.refuse(method)
 		return false
 	}
@@ -63,15 +63,15 @@ var endFaults = []fault{
 	{
 		what: `a login that lost its record is dropped`,
 		file: "commit.go",
-		old:  `if s.changed&changedUser != 0 && s.want.user != "" {`,
-		new:  `if s.changed&changedUser != 0 && s.want.user == "\x00" {`,
+		old:  `if s.want.changed&changedUser != 0 && s.want.user != "" {`,
+		new:  `if s.want.changed&changedUser != 0 && s.want.user == "\x00" {`,
 		pkg:  ".", test: `TestBehaviour/login/of_two_logins_both_are_logged_in/memory`,
 	},
 	{
 		what: `a session past its absolute timeout is stored again`,
-		file: "update.go",
-		old:  `past := rec.Expires.UnixMilli() <= now && !s.noTouch || s.loaded.Ended(now)`,
-		new:  `past := rec.Expires.UnixMilli() <= 0 && !s.noTouch`,
+		file: "internal/stored/change.go",
+		old:  `(expires <= now && !change.Still || c.Head.Ended(now))`,
+		new:  `(expires <= 0 && !change.Still)`,
 		pkg:  ".", test: `TestBehaviour/expiry/the_absolute_timeout_passes_while_the_user_is_active`,
 	},
 }

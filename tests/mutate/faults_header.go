@@ -4,123 +4,132 @@ package main
 var headerFaults = []fault{
 	{
 		what: `every answer has the cookie`,
-		file: "header.go",
-		old: `	if s.cookie != cookieAlone {
-		x.setCookie(h)`,
-		new: `	if s.cookie != cookieAlone || s.exists {
-		x.setCookie(h)`,
+		file: "transport.go",
+		old: `	default:
+		return state, &s.rec.Cred
+	}
+`,
+		new: `	case state == cookieAlone && s.rec.Exists:
+		return cookieSet, &s.rec.Cred
+	default:
+		return state, &s.rec.Cred
+	}
+`,
 		pkg: ".", test: `TestBehaviour/cookie/sent_only_when_it_changes/memory`,
 	},
 	{
 		what: `a session that was not stored has a cookie`,
-		file: "header.go",
-		old:  `if failed != nil && s.cookie == cookieSet && !s.exists {`,
-		new:  `if failed == nil && s.cookie == cookieSet && !s.exists {`,
-		pkg:  ".", test: `TestBehaviour/error_response/an_error_response_has_no_dead_cookie`,
+		file: "transport.go",
+		old: `	case s.trouble.broken: // nothing goes out for what could not be stored
+`,
+		new: ``,
+		pkg: ".", test: `TestBehaviour/error_response/an_error_response_has_no_dead_cookie`,
 	},
 	{
 		what: `a cookie rides on an answer that caches may keep`,
-		file: "header.go",
-		old:  `	if s.cookie == cookieSlide && (shareable(h) || !s.exists) {`,
-		new:  `	if s.cookie == cookieSlide && !s.exists {`,
-		pkg:  ".", test: `TestBehaviour/caching/a_cookie_slides_on_no_response_that_a_cache_may_keep`,
+		file: "transport.go",
+		old: `	case state == cookieSlide && (response.Shareable(h) || !s.rec.Exists):
+`,
+		new: `	case state == cookieSlide && !s.rec.Exists:
+`,
+		pkg: ".", test: `TestBehaviour/caching/a_cookie_slides_on_no_response_that_a_cache_may_keep`,
 	},
 	{
 		what: `a page that allows private caches carries no cookie again`,
-		file: "header.go",
+		file: "internal/response/caching.go",
 		old:  `	case directive(h, "no-store"), directive(h, "private"):`,
 		new:  `	case directive(h, "no-store"):`,
 		pkg:  ".", test: `TestBehaviour/cookie/an_active_user_stays_logged_in`,
 	},
 	{
 		what: `the expiry runs away from the cookie`,
-		file: "expiry.go",
-		old:  `	if s.slides() && !s.carries && s.cookie != cookieSet {`,
+		file: "commit.go",
+		old:  `	if s.slides() && !s.reply.carries && s.reply.cookie != cookieSet {`,
 		new:  `	if false {`,
 		pkg:  ".", test: `TestBehaviour/cookie/public_pages_do_not_cost_the_cookie`,
 	},
 	{
 		what: `a cookie shorter than the idle timeout runs out`,
-		file: "expiry.go",
+		file: "transport.go",
 		old:  `	return fixed < idle && now`,
 		new:  `	return fixed > idle && now`,
 		pkg:  ".", test: `TestBehaviour/cookie/an_active_user_stays_logged_in`,
 	},
 	{
 		what: `Vary is missing where the session is used after the first byte`,
-		file: "header.go",
-		old:  `after && (x.handed.Load() || s.live && silent(h))`,
+		file: "transport.go",
+		old:  `after && (x.handed.Load() || s.reply.live && response.Silent(h))`,
 		new:  `after && false`,
 		pkg:  ".", test: `TestBehaviour/caching/Vary_says_what_the_response_depends_on/memory`,
 	},
 	{
 		what: `a page may be shared whose handler asks for the session after the first byte`,
-		file: "header.go",
-		old:  `(x.handed.Load() || s.live && silent(h))`,
+		file: "transport.go",
+		old:  `(x.handed.Load() || s.reply.live && response.Silent(h))`,
 		new:  `x.handed.Load()`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
 		what: `what a request took may be cached`,
-		file: "header.go",
-		old:  `	case s.altered:`,
-		new:  `	case s.altered && !s.used:`,
+		file: "transport.go",
+		old:  `	case s.reply.altered:`,
+		new:  `	case s.reply.altered && !s.reply.used:`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
 		what: `a page of a live session may be shared`,
-		file: "header.go",
-		old:  `	case s.live && depends:`,
-		new:  `	case s.live && false:`,
+		file: "transport.go",
+		old:  `	case s.reply.live && depends:`,
+		new:  `	case s.reply.live && false:`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{
 		what: `what only reads a started session writes to the response's header`,
 		file: "session.go",
-		old: `	if s.changing {
-		s.changing = false
+		old: `	if s.work.changing {
+		s.work.changing = false
 `,
 		new: `	if true {
-		s.changing = false
+		s.work.changing = false
 `,
 		pkg: ".", test: `TestBehaviour/start/Start_beside_the_header_of_the_response`,
 	},
 	{
 		what: `Start calls the program's Header under the session's lock`,
-		file: "start.go",
-		old: `	x, h := s.x, s.started
+		file: "transport.go",
+		old: `	h := s.start.header
 `,
-		new: `	x, h := s.x, s.x.writer.rw.Header()
+		new: `	h := s.x.writer.Unwrap().Header()
 `,
 		pkg: ".", test: `TestBehaviour/start/a_header_that_asks_the_session_while_it_leaves`,
 	},
 	{
 		what: `two Starts of one request set two cookies`,
-		file: "start.go",
+		file: "middleware.go",
 		old:  `	*r = *r.WithContext(&startedIn{s.x.Context, s.x})`,
 		new:  `	r.WithContext(&startedIn{s.x.Context, s.x})`,
 		pkg:  ".", test: `TestBehaviour/start/all_Starts_of_a_request_are_one_session`,
 	},
 	{
 		what: `a page of a session that was started may be shared`,
-		file: "start.go",
-		old: `	s.used, s.started = true, h
+		file: "middleware.go",
+		old: `	s.reply.used, s.start.header = true, h
 	s.limit(h, true)
 `,
-		new: `	s.used, s.started = true, h
+		new: `	s.reply.used, s.start.header = true, h
 `,
 		pkg: ".", test: `TestBehaviour/start/Start_tells_caches`,
 	},
 	{
 		what: `an answer with a new cookie stays public`,
-		file: "header.go",
+		file: "internal/response/caching.go",
 		old:  `if !directive(h, "no-store") && !directive(h, "private") {`,
 		new:  `if len(h["Cache-Control"]) == 0 {`,
 		pkg:  ".", test: `TestBehaviour/caching/a_response_that_sets_the_cookie_is_not_public`,
 	},
 	{
 		what: `the error answer has the handler's header`,
-		file: "header.go",
+		file: "transport.go",
 		old: `	clear(h)
 	maps.Copy(h, x.before)
 `,

@@ -7,22 +7,19 @@ var loadFaults = []fault{
 		what: `a token that the client made up is adopted`,
 		file: "load.go",
 		old: `		m.reject(cred, ReasonUnknown)
-		return nil
 `,
 		new: `		m.reject(cred, ReasonUnknown)
-		s.cred, s.known = *cred, true
-		return nil
+		s.rec.Cred, s.rec.Known = *cred, true
 `,
 		pkg: ".", test: `TestBehaviour/token/an_unknown_token_is_never_adopted/memory`,
 	},
 	{
 		what: `a damaged record is an error for ever`,
 		file: "load.go",
-		old: `	case reason == ReasonUnreadable:
+		old: `errors.Is(err, stored.ErrDamaged):
 		m.unreadable(s, cred, err)
-		return nil
 `,
-		new: `	case reason == ReasonUnreadable:
+		new: `errors.Is(err, stored.ErrDamaged):
 		return m.failed("load", err)
 `,
 		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
@@ -30,12 +27,11 @@ var loadFaults = []fault{
 	{
 		what: `what a store calls corrupt is an error for ever`,
 		file: "load.go",
-		old: `	case errors.Is(err, backend.ErrCorrupt):
-		m.unreadable(s, cred, err)
-		return nil
+		old: `	case errors.Is(err, backend.ErrCorrupt), errors.Is(err, stored.ErrDamaged):
 `,
 		new: `	case errors.Is(err, backend.ErrCorrupt):
 		return m.failed("load", err)
+	case errors.Is(err, stored.ErrDamaged):
 `,
 		pkg: ".", test: `TestBehaviour/record/a_damaged_record_is_a_new_session/memory`,
 	},

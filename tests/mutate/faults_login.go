@@ -4,7 +4,7 @@ package main
 var loginFaults = []fault{
 	{
 		what: `in an outage what is deleted is answered 200`,
-		file: "session.go",
+		file: "values.go",
 		old: `		s.keepError(ErrUnavailable) // the response must not say that it was stored
 `,
 		new: ``,
@@ -13,58 +13,60 @@ var loginFaults = []fault{
 	{
 		what: `after the error response the handler's session is stored`,
 		file: "middleware.go",
-		old: `		s.over = &unsentError{err}
-`,
-		new: ``,
+		old: `	if err != nil {
+		s.trouble.over = &unsentError{err}
+		x.resetHeader(h)`,
+		new: `	if err != nil {
+		x.resetHeader(h)`,
 		pkg: ".", test: `TestBehaviour/error_response/nothing_is_stored_after_the_error_response/memory`,
 	},
 	{
 		what: `Release stores what its caller responded 503 for`,
-		file: "start.go",
-		old:  `if s.broken && s.over == nil &&`,
-		new:  `if false && s.over == nil &&`,
+		file: "middleware.go",
+		old:  `if s.trouble.broken && s.trouble.over == nil &&`,
+		new:  `if false && s.trouble.over == nil &&`,
 		pkg:  ".", test: `TestBehaviour/start/Release_after_a_failed_Save/memory`,
 	},
 	{
 		what: `a login is stored that http.TimeoutHandler gave up on`,
 		file: "commit.go",
-		old:  `if s.epoch == epoch && err != nil {`,
-		new:  `if s.epoch != epoch && err != nil {`,
+		old:  `if s.work.epoch == epoch && err != nil {`,
+		new:  `if s.work.epoch != epoch && err != nil {`,
 		pkg:  ".", test: `TestBehaviour/response/a_login_after_the_timeout_handler_gave_up/memory`,
 	},
 	{
 		what: `a logout that lost to a renewal is answered 200`,
 		file: "middleware.go",
-		old:  `errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err) {`,
-		new:  `errors.Is(err, ErrSuperseded)) {`,
+		old:  `errors.Is(err, ErrSuperseded)) && !isA[*logoutError](err)`,
+		new:  `errors.Is(err, ErrSuperseded))`,
 		pkg:  ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/lost_to_a_renewal/Session.Destroy/save=false`,
 	},
 	{
 		what: `SetPersistent after the header is taken`,
 		file: "lifecycle.go",
-		old:  `if s.sent && s.lost == nil {`,
+		old:  `if s.phase == phaseSent && s.trouble.lost == nil {`,
 		new:  `if false {`,
 		pkg:  ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/header_sent/Session.SetPersistent/save=false`,
 	},
 	{
 		what: `a delete by a request with a replaced token is not told`,
-		file: "session.go",
-		old: `	s.tried = s.late
+		file: "values.go",
+		old: `	s.trouble.tried = s.trouble.late
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/token_replaced_before/Session.Delete/save=false`,
 	},
 	{
 		what: `a write is taken for done because its record is there`,
-		file: "update.go",
-		old:  `if !rec.Confirm && (rec.User == "" || m.indexed(ctx, rec)) {`,
+		file: "internal/stored/retry.go",
+		old:  `if !rec.Confirm && (rec.User == "" || s.indexed(ctx, rec)) {`,
 		new:  `if !rec.Confirm {`,
 		pkg:  ".", test: `TestBehaviour/failure/a_half-done_write_is_made_whole,_or_an_error/memory`,
 	},
 	{
 		what: `a login that no replica has confirmed is taken for done`,
-		file: "update.go",
-		old:  `rec.Confirm = tries.confirm && m.can.Confirms`,
+		file: "internal/stored/retry.go",
+		old:  `rec.Confirm = tries.confirm && s.Can.Confirms`,
 		new:  `rec.Confirm = false`,
 		pkg:  ".", test: `TestBehaviour/replicas/a_login_is_written_again_until_it_is_confirmed/memory`,
 	},
@@ -93,16 +95,16 @@ var loginFaults = []fault{
 	},
 	{
 		what: `SetUser hands a user what another one's request stored just now`,
-		file: "update.go",
-		old: `		newest.values = record.Body{} // the former user's, all of them
+		file: "commit.go",
+		old: `		values = record.Body{} // the former user's, all of them
 `,
-		new: `		_ = newest.values
+		new: `		_ = values
 `,
 		pkg: ".", test: `TestBehaviour/login/nothing_of_one_user_is_handed_to_the_next/memory/hers_is_stored_first/another`,
 	},
 	{
 		what: `SetUser hands a user the label and timeouts of another`,
-		file: "commit.go",
+		file: "lifecycle.go",
 		old: `		now = settings{}
 `,
 		new: `		now = settings{label: now.label}
@@ -111,23 +113,23 @@ var loginFaults = []fault{
 	},
 	{
 		what: `a touch of an older request undoes a shorter timeout`,
-		file: "update.go",
-		old:  `inHead = s.loaded.Ends != 0 || is < was`,
-		new:  `inHead = s.loaded.Ends != 0 && is < was`,
+		file: "internal/stored/change.go",
+		old:  `inHead := c.Head.Ends != 0 || is < was`,
+		new:  `inHead := c.Head.Ends != 0 && is < was`,
 		pkg:  ".", test: `TestBehaviour/expiry/a_shortened_idle_timeout_holds/of_the_manager/memory`,
 	},
 	{
 		what: `the expiry in the head does not count`,
-		file: "load.go",
-		old:  `if h.Ended(l.at) {`,
+		file: "internal/stored/stored.go",
+		old:  `if h.Ended(c.At) {`,
 		new:  `if false {`,
 		pkg:  ".", test: `TestBehaviour/expiry/a_shortened_idle_timeout_holds/of_the_manager/memory`,
 	},
 	{
 		what: `activity does not move the expiry in the head`,
-		file: "expiry.go",
-		old:  `if s.loaded.Ends != 0 {`,
-		new:  `if s.loaded.Ends < 0 {`,
+		file: "commit.go",
+		old:  `if s.rec.Head.Ends != 0 {`,
+		new:  `if s.rec.Head.Ends < 0 {`,
 		pkg:  ".", test: `TestBehaviour/expiry/a_shortened_idle_timeout_holds/of_the_manager/memory`,
 	},
 	{

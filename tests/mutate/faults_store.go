@@ -4,8 +4,8 @@ package main
 var storeFaults = []fault{
 	{
 		what: `a conflict is not merged with what others stored`,
-		file: "update.go",
-		old: `	s.vals.Rebase(newest.values)
+		file: "commit.go",
+		old: `	s.vals.Rebase(values)
 `,
 		new: ``,
 		pkg: ".", test: `TestEveryInterleaving/set∥set/true_processes`,
@@ -30,29 +30,29 @@ var storeFaults = []fault{
 	},
 	{
 		what: `an own write is not recognised after a lost reply`,
-		file: "update.go",
-		old:  `case newest.head.Commit == tries.commit:`,
-		new:  `case newest.head.Commit == 1:`,
+		file: "internal/stored/retry.go",
+		old:  `return err == nil && h.Commit == t.commit`,
+		new:  `return err == nil && h.Commit == 1`,
 		pkg:  ".", test: `TestBehaviour/update/a_lost_reply_does_nothing_twice/memory`,
 	},
 	{
 		what: `an update of unknown outcome is tried again`,
-		file: "update.go",
-		old:  `		if newest.rec.Version > tries.doubt+1 {`,
-		new:  `		if newest.rec.Version > tries.doubt+1000 {`,
+		file: "internal/stored/update.go",
+		old:  `	if version > w.doubt+1 {`,
+		new:  `	if version > w.doubt+1000 {`,
 		pkg:  ".", test: `TestBehaviour/update/an_unknown_outcome_is_not_called_a_success/memory`,
 	},
 	{
 		what: `a store's Touch cannot ask the session`,
-		file: "expiry.go",
-		old:  `s.outside(func() { err = s.m.store.Touch(ctx, id, time.UnixMilli(expires)) })`,
-		new:  `err = s.m.store.Touch(ctx, id, time.UnixMilli(expires))`,
+		file: "commit.go",
+		old:  `s.outside(func() { out, err = s.m.store.Touch(ctx, id, expires) })`,
+		new:  `out, err = s.m.store.Touch(ctx, id, expires)`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
 		what: `a hook cannot ask the session`,
 		file: "session.go",
-		old:  `func (s *Session) later(f func()) { s.after = append(s.after, f) }`,
+		old:  `func (s *Session) later(f func()) { s.work.after = append(s.work.after, f) }`,
 		new:  `func (s *Session) later(f func()) { f() }`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
@@ -72,14 +72,14 @@ var storeFaults = []fault{
 	},
 	{
 		what: `a Save from within a store call waits for itself`,
-		file: "turn.go",
+		file: "session.go",
 		old:  `const nestedAfter = 900 * time.Millisecond`,
 		new:  `const nestedAfter = 900 * time.Hour`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_that_would_wait_for_itself_gives_up_in_time/Save`,
 	},
 	{
 		what: `an update in an update waits for ever`,
-		file: "update.go",
+		file: "values.go",
 		old: `	case <-timer.C:
 		return ErrNested
 `,
@@ -88,61 +88,64 @@ var storeFaults = []fault{
 	},
 	{
 		what: `what was destroyed meanwhile is stored again`,
-		file: "update.go",
-		old: `		s.lose(ErrDestroyed)
-		if s.lost == nil {
-			return true, errAfresh
-		}
-		return true, s.lostUpdate(tries)`,
-		new: `		return true, s.create(ctx)`,
+		file: "commit.go",
+		old: `	case lost:
+		return s.lostUpdate(&out, fn != nil)`,
+		new: `	case lost:
+		s.trouble.lost = nil
+		return s.createRecord(ctx, &s.vals)`,
 		pkg: ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
 	},
 	{
 		what: `changes of a lost session make a new one`,
 		file: "commit.go",
-		old: `	s.lost = why
-`,
-		new: ``,
-		pkg: ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
+		old:  `s.trouble.err, s.trouble.lost = nil, why`,
+		new:  `s.trouble.err = nil`,
+		pkg:  ".", test: `TestBehaviour/logout/ended_while_a_request_is_under_way/memory`,
 	},
 	{
 		what: `an old token's changes go into the renewed session`,
-		file: "load.go",
-		old: `	case ReasonSecret, ReasonSuperseded:
+		file: "internal/stored/update.go",
+		old: `	cred := &w.from
 `,
-		new: `	case ReasonSecret, ReasonSuperseded:
-		if b, _, err := openRecord(cred, got.rec.User, got.rec.Data, &got.head, record.Plain); err == nil {
-			got.values = b
-			return got, nil
-		}
+		new: `	cred := &w.from
+	if h, headErr := record.ParseHead(f.rec.Data); headErr == nil && !cred.Matches(&h.Hash) && w.store.Protect == record.Plain {
+		f.copy = &Copy{Cred: *cred, Known: true, Exists: true, Version: f.rec.Version, Expires: f.rec.Expires.UnixMilli(), User: f.rec.User, Head: h}
+		f.values, _, err = record.Open(cred, f.rec.User, f.rec.Data, &h, record.Plain)
+		return f, err
+	}
 `,
 		pkg: ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
 		what: `logout with an old token ends the renewed session`,
-		file: "remove.go",
-		old:  `headErr == nil && !d.cred.Matches(&h.Hash) {`,
-		new:  `headErr != nil && !d.cred.Matches(&h.Hash) {`,
+		file: "internal/stored/delete.go",
+		old:  `headErr == nil && !cred.Matches(&h.Hash) {`,
+		new:  `headErr != nil && !cred.Matches(&h.Hash) {`,
 		pkg:  ".", test: `TestBehaviour/renew/renewed_while_a_request_is_under_way/memory`,
 	},
 	{
 		what: `DeleteVersion deletes any version`,
-		file: "remove.go",
-		old:  `return m.can.VersionedDeleter.DeleteVersion(ctx, id, version)`,
-		new:  `return m.store.Delete(ctx, id)`,
+		file: "internal/stored/delete.go",
+		old:  `return s.Can.VersionedDeleter.DeleteVersion(ctx, id, version)`,
+		new:  `return s.Backend.Delete(ctx, id)`,
 		pkg:  ".", test: `TestBehaviour/users/trimming_meets_another_login/memory`,
 	},
 	{
 		what: `a logout that failed is answered 200`,
-		file: "remove.go",
-		old:  `return s.m.failed("destroy", err)`,
-		new:  `return nil`,
-		pkg:  ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
+		file: "commit.go",
+		old: `			s.reply.cookie = s.removalCookie() // the browser shall forget it all the same
+		}
+		return s.m.failed(out.Op, err)`,
+		new: `			s.reply.cookie = s.removalCookie() // the browser shall forget it all the same
+		}
+		return nil`,
+		pkg: ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
 	},
 	{
 		what: `a logout that failed leaves the cookie`,
-		file: "remove.go",
-		old: `		s.cookie = s.removal() // the browser shall forget it all the same
+		file: "commit.go",
+		old: `		s.reply.cookie = s.removalCookie() // the browser shall forget it all the same
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviour/logout/a_logout_that_fails_says_so/memory`,
@@ -176,9 +179,9 @@ var storeFaults = []fault{
 		what: `storing ends with the client`,
 		file: "manager.go",
 		old: `	if m.bounded {
-		return (*lasting)(x), func() {}
+		return (*callContext)(x), func() {}
 	}
-	return context.WithTimeout((*lasting)(x), m.cfg.StoreTimeout)`,
+	return context.WithTimeout((*callContext)(x), m.cfg.StoreTimeout)`,
 		new: `	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)`,
 		pkg: ".", test: `TestBehaviour/failure/stored_though_the_client_is_gone/file`,
 	},
@@ -198,7 +201,7 @@ var storeFaults = []fault{
 	},
 	{
 		what: `a value that cannot be encoded is left out`,
-		file: "session.go",
+		file: "values.go",
 		old:  `		s.keepError(valueError(key, value, err))`,
 		new:  `		_ = valueError(key, value, err)`,
 		pkg:  ".", test: `TestBehaviour/values/what_cannot_be_stored_is_an_error`,

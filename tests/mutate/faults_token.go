@@ -13,11 +13,10 @@ var tokenFaults = []fault{
 	},
 	{
 		what: `a taken ID is taken for stored`,
-		file: "create.go",
-		old: `			s.known, s.seal = false, nil // another ID; whoever has this one keeps it
-			continue
+		file: "internal/stored/create.go",
+		old: `		case err == nil:
 `,
-		new: `			err = nil
+		new: `		case err == nil, errors.Is(err, backend.ErrExists):
 `,
 		pkg: ".", test: `TestBehaviour/create/a_taken_ID_is_never_overwritten/memory`,
 	},
@@ -46,9 +45,9 @@ var tokenFaults = []fault{
 	},
 	{
 		what: `printing a session prints its token`,
-		file: "describe.go",
+		file: "session.go",
 		old:  `fmt.Fprintf(f, "session(%s)", s.ID())`,
-		new:  `fmt.Fprintf(f, "session(%s)", s.cred.Token())`,
+		new:  `fmt.Fprintf(f, "session(%s)", s.rec.Cred.Token())`,
 		pkg:  ".", test: `TestBehaviour/secrecy/printing_shows_no_secret`,
 	},
 	{
@@ -68,9 +67,11 @@ var tokenFaults = []fault{
 	{
 		what: `the seal is off`,
 		file: "manager.go",
-		old:  `m.protect = record.Sealed`,
-		new:  `m.protect = record.Plain`,
-		pkg:  ".", test: `TestBehaviour/record/values_are_sealed`,
+		old: `	m.store.Protect = record.Sealed
+`,
+		new: `	m.store.Protect = record.Plain
+`,
+		pkg: ".", test: `TestBehaviour/record/values_are_sealed`,
 	},
 	{
 		what: `the seal does not cover the ID`,
@@ -136,17 +137,17 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	},
 	{
 		what: `Renew keeps the old hash`,
-		file: "commit.go",
-		old: `		h.Hash = t.next.Hash()
+		file: "internal/stored/change.go",
+		old: `	if w.isNew || change.Renew {
 `,
-		new: `		h.Hash = s.cred.hash()
+		new: `	if w.isNew {
 `,
 		pkg: ".", test: `TestBehaviour/renew/the_old_token_is_dead_and_the_values_stay/memory`,
 	},
 	{
 		what: `the superseded window is dropped`,
-		file: "load.go",
-		old:  `h.Renewed != 0 && l.at*1000-h.Renewed < supersededFor.Microseconds()`,
+		file: "internal/stored/stored.go",
+		old:  `h.Renewed != 0 && c.At*1000-h.Renewed < supersededFor.Microseconds()`,
 		new:  `h.Renewed < 0`,
 		pkg:  ".", test: `TestBehaviour/renew/a_superseded_token_that_comes_late/memory`,
 	},
@@ -169,14 +170,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	},
 	{
 		what: `no absolute timeout on read`,
-		file: "load.go",
-		old:  `if _, absolute := m.timeouts(h.Idle, h.Absolute); record.CreatedMillis(l.rec.ID)+absolute.Milliseconds() <= l.at {`,
-		new:  `if _, absolute := m.timeouts(h.idle, h.absolute); absolute < 0 {`,
+		file: "internal/stored/stored.go",
+		old:  `record.CreatedMillis(rec.ID)+absolute.Milliseconds() <= c.At {`,
+		new:  `record.CreatedMillis(rec.ID)+absolute.Milliseconds() <= 0 {`,
 		pkg:  ".", test: `TestBehaviour/expiry/the_absolute_timeout_ends_a_session/memory`,
 	},
 	{
 		what: `activity stretches the absolute timeout`,
-		file: "expiry.go",
+		file: "internal/stored/stored.go",
 		old: `record.CreatedMillis(cred.ID())+absolute.Milliseconds())
 }`,
 		new: `now+absolute.Milliseconds())
@@ -185,16 +186,16 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	},
 	{
 		what: `every request is written down`,
-		file: "expiry.go",
+		file: "commit.go",
 		old:  ` >= s.touchEvery()`,
 		new:  ` > 0*s.touchEvery()`,
 		pkg:  ".", test: `TestBehaviour/expiry/activity_moves_the_expiry/memory`,
 	},
 	{
 		what: `NoTouch is ignored`,
-		file: "expiry.go",
-		old:  `if !s.exists || s.noTouch {`,
-		new:  `if !s.exists {`,
+		file: "commit.go",
+		old:  `if !s.rec.Exists || s.want.noTouch {`,
+		new:  `if !s.rec.Exists {`,
 		pkg:  ".", test: `TestBehaviour/expiry/activity_moves_the_expiry/memory`,
 	},
 	{
@@ -214,14 +215,14 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		what: `an outage is taken for no session`,
 		file: "load.go",
-		old: `	case err != nil:
+		old: `	default:
 		return m.failed("load", err)
 	}
-	reason, err :=`,
-		new: `	case err != nil:
+`,
+		new: `	default:
 		return nil
 	}
-	reason, err :=`,
+`,
 		pkg: ".", test: `TestBehaviour/failure/loading_fails/memory`,
 	},
 }

@@ -6,6 +6,45 @@ import (
 	"github.com/chisession/session/internal/record"
 )
 
+// Hooks are called after the fact, in the caller's goroutine, outside of all
+// locks. Each may be nil. They get public IDs, never tokens.
+type Hooks struct {
+	// Created is called when a session has been stored for the first time.
+	Created func(id, user string)
+
+	// Renewed is called when a session got a new token.
+	Renewed func(id, user string)
+
+	// Destroyed is called when a session has been ended, with the reason. A
+	// session that was idle for too long is not reported: it ends in the
+	// store, by itself.
+	Destroyed func(id string, reason Reason)
+
+	// Failed is called when a session could not be stored, with the error
+	// that the answer, or the log, was made from.
+	Failed func(id string, err error)
+
+	// Rejected is called when a request's token is not that of a session:
+	// id is its public half, which may be invented.
+	Rejected func(id string, reason Reason)
+}
+
+// A Reason tells why a session ended or a token was rejected.
+type Reason string
+
+// The reasons.
+const (
+	ReasonDestroyed  Reason = "destroyed"    // Session.Destroy: logout
+	ReasonRevoked    Reason = "revoked"      // Manager.Revoke, RevokeUser
+	ReasonMaxPerUser Reason = "max-per-user" // trimmed by a newer login
+	ReasonAbsolute   Reason = "absolute"     // the absolute timeout passed
+	ReasonUnknown    Reason = "unknown"      // no such record: expired, ended, or invented
+	ReasonSecret     Reason = "secret"       // the record is there, the secret is not its secret
+	ReasonSuperseded Reason = "superseded"   // the secret was replaced by a renewal moments ago
+	ReasonUnreadable Reason = "unreadable"   // the record is damaged, or from another version
+	ReasonTossed     Reason = "tossed"       // one request brought several well-formed tokens
+)
+
 // Stats counts what a manager did since it was made.
 type Stats struct {
 	Loads       uint64 `json:"loads"`       // records asked for

@@ -13,7 +13,7 @@ import (
 
 const (
 	// maxNewest is how many of the newest sessions the page shows.
-	maxNewest = 50
+	maxNewest = 20
 
 	// listTimeout bounds the look for them, which for a prefix that many
 	// names have takes a while.

@@ -314,7 +314,7 @@ func TestAdded(t *testing.T) {
 	t.Parallel()
 	p := startShop(t, false).visit(t)
 	p.open("/")
-	p.shows("#ends", "You have no session: nothing was worth keeping yet.")
+	p.shows("#ends", "You have no session: one begins when there is something to keep.")
 	p.shows("#told")
 	const name = `document.querySelector('form:has([value=mug]) button').textContent`
 	before := p.eval(name)

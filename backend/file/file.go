@@ -46,6 +46,7 @@ var (
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.Sweeper          = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 )

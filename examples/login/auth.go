@@ -29,7 +29,14 @@ func (p loginPage) Focus() string {
 	return "password"
 }
 
+// loginForm leads on whoever was sent here and is signed in already: by
+// another tab, or by the first of two clicks, which renewed the session under
+// the second.
 func (s *shop) loginForm(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("next") && session.FromContext(r).User() != "" {
+		back(w, r, local(r.FormValue("next")))
+		return
+	}
 	s.showLogin(w, r, http.StatusOK, nil)
 }
 

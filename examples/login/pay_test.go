@@ -65,6 +65,21 @@ func TestPayWithPassword(t *testing.T) {
 	}
 }
 
+// TestLoginLeadsOn: who was sent to sign in, and is signed in by now, goes on.
+func TestLoginLeadsOn(t *testing.T) {
+	v := newSite(t, session.Config{}).visitor(t)
+	v.login()
+	if p := v.get("/login?next=%2Fcart"); p.path != "/cart" {
+		t.Errorf("it leads to %s, want /cart", p.path)
+	}
+	if p := v.get("/login"); p.path != "/login" {
+		t.Errorf("a login without a next page leads to %s: one may want to be somebody else", p.path)
+	}
+	if p := v.get("/login?next=//evil.test"); p.path != "/" {
+		t.Errorf("it leads to %s, want /", p.path)
+	}
+}
+
 // TestPayAnotherTotal orders nothing for another price than the button said.
 func TestPayAnotherTotal(t *testing.T) {
 	s := newSite(t, session.Config{})

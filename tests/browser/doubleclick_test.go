@@ -181,3 +181,26 @@ func (s *slowShop) holder(t *testing.T, token string) string {
 	t.Helper()
 	return (&shop{url: s.url, cookie: "beegosessionID"}).pageWith(t, "/", token)
 }
+
+// TestDoubleClickPays: two clicks on the button that pays, with a password that
+// renews the session under the second, order once, and say so.
+func TestDoubleClickPays(t *testing.T) {
+	t.Parallel()
+	s := startShop(t, false, "-confirm", "0s")
+	for _, gap := range []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond} {
+		t.Run(gap.String(), func(t *testing.T) {
+			t.Parallel()
+			p := s.visit(t)
+			p.expect("the server responded with a status of") // of the click that came too late
+			p.signIn("ada", "lovelace", false)
+			p.open("/")
+			p.add("mug", 1)
+			p.open("/pay")
+			p.typeIn(`[name=password]`, "lovelace")
+			p.clicks(`form[action="/pay"] button`, 2, gap)
+			p.wait("the order", "location.pathname === '/cart' && document.readyState === 'complete' && [...document.querySelectorAll('.message')].some(e => e.innerText.startsWith('Ordered 1 thing'))")
+			p.shows(".who strong", "ada")
+			p.session() // is there
+		})
+	}
+}

@@ -19,24 +19,31 @@ type behaviour struct {
 	waits    bool // the clock is what it waits for, so others may run meanwhile
 }
 
-// each is a case for every backend.
+// each is a case for every backend, on all of them at once: they share nothing,
+// and mostly wait for their servers.
 func each(sentence string, run func(t *testing.T, k Kind)) behaviour {
+	return alone(sentence, func(t *testing.T, k Kind) {
+		t.Parallel()
+		run(t, k)
+	})
+}
+
+// waiting is a case for every backend that spends its time waiting for a
+// timeout. It runs beside others of its topic as well.
+func waiting(sentence string, run func(t *testing.T, k Kind)) behaviour {
+	b := each(sentence, run)
+	b.waits = true
+	return b
+}
+
+// alone is a case for every backend, on one after the other, as it measures
+// the process.
+func alone(sentence string, run func(t *testing.T, k Kind)) behaviour {
 	return behaviour{sentence: sentence, on: func(t *testing.T, kinds []Kind) {
 		for _, k := range kinds {
 			t.Run(k.Name, func(t *testing.T) { run(t, k) })
 		}
 	}}
-}
-
-// waiting is a case for every backend that spends its time waiting. It runs
-// beside others.
-func waiting(sentence string, run func(t *testing.T, k Kind)) behaviour {
-	b := each(sentence, func(t *testing.T, k Kind) {
-		t.Parallel()
-		run(t, k)
-	})
-	b.waits = true
-	return b
 }
 
 // once is a case in which the backend cannot matter. It brings its own store,

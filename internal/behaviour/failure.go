@@ -37,7 +37,7 @@ var failureCases = []behaviour{
 	once("a panic of the store comes through", storePanics),
 	each("a session used after the handler returned", usedAfterReturn),
 	each("a half-done write is made whole, or an error", halfDoneWrites),
-	each("no goroutine and no descriptor is left", nothingIsLeft),
+	alone("no goroutine and no descriptor is left", nothingIsLeft),
 }
 
 func storingFails(t *testing.T, k Kind) {

@@ -10,13 +10,12 @@ import (
 
 // A lazy is servers that are started for the first test that needs them.
 type lazy[T interface{ Stop() error }] struct {
-	once   sync.Once
-	value  T
-	err    error
-	is     bool
-	start  func() (T, error)
-	after  func() error // to stop besides; nil: nothing
-	reason string       // why it cannot all be tested
+	once  sync.Once
+	value T
+	err   error
+	is    bool
+	start func() (T, error)
+	after func() error // to stop besides; nil: nothing
 }
 
 func (l *lazy[T]) get(t testing.TB) T {

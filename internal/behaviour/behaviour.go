@@ -36,8 +36,8 @@ func waiting(sentence string, run func(t *testing.T, k Kind)) behaviour {
 	return b
 }
 
-// alone is a case for every backend, on one after the other, as it measures
-// the process.
+// alone is a case for every backend, on one after the other, as it measures the
+// process, or keeps it busy for seconds.
 func alone(sentence string, run func(t *testing.T, k Kind)) behaviour {
 	return behaviour{sentence: sentence, on: func(t *testing.T, kinds []Kind) {
 		for _, k := range kinds {

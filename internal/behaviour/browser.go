@@ -14,7 +14,7 @@ import (
 
 // exchange has the app answer a request to path, made by httptest.NewRequest
 // and prepared, without a network.
-func (a *app) exchange(t testing.TB, url string, prepare func(*http.Request)) answer {
+func (a *app) exchange(t testing.TB, url string, prepare func(*http.Request)) response {
 	t.Helper()
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", url, nil)
@@ -22,7 +22,7 @@ func (a *app) exchange(t testing.TB, url string, prepare func(*http.Request)) an
 		prepare(r)
 	}
 	a.handler().ServeHTTP(w, r)
-	got := answer{status: w.Code, body: w.Body.String(), header: w.Header(), setCookie: w.Header()["Set-Cookie"]}
+	got := response{status: w.Code, body: w.Body.String(), header: w.Header(), setCookie: w.Header()["Set-Cookie"]}
 	for _, line := range got.setCookie {
 		if value, ok := strings.CutPrefix(line, a.name+"="); ok {
 			got.session = line
@@ -33,33 +33,33 @@ func (a *app) exchange(t testing.TB, url string, prepare func(*http.Request)) an
 	return got
 }
 
-// want200 fails the test unless the answer has status 200.
-func (a answer) want200(t testing.TB) answer {
+// want200 fails the test unless the response has status 200.
+func (a response) want200(t testing.TB) response {
 	t.Helper()
 	if a.status != http.StatusOK {
-		t.Errorf("answer is %d %q, want status 200", a.status, a.body)
+		t.Errorf("response is %d %q, want status 200", a.status, a.body)
 	}
 	return a
 }
 
-// wantNoCookie fails the test if the answer has a cookie of the session.
-func (a answer) wantNoCookie(t testing.TB) answer {
+// wantNoCookie fails the test if the response has a cookie of the session.
+func (a response) wantNoCookie(t testing.TB) response {
 	t.Helper()
 	if a.session != "" {
 		kind := "a token"
 		if strings.Contains(a.session, "Max-Age=0") {
 			kind = "the removal"
 		}
-		t.Errorf("answer %d %q sets the session's cookie to %s, want none", a.status, a.body, kind)
+		t.Errorf("response %d %q sets the session's cookie to %s, want none", a.status, a.body, kind)
 	}
 	return a
 }
 
-// wantRemoval fails the test unless the answer removes the session's cookie.
-func (a answer) wantRemoval(t testing.TB) answer {
+// wantRemoval fails the test unless the response removes the session's cookie.
+func (a response) wantRemoval(t testing.TB) response {
 	t.Helper()
 	if !strings.Contains(a.session, "Max-Age=0") {
-		t.Errorf("answer %d %q: the session's cookie is %q, want its removal", a.status, a.body, a.session)
+		t.Errorf("response %d %q: the session's cookie is %q, want its removal", a.status, a.body, a.session)
 	}
 	return a
 }
@@ -115,8 +115,8 @@ func (h recorded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// An answer is what a browser got.
-type answer struct {
+// A response is what a browser got.
+type response struct {
 	status    int
 	body      string
 	header    http.Header
@@ -125,7 +125,7 @@ type answer struct {
 }
 
 // get asks for path.
-func (b *browser) get(path string) answer {
+func (b *browser) get(path string) response {
 	b.t.Helper()
 	return b.do(b.request("GET", path))
 }
@@ -141,7 +141,7 @@ func (b *browser) request(method, path string) *http.Request {
 
 // do sends r. A request that gets no answer is an error of the test, and
 // status 0; try is for where that may happen.
-func (b *browser) do(r *http.Request) answer {
+func (b *browser) do(r *http.Request) response {
 	b.t.Helper()
 	a, err := b.try(r)
 	if err != nil {
@@ -150,25 +150,25 @@ func (b *browser) do(r *http.Request) answer {
 	return a
 }
 
-func (b *browser) try(r *http.Request) (answer, error) {
+func (b *browser) try(r *http.Request) (response, error) {
 	b.t.Helper()
 	for _, c := range append(r.Cookies(), b.client.Jar.Cookies(r.URL)...) {
 		b.app.saw(c.Value)
 	}
 	resp, err := b.client.Do(r)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	a := answer{status: resp.StatusCode, body: string(body), header: resp.Header, setCookie: resp.Header["Set-Cookie"]}
+	a := response{status: resp.StatusCode, body: string(body), header: resp.Header, setCookie: resp.Header["Set-Cookie"]}
 	for _, line := range a.setCookie {
 		value, ok := strings.CutPrefix(line, b.app.name+"=")
 		if !ok {
 			continue
 		}
 		if a.session != "" {
-			b.t.Errorf("%s %s: two cookies of the session in one answer: %q", r.Method, r.URL, a.setCookie)
+			b.t.Errorf("%s %s: two cookies of the session in one response: %q", r.Method, r.URL, a.setCookie)
 		}
 		a.session = line
 		value, _, _ = strings.Cut(value, ";")
@@ -196,10 +196,10 @@ func (b *browser) setToken(token string) {
 	b.client.Jar.SetCookies(b.base, []*http.Cookie{c})
 }
 
-// want fails the test unless the answer has this status and body.
-func (a answer) want(t testing.TB, status int, body string) {
+// want fails the test unless the response has this status and body.
+func (a response) want(t testing.TB, status int, body string) {
 	t.Helper()
 	if a.status != status || a.body != body {
-		t.Errorf("answer is %d %q, want %d %q", a.status, a.body, status, body)
+		t.Errorf("response is %d %q, want %d %q", a.status, a.body, status, body)
 	}
 }

@@ -72,7 +72,7 @@ func vary(t *testing.T, k Kind) {
 		}
 	}
 	if got := a.browser(t).get("/get?k=a").header["Vary"]; !slices.Equal(got, []string{"Cookie"}) {
-		t.Errorf("used without a cookie: Vary is %q, want Cookie: with one, the answer would be another", got)
+		t.Errorf("used without a cookie: Vary is %q, want Cookie: with one, the response would be another", got)
 	}
 }
 
@@ -200,7 +200,7 @@ func slideNotIntoCaches(t *testing.T) {
 	}
 }
 
-// An answer that sets the cookie is not for shared caches, whatever the
+// A response that sets the cookie is not for shared caches, whatever the
 // handler said.
 func setCookieIsNotPublic(t *testing.T) {
 	for said, want := range map[string]string{
@@ -247,7 +247,7 @@ func setCookieIsNotPublic(t *testing.T) {
 	}
 }
 
-// An answer depends on the header that its request chose, and on those that
+// A response depends on the header that its request chose, and on those that
 // would have been looked at first: a cache must not hand a browser's page to a
 // client that comes with a token.
 func varyOfFirstOf(t *testing.T) {

@@ -319,16 +319,16 @@ func otherCookies(t *testing.T, k Kind) {
 	got := b.get("/")
 	want := []string{"outer=1", "inner=2", "before=3", "after=4", got.session}
 	if !slices.Equal(got.setCookie, want) || got.session == "" || got.status != 201 {
-		t.Errorf("the answer %d has the cookies %q, want outer, inner, before, after and the session's", got.status, names(got.setCookie))
+		t.Errorf("the response %d has the cookies %q, want outer, inner, before, after and the session's", got.status, names(got.setCookie))
 	}
 	got = b.get("/") // it has changed nothing
 	if want := []string{"outer", "inner", "before", "after"}; !slices.Equal(names(got.setCookie), want) {
-		t.Errorf("the answer has the cookies %q, want %q", names(got.setCookie), want)
+		t.Errorf("the response has the cookies %q, want %q", names(got.setCookie), want)
 	}
 	a.calls.On(backendtest.OpCreate, 9, backendtest.Fail(errTest))
 	got = a.browser(t).get("/fails")
 	if want := []string{"outer", "inner", "before"}; got.status != 503 || !slices.Equal(names(got.setCookie), want) {
-		t.Errorf("the error answer %d has the cookies %q, want 503 and %q", got.status, names(got.setCookie), want)
+		t.Errorf("the error response %d has the cookies %q, want 503 and %q", got.status, names(got.setCookie), want)
 	}
 }
 

@@ -26,7 +26,7 @@ func twoCookies(t *testing.T, k Kind) {
 	one.get("/set?k=who&v=one")
 	two.get("/set?k=who&v=two")
 	one.get("/set?k=only&v=one")
-	send := func(path string, tokens ...string) answer {
+	send := func(path string, tokens ...string) response {
 		t.Helper()
 		b := a.browser(t)
 		r := b.request("GET", path)
@@ -113,7 +113,7 @@ func twoLiveSessions(t *testing.T, k Kind) {
 			}
 		})
 		if res.Header["Set-Cookie"] != nil {
-			t.Error("the answer changes a cookie")
+			t.Error("the response changes a cookie")
 		}
 		rejected.want(t, idOf(t, tt[1]).String(), session.ReasonTossed, 1)
 	}
@@ -126,7 +126,7 @@ func hugeHeader(t *testing.T, k Kind) {
 	a.basics()
 	b := a.browser(t)
 	b.get("/set?k=a&v=value")
-	send := func(cookies string) answer {
+	send := func(cookies string) response {
 		t.Helper()
 		a.calls.Reset()
 		w := httptest.NewRecorder()
@@ -137,7 +137,7 @@ func hugeHeader(t *testing.T, k Kind) {
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("a request with %d bytes of cookies took %v", len(cookies), took)
 		}
-		return answer{status: w.Code, body: w.Body.String(), setCookie: w.Header()["Set-Cookie"]}
+		return response{status: w.Code, body: w.Body.String(), setCookie: w.Header()["Set-Cookie"]}
 	}
 	var unknown, others strings.Builder
 	for range 1000 {

@@ -36,7 +36,7 @@ var createCases = []behaviour{
 	once("anonymous reads cost no heap", anonymousReads),
 }
 
-// A sink takes an answer and keeps nothing of it.
+// A sink takes a response and keeps nothing of it.
 type sink struct{ header http.Header }
 
 func (s sink) Header() http.Header { return s.header }
@@ -383,7 +383,7 @@ func crossSiteSet(t *testing.T) {
 
 // leftAlone: a handler that does not touch the session costs one
 // look-up where there is a token, and none with Skip or without one; its
-// answer has no Vary, unless it could still ask for a live session while it
+// response has no Vary, unless it could still ask for a live session while it
 // writes, and says nothing of caching.
 func leftAlone(t *testing.T, k Kind) {
 	a := newApp(t, session.Config{Store: k.open(t), Skip: func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") }})

@@ -131,20 +131,20 @@ func noHandlerHeaders(t *testing.T) {
 		fmt.Fprint(w, "welcome")
 	})).ServeHTTP(w, httptest.NewRequest("GET", "https://example.com/", nil))
 	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "welcome") {
-		t.Errorf("answer %d %q, want 503 without the handler's body", w.Code, w.Body)
+		t.Errorf("response %d %q, want 503 without the handler's body", w.Code, w.Body)
 	}
 	if got := w.Header().Values("Set-Cookie"); len(got) != 2 || got[0] != "outer=1" || got[1] != "remember=ada" || w.Header().Get("X-Request-Id") != "7" {
 		t.Errorf("header %v, want what was there before the handler", w.Header())
 	}
 	for _, name := range []string{"Refresh", "X-User"} {
 		if w.Header().Get(name) != "" {
-			t.Errorf("header %s of the handler is in the error answer", name)
+			t.Errorf("header %s of the handler is in the error response", name)
 		}
 	}
 }
 
 // A session that was saved, revoked from elsewhere, destroyed and begun anew in
-// one request, and then not stored, has no cookie in the error answer.
+// one request, and then not stored, has no cookie in the error response.
 func noDeadCookie(t *testing.T) {
 	fault := newFault(t)
 	m := newManager(t, session.Config{Store: fault.Store()})
@@ -163,7 +163,7 @@ func noDeadCookie(t *testing.T) {
 		fault.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(fmt.Errorf("disk full")))
 	})).ServeHTTP(w, httptest.NewRequest("GET", "https://example.com/", nil))
 	if w.Code != http.StatusServiceUnavailable || w.Header()["Set-Cookie"] != nil {
-		t.Errorf("answer %d, Set-Cookie %q; want 503 without a cookie", w.Code, w.Header()["Set-Cookie"])
+		t.Errorf("response %d, Set-Cookie %q; want 503 without a cookie", w.Code, w.Header()["Set-Cookie"])
 	}
 }
 

@@ -509,7 +509,7 @@ func shortenedHolds(t *testing.T, k Kind) {
 				b.get(tt.begin).want200(t)
 				old.setToken(b.token())
 				a.age(t, b.token(), 2*time.Minute) // so that a touch is due
-				var got answer
+				var got response
 				if slowly == "handler" {
 					slow := old.hold("/show")
 					b.get(tt.shorten).want200(t)

@@ -54,20 +54,20 @@ func storingFails(t *testing.T, k Kind) {
 		s.Set("a", "new")
 		w.Header().Set("Etag", `"1"`)
 		w.Header().Set("X-Early", "yes")
-		answers[r.FormValue("by")].write(w, r)
+		responses[r.FormValue("by")].write(w, r)
 		// Whatever comes now goes nowhere, and is no error.
 		w.Header().Set("X-Late", "yes")
 		w.WriteHeader(201)
 		n, err := io.WriteString(w, "the handler's body")
 		m, copyErr := io.Copy(w, strings.NewReader("more"))
 		if n != 18 || m != 4 || err != nil || copyErr != nil {
-			t.Errorf("a write after the error answer: %d %d %v %v", n, m, err, copyErr)
+			t.Errorf("a write after the error response: %d %d %v %v", n, m, err, copyErr)
 		}
 		http.NewResponseController(w).Flush()
 		s.Set("b", 1)
 	})
-	file := answerFile(t)
-	for by := range answers {
+	file := servedFile(t)
+	for by := range responses {
 		for _, isNew := range []bool{true, false} {
 			b := a.browser(t)
 			if !isNew {
@@ -87,7 +87,7 @@ func storingFails(t *testing.T, k Kind) {
 					continue // there, it is not late
 				}
 				if h := got.header.Get(name); h != want {
-					t.Errorf("%s: the error answer has %s %q, want %q", by, name, h, want)
+					t.Errorf("%s: the error response has %s %q, want %q", by, name, h, want)
 				}
 			}
 			if n := failed.Load() - hooks; n != 1 {
@@ -100,8 +100,8 @@ func storingFails(t *testing.T, k Kind) {
 			}
 		}
 	}
-	if lines := a.log.lines("ERROR", "session: request failed"); len(lines) != 2*len(answers) {
-		t.Errorf("%d log lines for %d failed requests", len(lines), 2*len(answers))
+	if lines := a.log.lines("ERROR", "session: request failed"); len(lines) != 2*len(responses) {
+		t.Errorf("%d log lines for %d failed requests", len(lines), 2*len(responses))
 	}
 }
 
@@ -129,7 +129,7 @@ var scenarios = map[string]scenario{
 }
 
 // everyCallFails has each call of each scenario fail: alone, with all after
-// it, or by losing its reply. Whatever happens, an answer that says it is done
+// it, or by losing its reply. Whatever happens, a response that says it is done
 // tells the truth, another one has none of the handler's body, and a cookie
 // names a session that is there.
 func everyCallFails(t *testing.T, k Kind) {
@@ -192,26 +192,26 @@ func everyCallFails(t *testing.T, k Kind) {
 
 				ok := got.status == 200
 				if ok != (got.body == "done") || !ok && got.status != 503 {
-					t.Errorf("%s: the answer is %d %q", what, got.status, got.body)
+					t.Errorf("%s: the response is %d %q", what, got.status, got.body)
 				}
 				if new := b.token(); new != "" {
 					_, err := a.store.Load(t.Context(), idOf(t, new))
 					if new != token && err != nil {
-						t.Errorf("%s: the answer %d has a cookie of a session that is not there: %v", what, got.status, err)
+						t.Errorf("%s: the response %d has a cookie of a session that is not there: %v", what, got.status, err)
 					}
 				}
 				state := b.get("/state").body
 				switch {
 				case ok && state != sc.after:
-					t.Errorf("%s: the answer says done, the state is %q, want %q", what, state, sc.after)
+					t.Errorf("%s: the response says done, the state is %q, want %q", what, state, sc.after)
 				case !ok && mode == "one" && name != "create" && name != "login" && name != "another" && got.session == "":
 					if state != "old ada" {
-						t.Errorf("%s: the answer is an error, the state is %q, want the old one", what, state)
+						t.Errorf("%s: the response is an error, the state is %q, want the old one", what, state)
 					}
 				}
 				if calls < n {
 					if !ok {
-						t.Errorf("%s: nothing failed, and the answer is %d %q", what, got.status, got.body)
+						t.Errorf("%s: nothing failed, and the response is %d %q", what, got.status, got.body)
 					}
 					break
 				}
@@ -240,7 +240,7 @@ func loadingFails(t *testing.T, k Kind) {
 	a := closed.browser(t)
 	a.get("/set?k=a&v=kept")
 	token := a.token()
-	with := func(app *app, path string) answer {
+	with := func(app *app, path string) response {
 		t.Helper()
 		app.calls.Reset()
 		app.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errTest))
@@ -395,7 +395,7 @@ func clientGone(t *testing.T, k Kind) {
 		<-running
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("the client got an answer, or %v", err)
+			t.Errorf("the client got a response, or %v", err)
 		}
 		<-finished
 	}
@@ -487,7 +487,7 @@ func handlerPanics(t *testing.T, k Kind) {
 	a.browser(t).get("/unrecovered")
 }
 
-// A store that panics while the answer is stored: the panic comes serve, and
+// A store that panics while the response is stored: the panic comes serve, and
 // the session is released.
 func storePanics(t *testing.T) {
 	for _, op := range []backendtest.Op{backendtest.OpLoad, backendtest.OpCreate, backendtest.OpUpdate} {

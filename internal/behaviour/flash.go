@@ -212,7 +212,7 @@ func flashTakenDuringLogout(t *testing.T, k Kind) {
 			a.handle("/end", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { end.do(s) })
 			b := a.browser(t)
 			b.get("/add?level=notice&m=private")
-			slow := make(chan answer)
+			slow := make(chan response)
 			go func() { slow <- b.get("/slow") }()
 			<-loaded
 			b.get("/end")

@@ -38,11 +38,11 @@ func twoLogins(t *testing.T, k Kind) {
 // is as in want, the loser's, a new one, as in lost; with "" it gets no cookie.
 func rivals(t *testing.T, k Kind, winner, loser, want, lost string) {
 	store := k.open(t)
-	for name, meet := range map[string]func(t *testing.T, here, there *app, won, beaten *held) (answer, answer){
-		"one_after_the_other": func(_ *testing.T, _, _ *app, won, beaten *held) (answer, answer) {
+	for name, meet := range map[string]func(t *testing.T, here, there *app, won, beaten *held) (response, response){
+		"one_after_the_other": func(_ *testing.T, _, _ *app, won, beaten *held) (response, response) {
 			return won.finish(), beaten.finish()
 		},
-		"loser_held_before_the_store": func(t *testing.T, _, there *app, won, beaten *held) (answer, answer) {
+		"loser_held_before_the_store": func(t *testing.T, _, there *app, won, beaten *held) (response, response) {
 			g := there.calls.Gate(backendtest.OpUpdate, backendtest.AtCall)
 			result := beaten.let()
 			reach(t, g)
@@ -50,7 +50,7 @@ func rivals(t *testing.T, k Kind, winner, loser, want, lost string) {
 			g.Release()
 			return first, <-result
 		},
-		"winner_held_after_the_store": func(t *testing.T, here, _ *app, won, beaten *held) (answer, answer) {
+		"winner_held_after_the_store": func(t *testing.T, here, _ *app, won, beaten *held) (response, response) {
 			g := here.calls.Gate(backendtest.OpUpdate, backendtest.AtReply)
 			result := won.let()
 			reach(t, g)
@@ -160,7 +160,7 @@ func doubleClickByTheClock(t *testing.T) {
 				b := a.direct(t)
 				b.get("/start").want200(t)
 				one, two := b.twin(), b.twin()
-				done := make(chan answer)
+				done := make(chan response)
 				go func() { done <- one.get("/slowlogin") }()
 				time.Sleep(gap)
 				two.get("/slowlogin").want200(t)

@@ -22,7 +22,7 @@ var logoutCases = []behaviour{
 	each("the reply to a logout is lost", destroyReplyLost),
 	each("ended while a request is under way", everyEndMeanwhile),
 	once("the absolute timeout passes meanwhile", absoluteMeanwhile),
-	each("final among writers", endedAmongWriters),
+	alone("final among writers", endedAmongWriters),
 	each("emptying the store ends every session", endEverySession),
 	each("parallel logouts all succeed", parallelLogouts),
 	once("Clear-Site-Data goes out with the removal", clearSiteData),
@@ -117,7 +117,7 @@ func destroyFails(t *testing.T, k Kind) {
 				a.calls.On(backendtest.OpAny, backendtest.Always, backendtest.Fail(errTest))
 				got := held.finish().wantRemoval(t)
 				if got.status != 503 || strings.Contains(got.body, "none") {
-					t.Errorf("answer %d %q, want 503 and nothing of the handler's", got.status, got.body)
+					t.Errorf("response %d %q, want 503 and nothing of the handler's", got.status, got.body)
 				}
 				a.calls.Reset()
 				old.wantState(`"" a=1 cart=tea`)
@@ -179,7 +179,7 @@ var ends = map[string]event{
 // freshDeeds make a new session when theirs has ended, as in the state given.
 var freshDeeds = map[string]string{"restart": `"" fresh=true`, "login": `"ada"`, "bob": `"bob"`}
 
-// endedStatus returns what a request is answered whose session has ended:
+// endedStatus returns the status of a response when the session has ended:
 // methods that store at once return the error.
 func endedStatus(deed string) int {
 	switch deed {
@@ -191,12 +191,12 @@ func endedStatus(deed string) int {
 
 // During a deed, the event comes when the handler has begun, or when what the
 // handler did is on its way to the store.
-var moments = map[string]func(t *testing.T, a *app, slow *held, happen func()) answer{
-	"before_the_deed": func(_ *testing.T, _ *app, slow *held, happen func()) answer {
+var moments = map[string]func(t *testing.T, a *app, slow *held, happen func()) response{
+	"before_the_deed": func(_ *testing.T, _ *app, slow *held, happen func()) response {
 		happen()
 		return slow.finish()
 	},
-	"before_the_store": func(_ *testing.T, a *app, slow *held, happen func()) answer {
+	"before_the_store": func(_ *testing.T, a *app, slow *held, happen func()) response {
 		g := a.calls.Gate(backendtest.OpAny, backendtest.AtCall)
 		defer a.calls.Reset()
 		result := slow.let()
@@ -243,7 +243,7 @@ func everyEndMeanwhile(t *testing.T, k Kind) {
 	}
 }
 
-func endedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app, *held, func()) answer, end event, name string) {
+func endedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app, *held, func()) response, end event, name string) {
 	b, there := a.browser(t), other.browser(t)
 	b.get("/login").want200(t)
 	b.get("/start").want200(t)
@@ -266,7 +266,7 @@ func endedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app, *
 	} else {
 		got.wantNoCookie(t)
 		if status := endedStatus(name); got.status != status && !(got.status == 200 && name == "take") {
-			t.Errorf("answer %d %q, want status %d", got.status, got.body, status)
+			t.Errorf("response %d %q, want status %d", got.status, got.body, status)
 		}
 		if n := a.Stats().Creates; n != created {
 			t.Errorf("%d new records, want none", n-created)
@@ -303,7 +303,7 @@ func absoluteMeanwhile(t *testing.T) {
 					} else {
 						got.wantNoCookie(t)
 						if status := endedStatus(name); got.status != status {
-							t.Errorf("answer %d %q, want status %d", got.status, got.body, status)
+							t.Errorf("response %d %q, want status %d", got.status, got.body, status)
 						}
 					}
 					a.gone(t, id)
@@ -336,7 +336,7 @@ func endedAmongWriters(t *testing.T, k Kind) {
 							got := w.get([]string{"/update", "/save"}[i/2%2])
 							if got.status != 200 || !strings.HasPrefix(got.body, id) {
 								if got.session != "" && path == "/login" {
-									t.Errorf("answer %d %q takes the place of the login's cookie", got.status, got.body)
+									t.Errorf("response %d %q takes the place of the login's cookie", got.status, got.body)
 								}
 								return
 							}

@@ -25,7 +25,7 @@ func rawToken(t *testing.T, token string) []byte {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) != 48 {
-		t.Fatalf("the answer's cookie is no token: %d bytes", len(raw))
+		t.Fatalf("the response's cookie is no token: %d bytes", len(raw))
 	}
 	return raw
 }

@@ -16,11 +16,11 @@ import (
 // mergeCases are about changes of requests that overlap.
 var mergeCases = []behaviour{
 	each("the changes of two requests merge", merge),
-	each("Sets of many keys at once are all stored", parallelKeys),
-	each("Deletes among Sets at once are all stored", parallelDeletes),
+	alone("Sets of many keys at once are all stored", parallelKeys),
+	alone("Deletes among Sets at once are all stored", parallelDeletes),
 	each("changes of one key net out", netOut),
 	each("two that create the same key", sameKey),
-	each("many goroutines of one request", manyGoroutines),
+	alone("many goroutines of one request", manyGoroutines),
 	each("nobody waits for a handler", nobodyWaits),
 }
 

@@ -155,9 +155,9 @@ func (g *guest) countUntil(t *testing.T, stop <-chan struct{}) {
 	}
 }
 
-// answersWithin is how long a request may take when the server does not answer:
+// respondsWithin is how long a request may take when the server does not answer:
 // one wait for the store, and some for a busy machine.
-const answersWithin = 5 * time.Second
+const respondsWithin = 5 * time.Second
 
 // count adds one to the session's counter. The response is the right one, or an
 // error; it never speaks of another session, or of none.
@@ -165,8 +165,8 @@ func (g *guest) count(t *testing.T) {
 	g.sent++
 	start := time.Now()
 	got := g.get("/update")
-	if took := time.Since(start); took > answersWithin {
-		t.Errorf("a response took %v, want less than %v", took, answersWithin)
+	if took := time.Since(start); took > respondsWithin {
+		t.Errorf("a response took %v, want less than %v", took, respondsWithin)
 	}
 	got.wantNoCookie(t)
 	var id string

@@ -101,7 +101,7 @@ func renewAndSet(t *testing.T, k Kind) {
 	n.wantState(`"" a=1`)
 }
 
-// deadBeforeTheResponse: when the first byte of the answer to a
+// deadBeforeTheResponse: when the first byte of the response to a
 // renewal is out, the old token is dead and the new one opens the session.
 func deadBeforeTheResponse(t *testing.T, k Kind) {
 	a := newStage(t, session.Config{Store: k.open(t)}, nil)
@@ -229,7 +229,7 @@ func renewStoreFails(t *testing.T, k Kind) {
 		a.calls.On(backendtest.OpUpdate, backendtest.Always, backendtest.Fail(errTest))
 		got := b.get(path).wantNoCookie(t)
 		if got.status != 503 || strings.Contains(got.body, "tea") {
-			t.Errorf("%s: answer %d %q, want 503 and nothing of the handler's", path, got.status, got.body)
+			t.Errorf("%s: response %d %q, want 503 and nothing of the handler's", path, got.status, got.body)
 		}
 		a.calls.Reset()
 		if b.token() != before {
@@ -288,7 +288,7 @@ func renewedAt(t *testing.T, k Kind, moment string) {
 	}
 }
 
-func renewedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app, *held, func()) answer, renewal event, name string) {
+func renewedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app, *held, func()) response, renewal event, name string) {
 	b, winner := a.browser(t), other.browser(t)
 	b.get("/start").want200(t)
 	winner.setToken(b.token())
@@ -316,7 +316,7 @@ func renewedMeanwhile(t *testing.T, a, other *app, during func(*testing.T, *app,
 		status = http.StatusServiceUnavailable // the session lives on: 200 would say that it does not
 	}
 	if got.status != status {
-		t.Errorf("answer %d %q, want status %d", got.status, got.body, status)
+		t.Errorf("response %d %q, want status %d", got.status, got.body, status)
 	}
 	if state := winner.get("/show").body; state != want {
 		t.Errorf("the renewed session is %s, was %s", state, want)

@@ -113,8 +113,8 @@ func (w *witnessed) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.ResponseWriter.(http.Hijacker).Hijack()
 }
 
-// answers are the ways to answer; each after a change of the session.
-var answers = map[string]struct {
+// responses are the ways to respond; each after a change of the session.
+var responses = map[string]struct {
 	write  func(w http.ResponseWriter, r *http.Request)
 	status int
 	body   string
@@ -171,11 +171,11 @@ var answers = map[string]struct {
 	}, 200, "raw"},
 }
 
-// answerFile returns the path of the file that the answer "file" is about.
-func answerFile(t *testing.T) string {
+// servedFile returns the path of the file that the response "file" is about.
+func servedFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "a.txt")
-	if err := os.WriteFile(file, []byte(answers["file"].body), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(responses["file"].body), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -185,18 +185,18 @@ func storedBeforeHeader(t *testing.T, k Kind) {
 	a := newApp(t, session.Config{Store: k.open(t)})
 	var n witness
 	n.watch(a)
-	file := answerFile(t)
+	file := servedFile(t)
 	gate := make(chan struct{})
 	a.handle("/answer", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		s.Set("a", r.FormValue("v"))
-		answers[r.FormValue("by")].write(w, r)
+		responses[r.FormValue("by")].write(w, r)
 		if r.FormValue("wait") != "" {
 			http.NewResponseController(w).Flush()
 			<-gate
 		}
 	})
 	a.basics()
-	for by, want := range answers {
+	for by, want := range responses {
 		t.Run(strings.ReplaceAll(by, " ", "_"), func(t *testing.T) {
 			b := a.browser(t)
 			for i, calls := range []string{"Create", "Load Update"} {
@@ -252,7 +252,7 @@ func earlyHints(t *testing.T, k Kind) {
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
 			hints = append(hints, code)
 			if len(h["Set-Cookie"]) > 0 || code == 103 && h.Get("Link") == "" {
-				t.Errorf("the %d answer has %v", code, h)
+				t.Errorf("the %d response has %v", code, h)
 			}
 			return nil
 		},
@@ -260,7 +260,7 @@ func earlyHints(t *testing.T, k Kind) {
 	got := b.do(r)
 	got.want(t, 200, "done")
 	if got.session == "" || !slices.Equal(hints, []int{103, 102}) {
-		t.Errorf("informational answers %v, then one with the session's cookie: %v; want 103, 102 and one", hints, got.session != "")
+		t.Errorf("informational responses %v, then one with the session's cookie: %v; want 103, 102 and one", hints, got.session != "")
 	}
 	a.wantCalls(t, "Create")
 }

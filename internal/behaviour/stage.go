@@ -23,7 +23,7 @@ import (
 // name to the session, and can be held in the middle of its handler;
 // /key/set/KEY and /key/delete/KEY are for one key.
 
-// A deed is what a handler does to its session. Its error is the answer, with
+// A deed is what a handler does to its session. Its error is the response, with
 // status 422.
 type deed = func(s *session.Session) error
 
@@ -184,13 +184,13 @@ func hold(r *http.Request) {
 // been done to it yet.
 type held struct {
 	stop   *stop
-	result chan answer
+	result chan response
 }
 
 // hold sends a request and returns when its handler has begun.
 func (b *browser) hold(path string) *held {
 	b.t.Helper()
-	h := &held{&stop{make(chan struct{}), make(chan struct{})}, make(chan answer, 1)}
+	h := &held{&stop{make(chan struct{}), make(chan struct{})}, make(chan response, 1)}
 	name := fmt.Sprint(stopsSeq.Add(1))
 	stops.Store(name, h.stop)
 	r := b.request("GET", path)
@@ -204,18 +204,18 @@ func (b *browser) hold(path string) *held {
 	return h
 }
 
-// finish lets the handler go on and returns the answer.
-func (h *held) finish() answer { return <-h.let() }
+// finish lets the handler go on and returns the response.
+func (h *held) finish() response { return <-h.let() }
 
 // let lets the handler go on.
-func (h *held) let() <-chan answer {
+func (h *held) let() <-chan response {
 	close(h.stop.open)
 	return h.result
 }
 
 // send sends a request in a goroutine of its own.
-func (b *browser) send(path string) <-chan answer {
-	result := make(chan answer, 1)
+func (b *browser) send(path string) <-chan response {
+	result := make(chan response, 1)
 	go func() { result <- b.get(path) }()
 	return result
 }

@@ -20,8 +20,8 @@ import (
 // sweepCases are about who removes what has expired.
 var sweepCases = []behaviour{
 	each("expired records only", sweep),
-	each("several sweeps at once", sweepAtOnce),
-	each("a record touched meanwhile stays", sweepMeetsTouch),
+	alone("several sweeps at once", sweepAtOnce),
+	alone("a record touched meanwhile stays", sweepMeetsTouch),
 	each("a sweep that fails", sweepFails),
 	each("deleting what is missing is no error", deleteMissing),
 	once("the manager sweeps by itself", collector),
@@ -339,14 +339,14 @@ func closed(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 		if got := slow.finish(); got.status == 200 {
-			t.Errorf("%s that began before Close: answer %d, want an error", path, got.status)
+			t.Errorf("%s that began before Close: response %d, want an error", path, got.status)
 		}
 		after, err := store.Load(t.Context(), before.ID)
 		if err != nil || after.Version != before.Version {
 			t.Errorf("%s: stored after Close (error %v)", path, err)
 		}
 		if got := b.get("/show"); got.status != 503 {
-			t.Errorf("a request after Close: answer %d, want 503", got.status)
+			t.Errorf("a request after Close: response %d, want 503", got.status)
 		}
 	}
 }

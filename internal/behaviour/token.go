@@ -163,12 +163,12 @@ func malformed(t *testing.T, k Kind) {
 	a.calls.Reset()
 	before := a.Stats()
 
-	send := func(path, value string) answer {
+	send := func(path, value string) response {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", "https://app.test"+path, nil)
 		r.Header["Cookie"] = []string{a.name + "=" + value}
 		a.router.ServeHTTP(w, r)
-		return answer{status: w.Code, body: w.Body.String(), setCookie: w.Header()["Set-Cookie"]}
+		return response{status: w.Code, body: w.Body.String(), setCookie: w.Header()["Set-Cookie"]}
 	}
 	tokens := malformedTokens(b.token(), 10_000)
 	for _, token := range tokens {
@@ -292,7 +292,7 @@ func cookieAlone(t *testing.T, k Kind) {
 	got.header.Del("Set-Cookie")
 	for _, token := range []string{token[22:], b.token()[22:]} {
 		if strings.Contains(fmt.Sprint(got.header)+got.body, token) {
-			t.Error("the answer has a token outside of its cookie")
+			t.Error("the response has a token outside of its cookie")
 		}
 	}
 }

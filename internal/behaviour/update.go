@@ -18,8 +18,8 @@ import (
 
 // updateCases are about changes that depend on what is stored.
 var updateCases = []behaviour{
-	each("no increment is lost", increments),
-	each("no increment is lost among Sets", incrementsAndSets),
+	alone("no increment is lost", increments),
+	alone("no increment is lost among Sets", incrementsAndSets),
 	each("of eight that set a missing key one does", compareAndSet),
 	each("a lost reply does nothing twice", lostReplies),
 	each("an unknown outcome is not called a success", outcomeUnknown),
@@ -191,7 +191,7 @@ func outcomeUnknown(t *testing.T, k Kind) {
 				n = 3 // it was told apart after all, and tried again
 			}
 			if got.status != 200 && !strings.Contains(got.body, session.ErrOutcomeUnknown.Error()) {
-				t.Errorf("answer %d %q, want %q", got.status, got.body, session.ErrOutcomeUnknown)
+				t.Errorf("response %d %q, want %q", got.status, got.body, session.ErrOutcomeUnknown)
 			}
 			b.wantState(fmt.Sprintf(`"" a=1 cart=tea n=%d`, n))
 		})
@@ -258,7 +258,7 @@ func nestedUpdate(t *testing.T) {
 			want := b.state()
 			got := b.get("/nested")
 			if got.status != 422 || !strings.Contains(got.body, session.ErrNested.Error()) {
-				t.Errorf("answer %d %q, want %q", got.status, got.body, session.ErrNested)
+				t.Errorf("response %d %q, want %q", got.status, got.body, session.ErrNested)
 			}
 			if took >= time.Second {
 				t.Errorf("it took %v, want less than a second", took)

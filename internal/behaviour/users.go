@@ -358,7 +358,7 @@ func nameTooLong(t *testing.T, k Kind) {
 	}
 	b.get("/login").want200(t)
 	if got := b.get("/as"); got.status != 500 || got.session != "" {
-		t.Errorf("answer %d with the cookie %q, want 500 and none", got.status, got.session)
+		t.Errorf("response %d with the cookie %q, want 500 and none", got.status, got.session)
 	}
 	b.wantState(`"ada"`)
 	if _, err := a.Sessions(t.Context(), strings.Repeat("x", 256)); err != nil && !errors.Is(err, backend.ErrUser) {

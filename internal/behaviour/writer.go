@@ -76,8 +76,8 @@ func timeoutHandler(t *testing.T, k Kind) {
 			if err := <-ended; !errors.Is(err, http.ErrHandlerTimeout) {
 				t.Errorf("the late write: %v, want ErrHandlerTimeout", err)
 			}
-			// The handler goes on after the answer. Outside: its session, too,
-			// and it is stored. Inside: the session was stored with the answer,
+			// The handler goes on after the response. Outside: its session, too,
+			// and it is stored. Inside: the session was stored with the response,
 			// and released.
 			eventually(t, "the handler has ended", func() bool { return b.get("/get?k=a").body == "2" })
 			if side == "inside" {
@@ -363,7 +363,7 @@ func noSecondHeader(t *testing.T) {
 	a := newApp(t, session.Config{Store: newMemory(t)})
 	a.handle("/answer", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		s.Set("a", r.FormValue("v"))
-		answers[r.FormValue("by")].write(w, r)
+		responses[r.FormValue("by")].write(w, r)
 		if r.FormValue("panic") != "" {
 			panic(http.ErrAbortHandler)
 		}
@@ -381,8 +381,8 @@ func noSecondHeader(t *testing.T) {
 	server.Start()
 	transport := &http.Transport{}
 	t.Cleanup(func() { transport.CloseIdleConnections(); server.Close() })
-	file, n := answerFile(t), 0
-	for by := range answers {
+	file, n := servedFile(t), 0
+	for by := range responses {
 		if by == "header twice" {
 			continue // that is the handler's own doing
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"reflect"
@@ -23,6 +22,7 @@ import (
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/internal/visit"
 	"github.com/chisession/session/promsession"
 )
 
@@ -46,17 +46,6 @@ func manager(t *testing.T, store backend.Store) *session.Manager {
 	}
 	t.Cleanup(func() { m.Close() })
 	return m
-}
-
-// visit has h handle a request of a browser with those cookies.
-func visit(m *session.Manager, h func(*session.Session), cookies ...*http.Cookie) *http.Response {
-	r := httptest.NewRequest("GET", "http://localhost/", nil)
-	for _, c := range cookies {
-		r.AddCookie(c)
-	}
-	w := httptest.NewRecorder()
-	m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(session.FromContext(r)) })).ServeHTTP(w, r)
-	return w.Result()
 }
 
 // gather returns all that c has to say, by metric name.
@@ -86,12 +75,12 @@ func gather(t *testing.T, c prometheus.Collector) map[string]float64 {
 
 func TestCounters(t *testing.T) {
 	m, fault := setup(t)
-	res := visit(m, func(s *session.Session) { s.Set("n", 1) })
-	visit(m, func(s *session.Session) { s.Set("n", 2) }, res.Cookies()...)
+	res := visit.Session(m, func(s *session.Session) { s.Set("n", 1) })
+	visit.Session(m, func(s *session.Session) { s.Set("n", 2) }, res.Cookies()...)
 	fault.On(backendtest.OpLoad, 1, backendtest.Fail(errors.New("down")))
-	visit(m, func(*session.Session) {}, res.Cookies()...)
-	visit(m, func(s *session.Session) { s.SetUser("ada") }, res.Cookies()...)
-	visit(m, func(*session.Session) {}, res.Cookies()...) // by now an old token
+	visit.Session(m, func(*session.Session) {}, res.Cookies()...)
+	visit.Session(m, func(s *session.Session) { s.SetUser("ada") }, res.Cookies()...)
+	visit.Session(m, func(*session.Session) {}, res.Cookies()...) // by now an old token
 
 	// Every field of Stats is a counter of its name and value.
 	stats := reflect.ValueOf(m.Stats())
@@ -130,9 +119,9 @@ func TestLiveSessions(t *testing.T) {
 				t.Errorf("%s: %v (there: %v) after %d counts, want %v after %d", what, got, ok, fault.Calls(backendtest.OpCount), want, calls)
 			}
 		}
-		visit(m, func(s *session.Session) { s.Set("n", 1) })
+		visit.Session(m, func(s *session.Session) { s.Set("n", 1) })
 		live("one session", 1, 1)
-		visit(m, func(s *session.Session) { s.Set("n", 1) })
+		visit.Session(m, func(s *session.Session) { s.Set("n", 1) })
 		live("within the minute", 1, 1)
 		time.Sleep(time.Minute)
 		live("after it", 2, 2)
@@ -159,7 +148,7 @@ func TestTwoManagers(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	for _, name := range []string{"shop", "office"} {
 		m, _ := setup(t)
-		visit(m, func(s *session.Session) { s.Set("n", 1) })
+		visit.Session(m, func(s *session.Session) { s.Set("n", 1) })
 		prometheus.WrapRegistererWith(prometheus.Labels{"manager": name}, registry).MustRegister(promsession.New(m, promsession.Options{}))
 	}
 	w := httptest.NewRecorder()

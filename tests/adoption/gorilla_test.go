@@ -134,11 +134,11 @@ func TestGorillaUsersStayLoggedIn(t *testing.T) {
 			// A new key was put before the old ones meanwhile.
 			codecs := append(securecookie.CodecsFromPairs(other), store.codecs...)
 			m, h := application(t, adoptGorilla(gorilla.Postgres(store.db, "", "shop", codecs...)))
-			body, cookies := visit(h, old)
+			body, cookies := browse(h, old)
 			if body != known {
 				t.Fatalf("the first request after the move is answered %q, want %q", body, known)
 			}
-			if body, _ := visit(h, cookies); body != known {
+			if body, _ := browse(h, cookies); body != known {
 				t.Errorf("the second one is answered %q", body)
 			}
 			if n := store.records(t); n != 0 {
@@ -154,7 +154,7 @@ func TestGorillaUsersStayLoggedIn(t *testing.T) {
 			if n, err := m.RevokeUser(background, "ann"); n != 1 || err != nil {
 				t.Errorf("RevokeUser: %d, %v", n, err)
 			}
-			if body, _ := visit(h, old); body == known {
+			if body, _ := browse(h, old); body == known {
 				t.Error("the old cookie logs in again")
 			}
 		})
@@ -168,7 +168,7 @@ func TestGorillaOnce(t *testing.T) {
 	m, h := application(t, adoptGorilla(gorilla.Postgres(store.db, "public.HTTP_Sessions", "shop", store.codecs...)))
 	var wg sync.WaitGroup
 	for range 12 {
-		wg.Go(func() { visit(h, old) })
+		wg.Go(func() { browse(h, old) })
 	}
 	wg.Wait()
 	if infos, err := m.Sessions(background, "ann"); err != nil || len(infos) != 1 {
@@ -195,7 +195,7 @@ func TestGorillaNotAdopted(t *testing.T) {
 	source := gorilla.Postgres(store.db, "", "shop", store.codecs...)
 	m, h := application(t, adoptGorilla(source))
 	for name, cookies := range map[string][]*http.Cookie{"expired": expired, "damaged": damaged, "forged": forged} {
-		if body, _ := visit(h, cookies); body == known {
+		if body, _ := browse(h, cookies); body == known {
 			t.Errorf("the %s session is adopted: %q", name, body)
 		}
 	}

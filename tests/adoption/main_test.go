@@ -5,14 +5,15 @@ import (
 	"database/sql"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"testing"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
+
 	"github.com/chisession/session"
 	"github.com/chisession/session/internal/testserver"
+	"github.com/chisession/session/internal/visit"
 	"github.com/chisession/session/migrate"
-	_ "github.com/jackc/pgx/v5/stdlib"
 )
 
 // server is the PostgreSQL of this package's tests.
@@ -97,25 +98,9 @@ func application(t *testing.T, adopt func(*session.Manager, migrate.Options) fun
 	return m, m.Middleware(adopt(m, migrate.Options{Adopted: login})(http.HandlerFunc(show)))
 }
 
-// visit makes a request with cookies, and returns the response and the cookies
-// that the browser has then.
-func visit(h http.Handler, cookies []*http.Cookie) (body string, after []*http.Cookie) {
-	r := httptest.NewRequest("GET", "https://shop.example/", nil)
-	jar := map[string]*http.Cookie{}
-	for _, c := range cookies {
-		r.AddCookie(c)
-		jar[c.Name] = c
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	for _, c := range w.Result().Cookies() {
-		jar[c.Name] = c
-		if c.MaxAge < 0 {
-			delete(jar, c.Name)
-		}
-	}
-	for _, c := range jar {
-		after = append(after, c)
-	}
-	return w.Body.String(), after
+// browse makes a request with cookies, and returns the body of the response and
+// the cookies that the browser has then.
+func browse(h http.Handler, cookies []*http.Cookie) (body string, after []*http.Cookie) {
+	w := visit.Get(h, "https://shop.example/", cookies...)
+	return w.Body.String(), visit.Jar(cookies, w.Result())
 }

@@ -115,11 +115,11 @@ func TestScsUsersStayLoggedIn(t *testing.T) {
 		deadline := time.Now().Add(sm.Lifetime)
 		old := oldLogin(t, sm)
 		m, h := application(t, adoptScs(p.source))
-		body, cookies := visit(h, old)
+		body, cookies := browse(h, old)
 		if body != known {
 			t.Fatalf("the first request after the move is answered %q, want %q", body, known)
 		}
-		if body, _ := visit(h, cookies); body != known {
+		if body, _ := browse(h, cookies); body != known {
 			t.Errorf("the second one is answered %q", body)
 		}
 		if _, found, err := p.store.Find(old[0].Value); found || err != nil {
@@ -135,7 +135,7 @@ func TestScsUsersStayLoggedIn(t *testing.T) {
 		if n, err := m.RevokeUser(background, "ann"); n != 1 || err != nil {
 			t.Errorf("RevokeUser: %d, %v", n, err)
 		}
-		if body, _ := visit(h, old); body == known {
+		if body, _ := browse(h, old); body == known {
 			t.Error("the old cookie logs in again")
 		}
 	})
@@ -149,7 +149,7 @@ func TestScsOnce(t *testing.T) {
 		again := m.Middleware(scs.Adopt(m, p.source, migrate.Options{Adopted: login})(http.HandlerFunc(show)))
 		var wg sync.WaitGroup
 		for i := range 12 {
-			wg.Go(func() { visit([]http.Handler{h, again}[i%2], old) })
+			wg.Go(func() { browse([]http.Handler{h, again}[i%2], old) })
 		}
 		wg.Wait()
 		if infos, err := m.Sessions(background, "ann"); err != nil || len(infos) != 1 {
@@ -179,7 +179,7 @@ func TestScsNotAdopted(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		m, h := application(t, adoptScs(p.source))
 		for name, cookies := range map[string][]*http.Cookie{"expired": short, "damaged": damaged, "destroyed": gone, "guessed": {&guess}} {
-			if body, _ := visit(h, cookies); body == known {
+			if body, _ := browse(h, cookies); body == known {
 				t.Errorf("the %s session is adopted: %q", name, body)
 			}
 		}
@@ -199,7 +199,7 @@ func TestScsHashed(t *testing.T) {
 		sm.HashTokenInStore = true
 		old := oldLogin(t, sm)
 		_, h := application(t, adoptScs(scs.Hashed(p.source)))
-		if body, _ := visit(h, old); body != known {
+		if body, _ := browse(h, old); body != known {
 			t.Errorf("answered %q, want %q", body, known)
 		}
 	})

@@ -3,7 +3,6 @@ package clusters
 import (
 	"bytes"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/chisession/session/backend/redis"
 	"github.com/chisession/session/backend/rueidis"
 	"github.com/chisession/session/internal/testserver"
+	"github.com/chisession/session/internal/visit"
 )
 
 // TestMoveBetweenBackends: who is logged in through one backend is so through the
@@ -38,9 +38,9 @@ func moves(t *testing.T, names []string, savePath string) {
 	}
 	for _, first := range names {
 		user := "ada of " + first
-		cookie := visit(t, managers[first], nil, func(s *session.Session) { s.SetUser(user); s.Set("cart", "tea") })
+		cookie := serve(t, managers[first], nil, func(s *session.Session) { s.SetUser(user); s.Set("cart", "tea") })
 		for _, then := range names {
-			next := visit(t, managers[then], cookie, func(s *session.Session) {
+			next := serve(t, managers[then], cookie, func(s *session.Session) {
 				if s.User() != user || s.Get("cart") != "tea" {
 					t.Errorf("%s, then %s: the user is %q and the cart %v", first, then, s.User(), s.Get("cart"))
 				}
@@ -58,7 +58,7 @@ func moves(t *testing.T, names []string, savePath string) {
 		if n, err := managers[last].RevokeUser(ctx, user); n != 1 || err != nil {
 			t.Errorf("%s, ended by %s: %d, %v", first, last, n, err)
 		}
-		visit(t, managers[first], cookie, func(s *session.Session) {
+		serve(t, managers[first], cookie, func(s *session.Session) {
 			if s.User() != "" {
 				t.Errorf("%s: still logged in after %s ended the session", first, last)
 			}
@@ -66,19 +66,18 @@ func moves(t *testing.T, names []string, savePath string) {
 	}
 }
 
-// visit makes one request with a cookie, and returns the one that is sent back.
-func visit(t *testing.T, m *session.Manager, cookie *http.Cookie, fn func(*session.Session)) *http.Cookie {
+// serve makes one request with a cookie, and returns the one that is sent back.
+func serve(t *testing.T, m *session.Manager, cookie *http.Cookie, fn func(*session.Session)) *http.Cookie {
 	t.Helper()
-	r := httptest.NewRequest("GET", "https://shop.test/", nil)
+	var cookies []*http.Cookie
 	if cookie != nil {
-		r.AddCookie(cookie)
+		cookies = append(cookies, cookie)
 	}
-	w := httptest.NewRecorder()
-	m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { fn(session.FromContext(r)) })).ServeHTTP(w, r)
-	if w.Code != http.StatusOK {
-		t.Errorf("status %d", w.Code)
+	res := visit.Session(m, fn, cookies...)
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("status %d", res.StatusCode)
 	}
-	for _, c := range w.Result().Cookies() {
+	for _, c := range res.Cookies() {
 		return c
 	}
 	return nil

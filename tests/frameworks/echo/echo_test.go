@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/labstack/echo/v4"
@@ -15,6 +14,7 @@ import (
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/echosession"
+	"github.com/chisession/session/internal/visit"
 	"github.com/chisession/session/tests/frameworks/internal/suite"
 )
 
@@ -112,12 +112,7 @@ func manager(t *testing.T, cfg session.Config) *session.Manager {
 }
 
 func get(h http.Handler, path string, cookies ...*http.Cookie) (*http.Response, string) {
-	r := httptest.NewRequest("GET", "http://localhost"+path, nil)
-	for _, c := range cookies {
-		r.AddCookie(c)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	w := visit.Get(h, path, cookies...)
 	return w.Result(), w.Body.String()
 }
 

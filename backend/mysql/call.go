@@ -36,9 +36,13 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func() error)
 	}
 	defer s.leave()
 	for try := 0; ; try++ {
+		began := time.Now()
 		err := f()
 		if err == nil {
 			return nil
+		}
+		if s.hosts.several() && useless(err, time.Since(began)) {
+			s.hosts.leave(began)
 		}
 		if try == maxRetries || !retryable(err, rep) || time.Since(start) > retryWithin || !pause(ctx, try) {
 			if ctxErr := ctx.Err(); ctxErr != nil {

@@ -19,6 +19,7 @@ import (
 const (
 	errCheckRead      = 1020 // MariaDB: a row changed under our snapshot; rolled back
 	errDiskFull       = 1021
+	errNotPrepared    = 1047 // Galera: this node is in no cluster that has a majority
 	errDuplicate      = 1062
 	errSyntax         = 1064
 	errTableFull      = 1114
@@ -41,7 +42,8 @@ const (
 // not of what stood in a statement: it may be shown.
 var tellable = map[uint16]bool{
 	1040: true, 1203: true, 1226: true, // too many connections, of all or of this user
-	1044: true, 1045: true, errDenied: true, errColumnDenied: true, 1227: true, // access denied
+	errNotPrepared: true,
+	1044:           true, 1045: true, errDenied: true, errColumnDenied: true, 1227: true, // access denied
 	1049: true, 1146: true, 1054: true, 1176: true, // no such database, table, column, index
 	1053: true, 1317: true, errKilled: true, errIdleClosed: true, // shutdown, killed
 	1193: true, 1231: true, 1298: true, 1115: true, 1273: true, // a system variable of the DSN, a time zone, charset, collation
@@ -66,8 +68,8 @@ func preparesNoMore(err error) bool { return isServer(err, errPreparedFull) }
 func retryable(err error, rep repeat) bool {
 	if server, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		switch server.Number {
-		case errDeadlock, errLockWait, errCheckRead:
-			return true // it was rolled back
+		case errDeadlock, errLockWait, errCheckRead, errNotPrepared:
+			return true // it was rolled back, or not begun
 		case errKilled, errIdleClosed:
 			return rep == again
 		}

@@ -68,6 +68,7 @@ type Store struct {
 	db      *sqlx.DB
 	owned   bool // Close closes db
 	bounded bool
+	hosts   *hosts        // of an owned pool
 	texts   bool          // nothing is prepared
 	slots   chan struct{} // one for each connection of an owned pool, nil for others
 	maxData int           // bytes of Data that a statement can carry
@@ -125,6 +126,13 @@ func New(db *sqlx.DB, opts Options) (*Store, error) {
 // Unless the DSN says otherwise, connecting takes at most 1 s, an answer at
 // most 2 s, and waiting for a lock at most 1 s; so every call ends within
 // about 3 s, however the server behaves, and the Store is bounded.
+//
+// A Galera cluster is several hosts, tcp(host1,host2:3307,host3). The first that
+// lets us in has all connections, until it fails: until it refuses them, does not
+// answer, or says that it is in no cluster any more. Then it is the next one's
+// turn, and every connection to the one before is closed. On Galera each
+// connection has wsrep_sync_wait=7, so that a node knows what another one has
+// acknowledged.
 func Open(dsn string) (*Store, error) {
 	if dsn == "" {
 		return nil, errors.New("mysql: the save path is empty: give user:password@tcp(host:3306)/db")
@@ -142,11 +150,17 @@ func Open(dsn string) (*Store, error) {
 // is not prepared, which saves a round trip, but cannot be done with each
 // character set.
 func openStore(ctx context.Context, dsn string, interpolate bool) (*Store, error) {
-	p, err := openPool(dsn, interpolate)
+	p, err := openPool(dsn, interpolate, false)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: p.db, owned: true, bounded: p.bounded, texts: p.texts, slots: make(chan struct{}, maxConns)}
+	if lags, _ := lagging(ctx, p.db); lags { // an error comes again below
+		_ = p.db.Close()
+		if p, err = openPool(dsn, interpolate, true); err != nil {
+			return nil, err
+		}
+	}
+	s := &Store{db: p.db, owned: true, bounded: p.bounded, texts: p.texts, hosts: p.hosts, slots: make(chan struct{}, maxConns)}
 	if err := s.start(ctx, Options{}); err != nil {
 		_ = p.db.Close() // the error of start is the one to tell
 		return nil, err

@@ -36,28 +36,33 @@ type ownPool struct {
 	db      *sqlx.DB
 	bounded bool // its timeouts are short
 	texts   bool // the DSN has interpolateParams=true
+	hosts   *hosts
 }
 
-// openPool opens a pool for dsn with our defaults for what dsn leaves open.
-func openPool(dsn string, interpolate bool) (ownPool, error) {
+// openPool opens a pool for dsn with our defaults for what dsn leaves open. With
+// wait, each connection waits for what other nodes have acknowledged.
+func openPool(dsn string, interpolate, wait bool) (ownPool, error) {
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
 		return ownPool{}, badDSN(err)
 	}
 	applyDefaults(cfg)
+	if wait {
+		cfg.Params["wsrep_sync_wait"] = syncWait
+	}
 	p := ownPool{
 		bounded: max(cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout) <= maxBounded,
 		texts:   cfg.InterpolateParams,
 	}
 	cfg.InterpolateParams = p.texts || interpolate
-	connector, err := mysql.NewConnector(cfg)
+	p.hosts, err = newHosts(cfg)
 	switch {
 	case err != nil && cfg.InterpolateParams && !p.texts:
 		return ownPool{}, errUnsafe // there was nothing wrong with it before
 	case err != nil:
 		return ownPool{}, badDSN(err)
 	}
-	p.db = sqlx.NewDb(sql.OpenDB(connector), Name)
+	p.db = sqlx.NewDb(sql.OpenDB(p.hosts), Name)
 	p.db.SetMaxOpenConns(maxConns)
 	p.db.SetMaxIdleConns(maxConns)
 	p.db.SetConnMaxLifetime(maxLifetime)

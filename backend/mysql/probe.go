@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
 
 	"github.com/chisession/session/backend"
 )
@@ -98,6 +100,13 @@ func (s *Store) checkConnection(ctx context.Context) error {
 	if got, err := hex.DecodeString(arrived); err != nil || !bytes.Equal(got, sent) {
 		return errConverted
 	}
+	lags, err := lagging(ctx, s.db)
+	switch {
+	case err != nil:
+		return s.failure("check the connection", err, 0)
+	case lags:
+		return errLags
+	}
 	packet -= packetSpare
 	if s.texts {
 		packet /= 2 // each byte may need a backslash
@@ -105,6 +114,39 @@ func (s *Store) checkConnection(ctx context.Context) error {
 	s.maxData = min(maxMediumBlob, packet)
 	return nil
 }
+
+// syncWait is the wsrep_sync_wait that sessions need: SELECT, UPDATE and DELETE,
+// and INSERT see what other nodes have acknowledged.
+const syncWait = "7"
+
+// lagging reports whether the server is a node of Galera that may answer with the
+// past: a session that was ended on another node would be live here, for a moment.
+func lagging(ctx context.Context, db *sqlx.DB) (bool, error) {
+	rows, err := db.QueryContext(ctx, "SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait')")
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close() // Err has what Close could say
+	on, waits := false, false
+	for rows.Next() {
+		var name, value string
+		if err := rows.Scan(&name, &value); err != nil {
+			return false, err
+		}
+		switch name {
+		case "wsrep_on":
+			on = value == "ON"
+		case "wsrep_sync_wait":
+			bits, _ := strconv.Atoi(value)
+			waits = bits&7 == 7
+		}
+	}
+	return on && !waits, rows.Err()
+}
+
+// errLags is the answer to a caller's pool on Galera that may read the past.
+var errLags = errors.New("mysql: this is a node of Galera, whose connections do not wait for what other nodes have acknowledged: " +
+	"a session that was ended there would be live here for a moment: add wsrep_sync_wait=" + syncWait + " to the DSN")
 
 // Check proves that this Store may do all that it will have to: it runs each
 // statement on a record that does not exist, and then stores, changes, finds

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // An account is the user that a server runs as; the zero account is ours.
@@ -17,11 +18,14 @@ type account struct {
 
 // unprivileged returns the account for servers that refuse to be root's: ours,
 // or for root that of PostgreSQL's package, or nobody.
-func unprivileged() (account, error) {
+func unprivileged() (account, error) { return accountOf("postgres", "nobody") }
+
+// accountOf returns our account, or for root the first of these that there is.
+func accountOf(names ...string) (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil
 	}
-	for _, name := range []string{"postgres", "nobody"} {
+	for _, name := range names {
 		u, err := user.Lookup(name)
 		if err != nil {
 			continue
@@ -32,7 +36,7 @@ func unprivileged() (account, error) {
 			return account{true, uid, gid}, nil
 		}
 	}
-	return account{}, fmt.Errorf("testserver: PostgreSQL and PgBouncer refuse to run as root, and there is no user postgres or nobody")
+	return account{}, fmt.Errorf("testserver: a server must not run as root, and there is no user %s", strings.Join(names, " or "))
 }
 
 // own gives the file or directory path to the account, with all that is in it.
@@ -57,4 +61,13 @@ func (a account) apply(cmd *exec.Cmd) {
 	if a.other {
 		runAs(cmd, a.uid, a.gid)
 	}
+}
+
+// behind returns what runs a program as the account where something that needs
+// root must run before it.
+func (a account) behind(path string, args []string) (string, []string) {
+	if !a.other {
+		return path, args
+	}
+	return "setpriv", append([]string{"--reuid", strconv.Itoa(a.uid), "--regid", strconv.Itoa(a.gid), "--clear-groups", "--pdeathsig", "KILL", path}, args...)
 }

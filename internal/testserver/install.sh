@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs redis-server, mariadbd, PostgreSQL, pgbouncer, nginx and haproxy where
+# Installs redis-server, mariadbd with Galera, PostgreSQL, pgbouncer, nginx and haproxy where
 # they are missing, on Debian and Ubuntu. The tests start private servers of
 # their own from the binaries, so the packages' services are kept from starting.
 set -eu
@@ -23,9 +23,21 @@ found_postgres() {
 	return 1
 }
 
+# Galera's is a library that mariadbd loads.
+found_galera() {
+	for library in /usr/lib/galera/libgalera_smm.so /usr/lib64/galera-4/libgalera_smm.so /usr/local/lib/libgalera_smm.so; do
+		[ -e $library ] && return 0
+	done
+	return 1
+}
+
 missing=
 [ -n "${REDIS_URL:-}" ] || found redis-server valkey-server || missing="$missing redis-server"
 [ -n "${MYSQL_DSN:-}" ] || found mariadbd mysqld || missing="$missing mariadb-server"
+if [ "$(uname)" = Linux ]; then
+	found_galera || missing="$missing galera-4 rsync"
+	found ip || missing="$missing iproute2"
+fi
 found_postgres || missing="$missing postgresql"
 found pgbouncer || missing="$missing pgbouncer"
 found nginx || missing="$missing nginx"

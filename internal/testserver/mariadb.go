@@ -40,6 +40,11 @@ type MariaDBOptions struct {
 	// Args are further arguments of mariadbd, such as
 	// "--max-connections=20". They come last, so they win.
 	Args []string
+
+	host Host
+	as   account
+	port int    // 0: a free one
+	data string // a directory of data to begin with, which has the account of DSN
 }
 
 // A MariaDB is a private MariaDB server. It writes its log at every commit,
@@ -77,22 +82,39 @@ func StartMariaDB(opts MariaDBOptions) (*MariaDB, error) {
 }
 
 func startMariaDB(server, install, dir string, opts MariaDBOptions) (*MariaDB, error) {
-	port, err := FreePort()
+	port, err := opts.port, error(nil)
+	if port == 0 {
+		port, err = FreePort()
+	}
 	if err != nil {
 		return nil, err
 	}
 	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "sock")
-	if err := copyTemplate(server, install, data); err != nil {
+	if opts.data != "" {
+		err = os.CopyFS(data, os.DirFS(opts.data))
+	} else {
+		err = copyTemplate(server, install, data)
+	}
+	if err != nil {
 		return nil, err
 	}
 	admin, err := openMariaDB("root@unix(" + socket + ")/")
 	if err != nil {
 		return nil, err
 	}
+	if err := opts.as.own(dir); err != nil {
+		return nil, err
+	}
+	path, args, as := server, mariaDBArgs(dir, data, socket, port, append([]string{"--bind-address=" + opts.host.IP()}, opts.Args...)), opts.as
+	if opts.host.namespace != "" {
+		path, args = opts.host.command(as.behind(path, args))
+		as = account{}
+	}
 	process, err := Start(Spec{
 		Name:  "mariadbd",
-		Path:  server,
-		Args:  mariaDBArgs(dir, data, socket, port, opts.Args),
+		Path:  path,
+		Args:  args,
+		as:    as,
 		Dir:   dir,
 		Ready: admin.PingContext,
 	})
@@ -101,7 +123,10 @@ func startMariaDB(server, install, dir string, opts MariaDBOptions) (*MariaDB, e
 	}
 	m := &MariaDB{Process: process, admin: admin, app: mysql.NewConfig()}
 	m.app.User, m.app.Passwd = mariaDBUser, mariaDBPassword
-	m.app.Net, m.app.Addr = "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	m.app.Net, m.app.Addr = "tcp", net.JoinHostPort(opts.host.IP(), strconv.Itoa(port))
+	if opts.data != "" {
+		return m, nil
+	}
 	if err := m.createUser(); err != nil {
 		return nil, errors.Join(err, m.Stop())
 	}
@@ -116,7 +141,6 @@ func mariaDBArgs(dir, data, socket string, port int, more []string) []string {
 		"--pid-file=" + filepath.Join(dir, "pid"),
 		"--tmpdir=" + dir,
 		"--port=" + strconv.Itoa(port),
-		"--bind-address=127.0.0.1",
 		"--skip-name-resolve",
 		"--skip-log-bin",
 		"--performance-schema=OFF",
@@ -142,7 +166,11 @@ func asRoot() []string {
 
 // createUser makes the account of DSN.
 func (m *MariaDB) createUser() error {
-	for _, host := range []string{"127.0.0.1", "localhost"} { // TCP and the socket
+	hosts := []string{"127.0.0.1", "localhost"} // TCP and the socket
+	if ip, _, _ := net.SplitHostPort(m.app.Addr); ip != "127.0.0.1" {
+		hosts = append(hosts, "%")
+	}
+	for _, host := range hosts {
 		account := fmt.Sprintf("'%s'@'%s'", mariaDBUser, host)
 		if err := m.Exec("CREATE USER " + account + " IDENTIFIED BY '" + mariaDBPassword + "'"); err != nil {
 			return err

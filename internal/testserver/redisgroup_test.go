@@ -104,3 +104,27 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestGalera(t *testing.T) {
+	g, err := StartGalera(3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := g.Nodes[0].CreateDatabase(); err != nil {
+		t.Error(err)
+	}
+	if err := g.Nodes[1].Kill9(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.RestartNode(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Settle(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -2,11 +2,15 @@ package clusters
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/goredis"
+	"github.com/chisession/session/backend/mysql"
 	"github.com/chisession/session/backend/redis"
 	"github.com/chisession/session/backend/rueidis"
 )
@@ -44,5 +48,37 @@ func TestConformance(t *testing.T) {
 		suite("Sentinels", s.SavePath, redis.Name)
 		must(t, "settle", c.Settle())
 		suite("Redis Cluster", c.SavePath, onCluster...)
+	}
+}
+
+// TestGaleraConformance runs the suite on two stores, each on a node of its own.
+func TestGaleraConformance(t *testing.T) {
+	g := galera.get(t)
+	must(t, "settle", g.Settle())
+	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
+		db, err := g.Nodes[0].CreateDatabase()
+		must(t, "CreateDatabase", err)
+		t.Cleanup(func() { must(t, "DropDatabase", g.Nodes[0].DropDatabase(db)) })
+		return open(t, mysql.Name, g.DSN(db, nil)), open(t, mysql.Name, g.DSN(db, []int{1, 2, 0}))
+	})
+}
+
+// TestGaleraPool: a caller's pool that may read the past is refused, with the cure,
+// and one that has it is not.
+func TestGaleraPool(t *testing.T) {
+	g := galera.get(t)
+	db, err := g.Nodes[0].CreateDatabase()
+	must(t, "CreateDatabase", err)
+	for params, ok := range map[string]bool{"": false, "?wsrep_sync_wait=1": false, "?wsrep_sync_wait=7": true} {
+		pool, err := sqlx.Open("mysql", g.Nodes[1].DSN(db)+params)
+		must(t, "sqlx.Open", err)
+		s, err := mysql.New(pool, mysql.Options{})
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "wsrep_sync_wait=7") {
+			t.Errorf("New on a pool with %q: %v; want success: %v", params, err, ok)
+		}
+		if err == nil {
+			must(t, "Close", s.Close())
+		}
+		must(t, "close the pool", pool.Close())
 	}
 }

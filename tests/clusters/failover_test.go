@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/mysql"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -28,7 +29,7 @@ type failure struct {
 type scene struct {
 	name     string
 	backends []string
-	open     func(t *testing.T, name, query string) backend.Store
+	place    func(t *testing.T, run int, query string) string // a save path of a run's own
 	settle   func() error
 	failures []failure
 
@@ -43,18 +44,20 @@ func (s scene) once(t *testing.T, f failure, name, query string) toll {
 	t.Helper()
 	must(t, "settle", s.settle())
 	numbered++
-	query = fmt.Sprintf("prefix=run%d:&%s", numbered, query)
-	l := startLoad(s.open(t, name, query))
+	at := s.place(t, numbered, query)
+	l := startLoad(open(t, name, at))
 	time.Sleep(before)
 	failed := time.Now()
 	mend := f.fail(t)
 	time.Sleep(time.Until(failed.Add(outage)))
+	l.note(func() { l.mended = true })
 	must(t, "mend", mend())
 	time.Sleep(settled)
 	l.done()
 	must(t, "settle", s.settle())
-	got, err := l.count(s.open(t, name, query), failed)
+	got, err := l.count(open(t, name, at), failed)
 	must(t, "count", err)
+	t.Logf("failures: %v", l.errs)
 	if got.logins < 100 || got.logouts < 50 {
 		t.Errorf("%d logins and %d logouts in all are no load: %v", got.logins, got.logouts, l.errs)
 	}
@@ -64,15 +67,22 @@ func (s scene) once(t *testing.T, f failure, name, query string) toll {
 	return got
 }
 
-// confirmed makes every failure of the scene, with Replicas 1: whatever was
-// answered with success is still so.
-func (s scene) confirmed(t *testing.T) {
+// prefixed returns a save path with a prefix of the run's own.
+func prefixed(savePath func(query string) string) func(*testing.T, int, string) string {
+	return func(_ *testing.T, run int, query string) string {
+		return savePath(strings.TrimSuffix(fmt.Sprintf("prefix=run%d:&%s", run, query), "&"))
+	}
+}
+
+// confirmed makes every failure of the scene, each write confirmed as the query
+// says: whatever was answered with success is still so.
+func (s scene) confirmed(t *testing.T, query, replicas string) {
 	for _, f := range s.failures {
 		t.Run(f.name, func(t *testing.T) {
 			for run := range runs {
 				name := s.backends[(run+len(f.name))%len(s.backends)]
 				t.Run(fmt.Sprintf("%d-%s", run+1, name), func(t *testing.T) {
-					got := s.once(t, f, name, "replicas=1")
+					got := s.once(t, f, name, query)
 					t.Log(got)
 					if !got.clean() {
 						t.Errorf("confirmed, and not so any more: %v", got)
@@ -80,7 +90,7 @@ func (s scene) confirmed(t *testing.T) {
 					if got.back > s.back {
 						t.Errorf("calls failed until %v after the failure, want %v at most", got.back, s.back)
 					}
-					record(s.name, f.name, name, "1", got)
+					record(s.name, f.name, name, replicas, got)
 				})
 			}
 		})
@@ -114,7 +124,7 @@ func sentinelScene(t *testing.T) scene {
 	}
 	s := scene{
 		name: "Sentinels", backends: onSentinels, back: testserver.DownAfter + 3*time.Second + slack, settle: g.Settle,
-		open: func(t *testing.T, name, query string) backend.Store { return open(t, name, g.SavePath(query)) },
+		place: prefixed(g.SavePath),
 		failures: []failure{
 			{"primary killed", func(t *testing.T) func() error {
 				r := g.Nodes[primary(t)]
@@ -142,7 +152,7 @@ func sentinelScene(t *testing.T) scene {
 // watch, under load.
 func TestSentinelFailovers(t *testing.T) {
 	s := sentinelScene(t)
-	s.confirmed(t)
+	s.confirmed(t, "replicas=1", "1")
 	t.Run("primary cut off, Replicas 0", func(t *testing.T) {
 		if lab == nil {
 			t.Skip("not tested, and does not count as run: this machine has no network namespaces for us")
@@ -160,7 +170,7 @@ func TestClusterFailovers(t *testing.T) {
 	}
 	s := scene{
 		name: "Redis Cluster", backends: onCluster, back: testserver.ClusterNodeTimeout + 3*time.Second + slack, settle: g.Settle,
-		open: func(t *testing.T, name, query string) backend.Store { return open(t, name, g.SavePath(query)) },
+		place: prefixed(g.SavePath),
 		failures: []failure{
 			{"primary killed", func(t *testing.T) func() error {
 				r := g.Nodes[primary()]
@@ -174,5 +184,37 @@ func TestClusterFailovers(t *testing.T) {
 			}},
 		},
 	}
-	s.confirmed(t)
+	s.confirmed(t, "replicas=1", "1")
+}
+
+// TestGaleraFailovers kills, freezes and cuts off the node of a Galera cluster that
+// has all connections, under load. Its writes are on every node before they are
+// acknowledged, so there is nothing to confirm.
+func TestGaleraFailovers(t *testing.T) {
+	g := galera.get(t)
+	s := scene{
+		name: "Galera", backends: []string{mysql.Name}, back: testserver.SuspectAfter + 3*time.Second + slack, settle: g.Settle,
+		place: func(t *testing.T, _ int, _ string) string {
+			db, err := g.Nodes[0].CreateDatabase()
+			must(t, "CreateDatabase", err)
+			return g.DSN(db, nil)
+		},
+		failures: []failure{
+			{"node killed", func(t *testing.T) func() error {
+				must(t, "Kill9", g.Nodes[0].Kill9())
+				return func() error { return g.RestartNode(0) }
+			}},
+			{"node frozen", func(t *testing.T) func() error {
+				must(t, "Freeze", g.Nodes[0].Freeze())
+				return g.Nodes[0].Thaw
+			}},
+		},
+	}
+	if galeraLab != nil {
+		s.failures = append(s.failures, failure{"node cut off", func(t *testing.T) func() error {
+			must(t, "Cut", galeraLab.Cut(0))
+			return func() error { return galeraLab.Heal(0) }
+		}})
+	}
+	s.confirmed(t, "", "–")
 }

@@ -28,18 +28,21 @@ type load struct {
 	stop  chan struct{}
 	wg    sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	logins map[uuid.UUID]backend.Record
-	ended  map[uuid.UUID]string // with the user
-	alone  int                  // calls that were refused as no replica followed
-	refuse int                  // all others that failed
-	slow   time.Duration        // the longest call
-	failed time.Time            // when the last of those failed
-	errs   map[string]int
+	mu        sync.Mutex // guards what follows
+	logins    map[uuid.UUID]backend.Record
+	ended     map[uuid.UUID]string // with the user
+	alone     int                  // calls that were refused as no replica followed
+	began     time.Time
+	refuse    int           // all others that failed
+	slow      time.Duration // the longest call
+	failed    time.Time     // when the last of those failed, before the machine came back
+	mended    bool          // it is back, or coming
+	returning int           // calls that failed since
+	errs      map[string]int
 }
 
 func startLoad(store backend.Store) *load {
-	l := &load{store: store, stop: make(chan struct{}), logins: map[uuid.UUID]backend.Record{}, ended: map[uuid.UUID]string{}, errs: map[string]int{}}
+	l := &load{began: time.Now(), store: store, stop: make(chan struct{}), logins: map[uuid.UUID]backend.Record{}, ended: map[uuid.UUID]string{}, errs: map[string]int{}}
 	for i := range workers {
 		l.wg.Go(func() { l.work(i) })
 	}
@@ -123,9 +126,13 @@ func (l *load) call(fn func(context.Context) error) bool {
 			l.alone++
 		} else if err != nil && !errors.Is(err, backend.ErrNotFound) { // what was lost is counted afterwards
 			l.refuse++
-			l.failed = time.Now()
+			if l.mended {
+				l.returning++
+			} else {
+				l.failed = time.Now()
+			}
 			if len(l.errs) < 20 {
-				l.errs[kind(err)]++
+				l.errs[fmt.Sprintf("%.1f s: ", time.Since(l.began).Seconds())+kind(err)]++
 			}
 		}
 	})
@@ -151,6 +158,7 @@ type toll struct {
 	lost, reverted, undone int // logins, renewals and logouts that are not so any more
 	outsideIndex           int
 	unconfirmed, refused   int
+	returning              int // of those refused: when the machine came back
 	back, slowest          time.Duration
 }
 
@@ -159,14 +167,14 @@ func (a toll) clean() bool {
 }
 
 func (a toll) String() string {
-	return fmt.Sprintf("%d of %d logouts undone, %d of %d sessions lost, %d renewals reverted, %d live sessions outside their index; refused: %d without a replica, %d others, back after %v, slowest call %v",
-		a.undone, a.logouts, a.lost, a.logins, a.reverted, a.outsideIndex, a.unconfirmed, a.refused, a.back.Round(10*time.Millisecond), a.slowest.Round(10*time.Millisecond))
+	return fmt.Sprintf("%d of %d logouts undone, %d of %d sessions lost, %d renewals reverted, %d live sessions outside their index; refused: %d without a replica, %d others (%d when the machine came back), back after %v, slowest call %v",
+		a.undone, a.logouts, a.lost, a.logins, a.reverted, a.outsideIndex, a.unconfirmed, a.refused, a.returning, a.back.Round(10*time.Millisecond), a.slowest.Round(10*time.Millisecond))
 }
 
 // count looks what is left of all that was answered with success. failed is when
 // the machine failed.
 func (l *load) count(store backend.Store, failed time.Time) (toll, error) {
-	a := toll{logins: len(l.logins), logouts: len(l.ended), unconfirmed: l.alone, refused: l.refuse, slowest: l.slow}
+	a := toll{logins: len(l.logins), logouts: len(l.ended), unconfirmed: l.alone, refused: l.refuse, returning: l.returning, slowest: l.slow}
 	if l.failed.After(failed) {
 		a.back = l.failed.Sub(failed)
 	}

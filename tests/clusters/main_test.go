@@ -25,7 +25,7 @@ var runs = func() int {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := errors.Join(sentinels.stop(), cluster.stop(), writeTable()); err != nil {
+	if err := errors.Join(sentinels.stop(), cluster.stop(), galera.stop(), writeTable()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}

@@ -39,30 +39,55 @@ func (l *lazy[T]) stop() error {
 	return err
 }
 
-// lab is the network that the Sentinels and their servers are in; nil where there
-// can be none.
-var lab *testserver.Lab
+// lab and galeraLab are the networks that the Sentinels and their servers, and the
+// nodes of Galera, are in; nil where there can be none.
+var lab, galeraLab *testserver.Lab
+
+// labHosts makes a network of three hosts, or returns none where there is none to
+// be had.
+func labHosts(l **testserver.Lab) ([]testserver.Host, error) {
+	made, err := testserver.StartLab(3)
+	if errors.Is(err, testserver.ErrNoLab) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	*l = made
+	return made.Hosts, nil
+}
+
+func stopLab(l **testserver.Lab) func() error {
+	return func() error {
+		if *l == nil {
+			return nil
+		}
+		return (*l).Stop()
+	}
+}
 
 var sentinels = &lazy[*testserver.RedisSentinels]{
 	start: func() (*testserver.RedisSentinels, error) {
-		var hosts []testserver.Host
-		l, err := testserver.StartLab(3)
-		switch {
-		case err == nil:
-			lab, hosts = l, l.Hosts
-		case !errors.Is(err, testserver.ErrNoLab):
+		hosts, err := labHosts(&lab)
+		if err != nil {
 			return nil, err
 		}
 		return testserver.StartRedisSentinels("", hosts)
 	},
-	after: func() error {
-		if lab == nil {
-			return nil
-		}
-		return lab.Stop()
-	},
+	after: stopLab(&lab),
 }
 
 var cluster = &lazy[*testserver.RedisCluster]{
 	start: func() (*testserver.RedisCluster, error) { return testserver.StartRedisCluster("", nil) },
+}
+
+var galera = &lazy[*testserver.Galera]{
+	start: func() (*testserver.Galera, error) {
+		hosts, err := labHosts(&galeraLab)
+		if err != nil {
+			return nil, err
+		}
+		return testserver.StartGalera(3, hosts)
+	},
+	after: stopLab(&galeraLab),
 }

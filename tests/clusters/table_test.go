@@ -47,6 +47,7 @@ func record(scene, failure, backend, replicas string, got toll) {
 	l.sum.outsideIndex += got.outsideIndex
 	l.sum.unconfirmed += got.unconfirmed
 	l.sum.refused += got.refused
+	l.sum.returning += got.returning
 	l.sum.slowest = max(l.sum.slowest, got.slowest)
 	l.back = append(l.back, got.back)
 }
@@ -56,10 +57,10 @@ const tableHead = `# What failovers undid
 Written by ` + "`make clusters`" + `, from what was counted: real servers under load, and what is left of all that was answered with
 success. "Refused without a replica" is a 503 to a login or logout
 that no replica had: all that is refused while the only replica of a shard is promoted. "Back" is the time from the failure to
-the last call that failed otherwise, of which a Sentinel or a node waits %v
+the last call that failed otherwise while the machine was away, of which a Sentinel or a node waits %v
 before it believes that the other is gone.
 
-| deployment | what failed | Replicas | runs | by | logouts undone | sessions lost | renewals reverted | live sessions outside their index | refused without a replica | other failures | back: median, longest | slowest call |
+| deployment | what failed | Replicas | runs | by | logouts undone | sessions lost | renewals reverted | live sessions outside their index | refused without a replica | other failures, and of those when the machine came back | back: median, longest | slowest call |
 |---|---|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|
 `
 
@@ -73,9 +74,9 @@ func writeTable() error {
 	for _, l := range table.lines {
 		slices.Sort(l.back)
 		slices.Sort(l.backends)
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %d of %d | %d of %d | %d | %d | %d | %d | %.1f s, %.1f s | %.1f s |\n",
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %d of %d | %d of %d | %d | %d | %d | %d, %d | %.1f s, %.1f s | %.1f s |\n",
 			l.scene, l.failure, l.replicas, l.runs, strings.Join(l.backends, ", "), l.sum.undone, l.sum.logouts, l.sum.lost, l.sum.logins,
-			l.sum.reverted, l.sum.outsideIndex, l.sum.unconfirmed, l.sum.refused, l.back[len(l.back)/2].Seconds(), l.back[len(l.back)-1].Seconds(), l.sum.slowest.Seconds())
+			l.sum.reverted, l.sum.outsideIndex, l.sum.unconfirmed, l.sum.refused, l.sum.returning, l.back[len(l.back)/2].Seconds(), l.back[len(l.back)-1].Seconds(), l.sum.slowest.Seconds())
 	}
 	fmt.Print(b.String())
 	if path := os.Getenv("CLUSTERS_TABLE"); path != "" {

@@ -55,6 +55,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Confirmer        = (*Store)(nil)
+	_ backend.Durable          = (*Store)(nil)
 )
 
 // Options adjust a [Store]. The zero value is right for most.

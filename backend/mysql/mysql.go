@@ -74,6 +74,8 @@ type Store struct {
 	maxData int           // bytes of Data that a statement can carry
 	stmts   statements
 	closed  atomic.Bool
+
+	durability string
 }
 
 var (
@@ -84,6 +86,7 @@ var (
 	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
+	_ backend.Durable          = (*Store)(nil)
 )
 
 // New returns a Store on the caller's own pool, whose settings it leaves as
@@ -188,6 +191,7 @@ func (s *Store) start(ctx context.Context, opts Options) error {
 	if opts.NoProbe {
 		return nil
 	}
+	s.durability = s.ask(ctx)
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}

@@ -73,6 +73,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Confirmer        = (*Store)(nil)
+	_ backend.Durable          = (*Store)(nil)
 )
 
 // Options adjust a [Store]. The zero value is right for most.
@@ -229,3 +230,13 @@ func (s *Store) Bounded() bool { return s.wire.own != nil }
 
 // Pool returns the pool in use, for its statistics.
 func (s *Store) Pool() *redis.Pool { return s.wire.pool }
+
+// Sentinels asks every Sentinel of the save path whether enough of them could agree
+// to replace the primary. It returns what those say who doubt it or do not answer,
+// and nil for a Store that has none.
+func (s *Store) Sentinels(ctx context.Context) error {
+	if s.wire.own == nil || s.wire.own.watch == nil {
+		return nil
+	}
+	return s.wire.own.watch.Quorum(ctx)
+}

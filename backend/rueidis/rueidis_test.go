@@ -270,3 +270,17 @@ func TestAccount(t *testing.T) {
 	must(t, "Create", s.Create(ctx, rec))
 	must(t, "Delete", s.Delete(ctx, rec.ID))
 }
+
+// TestDurability: the store says what a failover undoes, as the servers are set.
+func TestDurability(t *testing.T) {
+	for savePath, want := range map[string]string{
+		server.URL():                   "one server without a replica; nothing is kept on disk",
+		cluster.SavePath(""):           "1 replicas, asynchronous",
+		cluster.SavePath("replicas=1"): "once 1 of the replicas have it",
+		server.URL() + "?replicas=1":   "refused now",
+	} {
+		if got := openAt(t, savePath).Durability(); !strings.Contains(got, want) {
+			t.Errorf("Durability: %q, want it to say %q", got, want)
+		}
+	}
+}

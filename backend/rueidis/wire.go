@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/internal/redisengine"
 	"github.com/chisession/session/backend/internal/sentinel"
 )
@@ -99,8 +100,8 @@ func (w *wire) tries(ctx context.Context, again bool, do func() (any, error)) (a
 	began := time.Now()
 	for {
 		got, err := do()
-		if err == nil {
-			return got, nil
+		if err == nil || errors.Is(err, backend.ErrNotReplicated) {
+			return got, err
 		}
 		w.doubt(err)
 		refused, redirects := redisengine.Redirection(err)
@@ -186,6 +187,17 @@ func plain(m *rueidis.RedisMessage) (any, error) {
 		return nil, nil
 	case m.IsInt64():
 		return m.ToInt64()
+	case m.IsMap():
+		values, err := m.AsMap()
+		var list []any
+		for name, value := range values {
+			got, err := plain(&value)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, []byte(name), got)
+		}
+		return list, err
 	case m.IsArray():
 		values, err := m.ToArray()
 		list := make([]any, len(values))

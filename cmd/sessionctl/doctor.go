@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chisession/session/backend/file"
+	"github.com/chisession/session/backend/goredis"
 	"github.com/chisession/session/backend/mysql"
 	"github.com/chisession/session/backend/postgres"
 	"github.com/chisession/session/backend/redis"
@@ -113,7 +114,7 @@ func (a *app) placeChecks(ctx context.Context, maxBytes int) (checks []doctor.Ch
 		return []doctor.Check{doctor.Unreachable(err)}, none
 	}
 	switch a.where.target.Provider {
-	case redis.Name:
+	case redis.Name, goredis.Name, "rueidis":
 		checks = append([]doctor.Check{doctor.Connected()}, doctor.Redis(p, a.now)...)
 	case mysql.Name:
 		checks = append([]doctor.Check{doctor.Connected()}, doctor.MySQL(p, maxBytes, a.now)...)

@@ -68,6 +68,8 @@ func TestDoctorRedisBroken(t *testing.T) {
 			"role", doctor.Fail, "replica"},
 		{"a cluster", testserver.RedisOptions{Args: []string{"--cluster-enabled", "yes"}}, plainApp(),
 			"role", doctor.Fail, "cluster"},
+		{"a replica that nobody waits for", testserver.RedisOptions{}, plainApp(),
+			"failover", doctor.OK, "one server without a replica"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			report, _ := examine(t, c.app, redisArgs(startRedis(t, c.opts))...)

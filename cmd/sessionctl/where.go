@@ -32,7 +32,7 @@ type where struct {
 func (w *where) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.config, "config", "", "the application's app.conf")
 	f.StringVar(&w.env, "env", "", "prefix of the application's environment variables, such as SESSION_")
-	f.StringVar(&w.provider, "provider", "", "file, mysql, postgres, redis or sqlite")
+	f.StringVar(&w.provider, "provider", "", "file, mysql, postgres, redis, goredis, rueidis or sqlite")
 	f.StringVar(&w.savePath, "save-path", "", "directory, file, DSN, or address of Redis (better in SESSIONCTL_SAVE_PATH)")
 	f.StringVar(&w.table, "table", "", `mysql, postgres, sqlite: the table, if it is not "sessions"`)
 	f.DurationVar(&w.idle, "idle-timeout", 0, "the application's, where neither --config nor --env says it")

@@ -160,6 +160,8 @@ type Store struct {
 	mode    atomic.Int32 // see together
 	cluster atomic.Bool  // the server said that it is a node of one
 	seen    seen
+
+	durability atomic.Pointer[string] // nil: nobody has asked
 }
 
 // New returns a Store on a wire, for the backend of that name.

@@ -27,7 +27,7 @@ const (
 //
 // Open does it. Do it at start on a pool of your own: without the right to one
 // command of the index, say, everybody could log in, and nobody be logged out.
-// It costs about ten round trips.
+// It costs about fifteen round trips.
 func (s *Store) Check(ctx context.Context) error {
 	if err := s.Prove(ctx); err != nil {
 		return fmt.Errorf("%s: check: %w", s.name, err)
@@ -45,6 +45,7 @@ func (s *Store) Prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.ask(ctx)
 	rec.Expires = now.Add(probeLife)
 	if s.Confirms() {
 		if err := s.tryWait(ctx, rec); err != nil && !errors.Is(err, backend.ErrNotReplicated) {

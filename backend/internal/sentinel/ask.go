@@ -49,6 +49,23 @@ func (s *sentinel) ask(ctx context.Context) (addr string, err error) {
 	return addr, err
 }
 
+// quorum asks whether a failover is possible.
+func (s *sentinel) quorum(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := s.connect(ctx)
+	if err == nil {
+		_, err = s.call(ctx, "SENTINEL", "CKQUORUM", s.cfg.Name)
+	}
+	if err != nil {
+		s.drop()
+		return fmt.Errorf("the Sentinel at %s: %w", s.addr, err)
+	}
+	return nil
+}
+
 func (s *sentinel) question(ctx context.Context) (string, error) {
 	if err := s.connect(ctx); err != nil {
 		return "", err

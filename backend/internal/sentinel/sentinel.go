@@ -123,6 +123,16 @@ func (w *Watch) Primary(ctx context.Context) (string, error) {
 	return w.primary, nil
 }
 
+// Quorum asks every Sentinel whether enough of them could agree to replace the
+// primary (CKQUORUM), and returns what those say who doubt it or do not answer.
+func (w *Watch) Quorum(ctx context.Context) error {
+	var errs []error
+	for _, s := range w.sentinels {
+		errs = append(errs, s.quorum(ctx))
+	}
+	return errors.Join(errs...)
+}
+
 // Dial connects to the primary and returns its address, too. The connection is
 // closed when the Sentinels name another one. TLS is the caller's to add.
 func (w *Watch) Dial(ctx context.Context) (net.Conn, string, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ func MySQL(p *place.Place, maxBytes int, now func() time.Time) []Check {
 		{"grants", m.grants},
 		{"packet size", func(ctx context.Context) Result { return m.packet(ctx, cmp.Or(maxBytes, session.DefaultMaxBytes)) }},
 		{"durability", m.durability},
+		{"failover", m.failover},
 		clock(now, m.time),
 		known("encryption", judgeTLS(tls, local, "add tls=true to the DSN")),
 	}
@@ -180,6 +182,37 @@ func (m mysqlChecks) durability(ctx context.Context) Result {
 		return warn("innodb_flush_log_at_trx_commit = 1", "innodb_flush_log_at_trx_commit is %d: a power cut loses the last second's logins", flush)
 	}
 	return ok("every commit is flushed to the disk")
+}
+
+// failover says what becomes of a logout when a server dies: of a Galera cluster,
+// how many nodes it has, and whether a node may answer with the past.
+func (m mysqlChecks) failover(ctx context.Context) Result {
+	set := map[string]string{}
+	for _, query := range []string{
+		"SHOW SESSION VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait')",
+		"SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_cluster_status', 'wsrep_ready')",
+	} {
+		var rows []struct {
+			Name  string `db:"Variable_name"`
+			Value string `db:"Value"`
+		}
+		if err := m.p.MySQL.SelectContext(ctx, &rows, query); err != nil {
+			return unknown("whether this is Galera", err)
+		}
+		for _, row := range rows {
+			set[row.Name] = row.Value
+		}
+	}
+	size, _ := strconv.Atoi(set["wsrep_cluster_size"]) // absent is none
+	switch {
+	case set["wsrep_on"] != "ON":
+		return ok("no Galera: a failover to a replica, if there is one, undoes what it had not received")
+	case set["wsrep_cluster_status"] != "Primary" || set["wsrep_ready"] != "ON":
+		return fail("look into its log, and start the other nodes", "this node of Galera is in no cluster that has a majority: it refuses everything")
+	case size < 3:
+		return warn("add a node, or an arbitrator (garbd)", "Galera with %d nodes: if one dies, the rest may refuse everything", size)
+	}
+	return ok("Galera with %d nodes: an acknowledged logout is on all of them", size)
 }
 
 func (m mysqlChecks) time(ctx context.Context) (time.Time, error) {

@@ -22,16 +22,24 @@ func Redis(p *place.Place, now func() time.Time) []Check {
 		config: setting(p, "maxmemory-policy", "maxmemory", "save", "appendonly", "appendfsync"),
 	}
 	tls, local := p.Target.Encrypted()
-	return []Check{
+	checks := []Check{
 		known("version", f.version()),
-		known("role", f.role()),
+		known("role", f.role(p.Cluster())),
 		known("eviction", f.eviction()),
 		known("memory", f.memory()),
 		known("persistence", f.persistence()),
 		clock(now, func(context.Context) (time.Time, error) { return redisTime(p) }),
 		{"permissions", func(context.Context) Result { return redisPermissions(p) }},
 		known("encryption", judgeTLS(tls, local, "use a rediss:// URL")),
+		{"failover", func(context.Context) Result { return redisFailover(p) }},
 	}
+	if p.Cluster() {
+		checks = append(checks, Check{"cluster", func(context.Context) Result { return redisCluster(p) }})
+	}
+	if p.HasSentinels() {
+		checks = append(checks, Check{"sentinels", func(ctx context.Context) Result { return redisSentinels(ctx, p) }})
+	}
+	return checks
 }
 
 // redisFacts are what a Redis says of itself; maps that are empty were not
@@ -76,14 +84,17 @@ func (f redisFacts) version() Result {
 	return judgeVersion("Redis", version, 7, 0)
 }
 
-func (f redisFacts) role() Result {
+func (f redisFacts) role(cluster bool) Result {
 	switch {
 	case f.info["role"] == "slave":
 		return fail("point the save path at the primary", "this server is a replica: it refuses every write")
-	case f.info["cluster_enabled"] == "1":
-		return fail("use a server without cluster mode, or a proxy that routes for it", "this server is part of a cluster, whose redirections the driver does not follow")
+	case f.info["cluster_enabled"] == "1" && !cluster:
+		return fail("use the provider goredis or rueidis, and redis+cluster://host1,host2,host3", "this server is part of a cluster, whose redirections the driver does not follow")
 	case f.info["loading"] == "1":
 		return fail("wait until it has", "the server is still loading its data, and answers nothing else")
+	}
+	if cluster {
+		return ok("node of a cluster")
 	}
 	return ok("primary")
 }

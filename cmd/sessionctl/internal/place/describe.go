@@ -9,6 +9,7 @@ import (
 	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/chisession/session/backend/file"
+	"github.com/chisession/session/backend/goredis"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/backend/mysql"
 	"github.com/chisession/session/backend/postgres"
@@ -29,12 +30,12 @@ func (t Target) String() string {
 			return mysql.Name
 		}
 		return "mysql at " + cfg.Addr + ", table " + cmp.Or(cfg.DBName, "?") + "." + cmp.Or(t.Table, mysql.DefaultTable)
-	case redis.Name:
+	case redis.Name, goredis.Name, rueidis:
 		host, db := t.redisPlace()
 		if _, err := strconv.Atoi(db); err != nil || host == "" {
-			return redis.Name // what is out of place may be the password
+			return t.Provider // what is out of place may be the password
 		}
-		return "redis at " + host + ", database " + db + ", keys " + t.Prefix() + "*"
+		return t.Provider + " at " + host + ", database " + db + ", keys " + t.Prefix() + "*"
 	case postgres.Name:
 		return describePostgres(t)
 	case sqlite.Name:
@@ -46,6 +47,13 @@ func (t Target) String() string {
 // redisPlace returns address and database of a Redis save path.
 func (t Target) redisPlace() (host, db string) {
 	if u, ok := t.redisURL(); ok {
+		if hostList(u.Scheme) {
+			name := strings.Trim(u.Path, "/")
+			if t.sentinels() && u.Host != "" {
+				return "Sentinels " + u.Host + ", primary " + name, cmp.Or(u.Query().Get("db"), "0")
+			}
+			return u.Host, "0"
+		}
 		if u.Host == "" {
 			return u.Path, cmp.Or(u.Query().Get("db"), "0")
 		}
@@ -58,7 +66,48 @@ func (t Target) redisPlace() (host, db string) {
 	return strings.TrimSpace(fields[0]), cmp.Or(strings.TrimSpace(fields[3]), "0")
 }
 
+// hostList reports whether a save path with this scheme has several hosts.
+func hostList(scheme string) bool {
+	return strings.HasSuffix(scheme, "+cluster") || strings.HasSuffix(scheme, "+sentinel")
+}
+
+// sentinels reports whether the save path names Sentinels.
+func (t Target) sentinels() bool {
+	scheme, _, _ := strings.Cut(t.SavePath, "://")
+	return strings.HasSuffix(scheme, "+sentinel")
+}
+
+// manyHosts parses a URL that has a list of hosts, which net/url does not. Unless
+// each of them is host or host:port, what is out of place may be a password, and
+// the result has none.
+func manyHosts(savePath string) (*url.URL, bool) {
+	scheme, rest, _ := strings.Cut(savePath, "://")
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	info, hosts := "", rest[:end]
+	if at := strings.LastIndex(hosts, "@"); at >= 0 {
+		info, hosts = hosts[:at+1], hosts[at+1:]
+	}
+	u, err := url.Parse(scheme + "://" + info + "host" + rest[end:])
+	if err != nil {
+		return nil, false
+	}
+	u.Host = hosts
+	for host := range strings.SplitSeq(hosts, ",") {
+		_, port, found := strings.Cut(host, ":")
+		if _, err := strconv.Atoi(port); host == "" || found && err != nil || strings.Contains(rest[end:], "@") {
+			u.Host = ""
+		}
+	}
+	return u, true
+}
+
 func (t Target) redisURL() (*url.URL, bool) {
+	if scheme, _, ok := strings.Cut(t.SavePath, "://"); ok && hostList(scheme) {
+		return manyHosts(t.SavePath)
+	}
 	if strings.Contains(t.SavePath, "://") || strings.HasPrefix(t.SavePath, "unix:") {
 		u, err := url.Parse(t.SavePath)
 		return u, err == nil
@@ -74,14 +123,28 @@ func (t Target) Prefix() string {
 	return redis.DefaultPrefix
 }
 
+// Replicas returns how many replicas a Redis target has logins and logouts wait
+// for.
+func (t Target) Replicas() int {
+	u, ok := t.redisURL()
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.Atoi(u.Query().Get("replicas")) // it was read before, when the store was opened
+	return n
+}
+
 // Encrypted reports whether the connection has TLS, and whether it needs none
 // because it does not leave the machine.
 func (t Target) Encrypted() (tls, local bool) {
 	host := ""
 	switch t.Provider {
-	case redis.Name:
+	case redis.Name, goredis.Name, rueidis:
 		host, _ = t.redisPlace()
-		tls = strings.HasPrefix(t.SavePath, "rediss:") || strings.HasPrefix(t.SavePath, "valkeys:")
+		if u, ok := t.redisURL(); ok && hostList(u.Scheme) {
+			host, _, _ = strings.Cut(u.Host, ",") // the first stands for all
+		}
+		tls = strings.HasPrefix(t.SavePath, "rediss:") || strings.HasPrefix(t.SavePath, "rediss+") || strings.HasPrefix(t.SavePath, "valkeys:")
 	case mysql.Name:
 		cfg, err := driver.ParseDSN(t.SavePath)
 		if err != nil {
@@ -122,10 +185,10 @@ func (t Target) secrets() []string {
 			break
 		}
 		password = cfg.Passwd
-	case redis.Name:
+	case redis.Name, goredis.Name, rueidis:
 		if u, ok := t.redisURL(); ok {
 			password, _ = u.User.Password()
-			password = cmp.Or(password, u.User.Username(), u.Query().Get("password"))
+			password = cmp.Or(password, u.User.Username(), u.Query().Get("password"), u.Query().Get("sentinelpassword"))
 		} else if fields := strings.Split(t.SavePath, ","); len(fields) > 2 {
 			password = fields[2]
 		}

@@ -27,7 +27,7 @@ type Fact struct {
 // out.
 func (p *Place) Facts(ctx context.Context) ([]Fact, error) {
 	switch {
-	case p.Redis != nil:
+	case p.Redis != nil, p.goredis != nil:
 		return p.redisFacts()
 	case p.MySQL != nil:
 		return p.mysqlFacts(ctx)

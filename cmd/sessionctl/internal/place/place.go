@@ -18,6 +18,7 @@ import (
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/file"
+	"github.com/chisession/session/backend/goredis"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/backend/mysql"
 	"github.com/chisession/session/backend/postgres"
@@ -31,12 +32,16 @@ var ErrMemory = errors.New("the memory provider keeps sessions inside the applic
 
 // ErrUnknown says that a provider is not one of ours. It does not name it: it may
 // be a save path in the wrong place.
-var ErrUnknown = errors.New("sessionctl knows no provider of this name: it has file, mysql, postgres, redis and sqlite (a backend of your own needs a sessionctl of your own)")
+var ErrUnknown = errors.New("sessionctl knows no provider of this name: it has file, mysql, postgres, redis, goredis, rueidis and sqlite (a backend of your own needs a sessionctl of your own)")
+
+// rueidis is the name of the backend that keeps what goredis keeps, in the same
+// places: here the one serves for both.
+const rueidis = "rueidis"
 
 // Known reports whether provider is one of the library's.
 func Known(provider string) bool {
 	switch provider {
-	case file.Name, memory.Name, mysql.Name, postgres.Name, redis.Name, sqlite.Name:
+	case file.Name, memory.Name, mysql.Name, postgres.Name, redis.Name, sqlite.Name, goredis.Name, rueidis:
 		return true
 	}
 	return false
@@ -64,8 +69,9 @@ type Place struct {
 	SQLite   *sql.DB
 	Dir      string // absolute
 
-	redis *redis.Store
-	store backend.Store
+	redis   *redis.Store
+	goredis *goredis.Store
+	store   backend.Store
 }
 
 // Connect connects to the target. It changes nothing there: no table and no
@@ -82,6 +88,8 @@ func Connect(ctx context.Context, t Target) (*Place, error) {
 		if p.redis, err = redis.Connect(t.SavePath); err == nil {
 			p.Redis = p.redis.Pool()
 		}
+	case goredis.Name, rueidis:
+		p.goredis, err = goredis.Connect(t.SavePath)
 	case mysql.Name:
 		p.MySQL, err = dial(ctx, t.SavePath)
 	case postgres.Name:
@@ -118,6 +126,8 @@ func (p *Place) Store() (backend.Store, error) {
 	switch {
 	case p.redis != nil:
 		p.store = p.redis
+	case p.goredis != nil:
+		p.store = p.goredis
 	case p.MySQL != nil:
 		var s *mysql.Store
 		if s, err = mysql.New(p.MySQL, mysql.Options{Table: p.Target.Table, NoProbe: true}); err == nil {
@@ -161,6 +171,9 @@ func (p *Place) Close() error {
 	if p.redis != nil {
 		errs = append(errs, p.redis.Close()) // twice is no error
 	}
+	if p.goredis != nil {
+		errs = append(errs, p.goredis.Close())
+	}
 	if p.MySQL != nil {
 		errs = append(errs, p.MySQL.Close())
 	}
@@ -184,11 +197,4 @@ func (p *Place) Exec(ctx context.Context, statement string) (err error) {
 		_, err = p.SQLite.ExecContext(ctx, statement)
 	}
 	return err
-}
-
-// Ask sends one command to Redis on a connection of the pool.
-func (p *Place) Ask(command string, args ...any) (any, error) {
-	c := p.Redis.Get()
-	defer func() { _ = c.Close() }() // it goes back to the pool; its error is the response's
-	return redigo.DoWithTimeout(c, Timeout, command, args...)
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chisession/session/cmd/sessionctl/internal/doctor"
+	"github.com/chisession/session/internal/testserver"
+)
+
+// TestDoctorCluster: a Redis Cluster is looked at whole, through either provider
+// that can.
+func TestDoctorCluster(t *testing.T) {
+	g, err := testserver.StartRedisCluster("hunter2-cluster", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop() })
+	for _, provider := range []string{"goredis", "rueidis"} {
+		report, res := examine(t, plainApp(), "--provider", provider, "--save-path", g.SavePath(""))
+		res.lacks(t, "hunter2-cluster")
+		report.expect(t, "role", doctor.OK, "node of a cluster")
+		report.expect(t, "permissions", doctor.OK, "")
+		report.expect(t, "failover", doctor.Warn, "1 replicas, asynchronous")
+		report.expect(t, "cluster", doctor.Warn, "cluster-require-full-coverage is yes")
+		if !strings.Contains(report.Place, provider+" at "+g.Nodes[0].Addr()) {
+			t.Errorf("the place is %q", report.Place)
+		}
+	}
+	for _, r := range g.Nodes {
+		if _, err := r.Do("CONFIG", "SET", "cluster-require-full-coverage", "no"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, _ := examine(t, plainApp(), "--provider", "goredis", "--save-path", g.SavePath("replicas=1"))
+	report.expect(t, "cluster", doctor.OK, "16384")
+	report.expect(t, "failover", doctor.Warn, "when one fails, each is refused")
+	report, _ = examine(t, plainApp(), "--provider", "goredis", "--save-path", g.SavePath("replicas=2"))
+	report.expect(t, "failover", doctor.Fail, "each is refused")
+	if _, err := g.Nodes[0].Do("CLUSTER", "DELSLOTS", 0); err != nil {
+		t.Fatal(err)
+	}
+	report, _ = examine(t, plainApp(), "--provider", "goredis", "--save-path", g.SavePath(""))
+	report.expect(t, "cluster", doctor.Fail, "of 16384 slots served")
+}
+
+// TestDoctorSentinels: the Sentinels are asked whether they could fail over.
+func TestDoctorSentinels(t *testing.T) {
+	g, err := testserver.StartRedisSentinels("hunter2-sentinel", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop() })
+	args := []string{"--provider", "redis", "--save-path", g.SavePath("replicas=1")}
+	report, res := examine(t, plainApp(), args...)
+	res.lacks(t, "hunter2-sentinel")
+	report.expect(t, "sentinels", doctor.OK, "")
+	report.expect(t, "failover", doctor.OK, "wait for 1 of 2 replicas")
+	if err := g.Sentinels[2].Kill9(); err != nil {
+		t.Fatal(err)
+	}
+	report, res = examine(t, plainApp(), args...)
+	res.lacks(t, "hunter2-sentinel")
+	report.expect(t, "sentinels", doctor.Fail, g.Sentinels[2].Addr())
+}

@@ -112,8 +112,10 @@ func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 		return c
 	})
 	switch {
-	case ended(err):
-		flash.Warning(r, "Your session ended meanwhile.")
+	case ended(err) && partial(r):
+		reload(w)
+		return
+	case ended(err): // the next page says so
 	case err != nil:
 		s.unavailable(w, r, err)
 		return
@@ -152,7 +154,8 @@ func (s *shop) changeCount(w http.ResponseWriter, r *http.Request) {
 		return c
 	})
 	switch {
-	case ended(err), err == nil && !found:
+	case ended(err): // the next page says so
+	case err == nil && !found:
 		flash.Notice(r, "That is not in your cart any more.")
 	case err != nil:
 		s.unavailable(w, r, err)
@@ -160,7 +163,7 @@ func (s *shop) changeCount(w http.ResponseWriter, r *http.Request) {
 	case n == 0:
 		flash.Notice(r, "%s is out of your cart.", it.Name)
 	default:
-		flash.Success(r, "%s: there are %d in your cart now.", it.Name, n)
+		flash.Success(r, "%s: %d in your cart now.", it.Name, n)
 	}
 	back(w, r, "/cart")
 }
@@ -176,6 +179,10 @@ func (s *shop) parts(w http.ResponseWriter, r *http.Request, added item) {
 func (s *shop) badge(w http.ResponseWriter, r *http.Request) {
 	s.write(w, http.StatusOK, "front.html", "badge", viewOf(r, "", nil))
 }
+
+// reload has the script load the whole page again, as htmx has it: that has a
+// message, for which parts have no room.
+func reload(w http.ResponseWriter) { w.Header().Set("HX-Refresh", "true") }
 
 // partial reports whether the page asks for a part of itself, as htmx does.
 func partial(r *http.Request) bool { return r.Header.Get("HX-Request") == "true" }

@@ -15,7 +15,7 @@ func TestChangeCount(t *testing.T) {
 	v.post("/cart/add", "item", "mug")
 	v.post("/cart/add", "item", "pen")
 	v.get("/cart").wantText(t, `name="count" value="1" inputmode="numeric" aria-label="Count of Mug"`)
-	v.post("/cart/count", "item", "mug", "count", " 12 ").wantMessages(t, "success: Mug: there are 12 in your cart now.")
+	v.post("/cart/count", "item", "mug", "count", " 12 ").wantMessages(t, "success: Mug: 12 in your cart now.")
 	v.get("/status").wantText(t, `"cart":13`)
 	for _, count := range []string{"", "many", "-1", "100", "1.5", "<b>"} {
 		p := v.post("/cart/count", "item", "mug", "count", count)

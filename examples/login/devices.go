@@ -45,8 +45,11 @@ func (s *shop) devices(w http.ResponseWriter, r *http.Request) {
 	}
 	// This one first, then the latest seen.
 	slices.SortStableFunc(rows, func(a, b deviceRow) int {
-		if a.Here != b.Here {
-			return map[bool]int{true: -1, false: 1}[a.Here]
+		switch {
+		case a.Here:
+			return -1
+		case b.Here:
+			return 1
 		}
 		return b.LastSeen.Compare(a.LastSeen)
 	})

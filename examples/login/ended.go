@@ -30,7 +30,7 @@ func (s *shop) noteEnded(next http.Handler) http.Handler {
 		if !reading(r) && s.bringsEnded(r) {
 			flash.Warning(r, endedText)
 			if partial(r) {
-				w.Header().Set("HX-Refresh", "true") // as htmx has it: load the page again
+				reload(w)
 			}
 		}
 		next.ServeHTTP(w, r)

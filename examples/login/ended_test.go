@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/backend/backendtest"
+	"github.com/chisession/session/backend/memory"
 )
 
 // TestEnded tells a visitor whose session is no more so, once, on whatever page
@@ -95,5 +97,35 @@ func TestNotEndedByLogin(t *testing.T) {
 	p.wantMessages(t)
 	if line := p.header.Get("Set-Cookie"); line != "" {
 		t.Errorf("the late request sets the cookie: %q", line)
+	}
+}
+
+// TestEndedDuringPartial: a session that ends while a script adds to its cart
+// is told of on the page that the script loads then.
+func TestEndedDuringPartial(t *testing.T) {
+	store, err := memory.New(memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fault := backendtest.NewFault(store)
+	s := newSite(t, session.Config{Store: fault.StoreWith(backendtest.Capabilities(store))})
+	v := s.visitor(t)
+	v.login()
+	v.get("/")
+	gate := fault.Gate(backendtest.OpUpdate, backendtest.AtCall)
+	added := make(chan page)
+	go func() { added <- v.do("POST", "/cart/add", "item=mug", "HX-Request", "true") }()
+	<-gate.Reached()
+	if _, err := s.sessions.RevokeUser(t.Context(), demoUser); err != nil {
+		t.Error(err)
+	}
+	gate.Release()
+	if p := <-added; p.status != http.StatusOK || p.header.Get("HX-Refresh") != "true" {
+		t.Errorf("status %d, HX-Refresh %q; want 200 and true", p.status, p.header.Get("HX-Refresh"))
+	}
+	p := v.get("/")
+	p.wantMessages(t, "warning: "+endedText)
+	if v.user() != "" {
+		t.Error("the session is back")
 	}
 }

@@ -63,8 +63,10 @@ func (s *shop) pay(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, errOtherTotal):
 		flash.Warning(r, "Your cart has changed meanwhile, in another tab perhaps. Nothing was ordered: please look at it again.")
-	case ended(err):
-		flash.Error(r, "You were signed out before the order was placed. Nothing was ordered.")
+	case errors.Is(err, session.ErrDestroyed): // a flash message would go with the session
+		s.render(w, r, http.StatusConflict, "problem.html", "Nothing was ordered", "You were signed out before the order was placed.")
+		return
+	case ended(err): // by the other of two clicks, which says what it did
 	case err != nil:
 		s.unavailable(w, r, err)
 		return

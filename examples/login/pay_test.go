@@ -1,10 +1,13 @@
 package main
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/backend/backendtest"
+	"github.com/chisession/session/backend/memory"
 )
 
 // TestPay signs in on the way to paying, and pays with one more press: the
@@ -92,4 +95,31 @@ func TestPayAnotherTotal(t *testing.T) {
 			"warning: Your cart has changed meanwhile, in another tab perhaps. Nothing was ordered: please look at it again.")
 	}
 	v.get("/status").wantText(t, `"cart":2`)
+}
+
+// TestPayDuringLogout orders nothing for who signs out meanwhile, and says so.
+func TestPayDuringLogout(t *testing.T) {
+	store, err := memory.New(memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fault := backendtest.NewFault(store)
+	s := newSite(t, session.Config{Store: fault.StoreWith(backendtest.Capabilities(store))})
+	v := s.visitor(t)
+	v.login()
+	v.post("/cart/add", "item", "lamp")
+	gate := fault.Gate(backendtest.OpUpdate, backendtest.AtCall)
+	paid := make(chan page)
+	go func() { paid <- v.post("/pay", "total", "6400") }()
+	<-gate.Reached()
+	if _, err := s.sessions.RevokeUser(t.Context(), demoUser); err != nil {
+		t.Error(err)
+	}
+	gate.Release()
+	p := <-paid
+	p.wantText(t, "<h1>Nothing was ordered</h1>")
+	p.wantText(t, "You were signed out before the order was placed.")
+	if p.status != http.StatusConflict {
+		t.Errorf("status %d, want 409", p.status)
+	}
 }

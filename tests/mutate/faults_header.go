@@ -95,6 +95,28 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/start/Start_beside_the_header_of_the_response`,
 	},
 	{
+		what: `a page that Start serves never brings a persistent cookie again`,
+		file: "middleware.go",
+		old:  `	if slides {`,
+		new:  `	if slides && false {`,
+		pkg:  ".", test: `TestBehaviour/cookie/pages_that_Start_serves_keep_it`,
+	},
+	{
+		what: `caches may keep what an ErrorHandler sends`,
+		file: "middleware.go",
+		old: `	w.Header().Set("Cache-Control", "no-store")
+	if m.cfg.ErrorHandler != nil {`,
+		new: `	if m.cfg.ErrorHandler != nil {`,
+		pkg: ".", test: `TestBehaviour/error_response/no_cache_keeps_the_response_of_an_ErrorHandler`,
+	},
+	{
+		what: `an ErrorHandler is told that the middleware is missing`,
+		file: "middleware.go",
+		old:  `m.cfg.ErrorHandler(w, r.WithContext(instead{r.Context(), m, none}), err)`,
+		new:  `m.cfg.ErrorHandler(w, r.WithContext(context.Background()), err)`,
+		pkg:  ".", test: `TestBehaviour/error_response/an_ErrorHandler_finds_out_why_there_is_no_session`,
+	},
+	{
 		what: `Start calls the program's Header under the session's lock`,
 		file: "transport.go",
 		old: `	h := s.start.header

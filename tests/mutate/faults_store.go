@@ -75,7 +75,7 @@ var storeFaults = []fault{
 		file: "session.go",
 		old:  `const nestedAfter = 900 * time.Millisecond`,
 		new:  `const nestedAfter = 900 * time.Hour`,
-		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_that_would_wait_for_itself_gives_up_in_time/Save`,
+		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_that_would_wait_for_itself_gives_up_in_time/memory/Save`,
 	},
 	{
 		what: `an update in an update waits for ever`,

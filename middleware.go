@@ -447,7 +447,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	s.mu.Lock()
 	s.reply.used, s.start.header = true, h
 	s.limit(h, true)
-	slides := s.rec.Exists && s.slides() && !response.Shareable(h)
+	slides := s.rec.Exists && s.slides() && !response.Shareable(h) && !standin.Marked(r.Context())
 	s.mu.Unlock()
 	if slides {
 		s.slideNow()

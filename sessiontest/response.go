@@ -12,6 +12,7 @@ import (
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/flash"
+	"github.com/chisession/session/internal/standin"
 )
 
 // A Response is the response to a request, and what became of its session.
@@ -38,9 +39,9 @@ func (c *Client) look(cookies []*http.Cookie) (now state) {
 	for _, cookie := range cookies {
 		r.AddCookie(cookie)
 	}
-	// It is not released, because that could note activity. It holds nothing
-	// but memory.
-	now.session, now.err = c.own.Start(httptest.NewRecorder(), r)
+	// It is not released, because that could note activity, as Start could for a
+	// cookie with a lifetime. It holds nothing but memory.
+	now.session, now.err = c.own.Start(httptest.NewRecorder(), r.WithContext(standin.Mark(r.Context())))
 	if now.err != nil || now.session.IsNew() {
 		return now
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/flash"
 	"github.com/chisession/session/sessiontest"
 )
@@ -214,19 +215,21 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
-// Looking at a session is not activity.
+// Looking at a session is not activity, whatever the lifetime of its cookie.
 func TestLookingDoesNotTouch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := sessiontest.New(t, session.Config{})
-		res := c.Serve(doing(func(s *session.Session) { s.Set("n", 1) }), c.Request("GET", "/"))
-		want := res.Session().ExpiresAt()
-		time.Sleep(30 * time.Minute)
-		poll := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { session.FromContext(r).NoTouch() })
-		res = c.Serve(poll, res.Next("GET", "/"))
-		if got := res.Session().ExpiresAt(); !got.Equal(want) {
-			t.Errorf("ExpiresAt() = %v, want %v still", got, want)
-		}
-	})
+	for _, persistent := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := sessiontest.New(t, session.Config{Cookie: cookie.Options{Persistent: persistent}})
+			res := c.Serve(doing(func(s *session.Session) { s.Set("n", 1) }), c.Request("GET", "/"))
+			want := res.Session().ExpiresAt()
+			time.Sleep(30 * time.Minute)
+			poll := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { session.FromContext(r).NoTouch() })
+			res = c.Serve(poll, res.Next("GET", "/"))
+			if got := res.Session().ExpiresAt(); !got.Equal(want) {
+				t.Errorf("persistent %v: ExpiresAt() = %v, want %v still", persistent, got, want)
+			}
+		})
+	}
 }
 
 func TestOutage(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package standin is how package sessiontest tells package session that its
 // manager stands in for that of the program under test, whatever the rules of
-// that one are.
+// that one are, and that a look at a session is no activity.
 package standin
 
 import "context"

@@ -16,7 +16,7 @@ import (
 const (
 	workers   = 8
 	usersEach = 10
-	backlog   = 300                  // sessions of a worker that are left alone: a second of them
+	leftAlone = time.Second          // until something is done with a session
 	perWorker = 3 * time.Millisecond // between two calls of a worker
 	maxCall   = 3 * time.Second      // what the backends promise of every call
 )
@@ -60,7 +60,7 @@ func (l *load) done() {
 func (l *load) work(i int) {
 	tick := time.NewTicker(perWorker)
 	defer tick.Stop()
-	var made []backend.Record
+	var made []aged
 	for {
 		select {
 		case <-l.stop:
@@ -74,13 +74,19 @@ func (l *load) work(i int) {
 		if l.call(func(ctx context.Context) error { return l.store.Create(ctx, rec) }) {
 			l.note(func() { l.logins[rec.ID] = rec })
 			rec.Version = 1
-			made = append(made, rec)
+			made = append(made, aged{rec, time.Now()})
 		}
-		if len(made) > backlog {
-			l.useOne(made[0])
+		if len(made) > 0 && time.Since(made[0].at) > leftAlone {
+			l.useOne(made[0].rec)
 			made = made[1:]
 		}
 	}
+}
+
+// An aged record is one that was made then.
+type aged struct {
+	rec backend.Record
+	at  time.Time
 }
 
 // useOne reads, renews or ends a session that was made before.

@@ -161,6 +161,7 @@ type Store struct {
 	cluster atomic.Bool  // the server said that it is a node of one
 	seen    seen
 
+	followed   followed
 	durability atomic.Pointer[string] // nil: nobody has asked
 }
 
@@ -202,18 +203,6 @@ func (s *Store) waiting(cmd Command, wait bool) Command {
 		cmd.Replicas, cmd.Wait = s.opts.Replicas, s.opts.ReplicaWait
 	}
 	return cmd
-}
-
-// ready makes sure, before a write that must not be undone, that the replicas
-// follow: by a write that changes nothing, and a WAIT. So ErrNotReplicated most
-// often means that nothing was done, and a logout that it stops can be tried
-// again by the user, who is still logged in.
-func (s *Store) ready(ctx context.Context, key string) error {
-	if s.opts.Replicas == 0 {
-		return nil
-	}
-	_, err := s.script(ctx, call{key: key, again: true, wait: true, args: []any{"ready"}})
-	return err
 }
 
 // do sends one command.

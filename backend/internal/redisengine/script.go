@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"errors"
+
+	"github.com/chisession/session/backend"
 )
 
 // ScriptSource is session.lua.
@@ -46,7 +48,10 @@ func (s *Store) script(ctx context.Context, c call) (any, error) {
 	reply, err := s.do(ctx, cmd)
 	if Refused(err, "NOSCRIPT") {
 		cmd.Words[0], cmd.Words[1] = "EVAL", scriptText
-		return s.do(ctx, cmd)
+		reply, err = s.do(ctx, cmd)
+	}
+	if errors.Is(err, backend.ErrNotReplicated) {
+		s.followed.slot(c.key).Store(nil)
 	}
 	return reply, err
 }

@@ -92,7 +92,7 @@ func (s *Store) Update(ctx context.Context, rec backend.Record) error {
 	}
 	key, wait := s.Key(rec.ID), s.waits(rec.Confirm)
 	if rec.Confirm {
-		if err := s.ready(ctx, key); err != nil {
+		if err := s.readyAgain(ctx, key); err != nil {
 			return s.failed("update", rec.ID, err)
 		}
 	}

@@ -477,7 +477,7 @@ func loginAgain(t *testing.T) {
 // while another, which loaded the session before, is under way and notes the
 // user's activity by the long timeout that it knows. The short one holds.
 func shortenedHolds(t *testing.T, k Kind) {
-	const short = 600 * time.Millisecond
+	const short = 1500 * time.Millisecond
 	more := map[string]deed{
 		"long": func(s *session.Session) error {
 			s.Set("a", 1)
@@ -557,7 +557,7 @@ func shortenedHolds(t *testing.T, k Kind) {
 // shortenedEndsRequests: a request that loaded the session in
 // time and stores after its end finds that it has ended.
 func shortenedEndsRequests(t *testing.T, k Kind) {
-	const short = 300 * time.Millisecond
+	const short = 600 * time.Millisecond
 	cfg := session.Config{Store: k.open(t), TouchEvery: time.Millisecond}
 	more := map[string]deed{"public": func(s *session.Session) error { s.SetIdleTimeout(short); return nil }}
 	a, other := newStage(t, cfg, more), newStage(t, cfg, more)

@@ -14,7 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/redis"
 	"github.com/chisession/session/internal/sweepload"
+	"github.com/chisession/session/internal/testserver"
 )
 
 // full reports whether the figures are to be measured in full, by make figures:
@@ -33,6 +35,12 @@ func scaled(n int) int {
 // text is the data of a session of an ordinary size.
 var text = slices.Repeat([]byte{0xa5}, 300)
 
+// contestTime is how long a contest goes on at the most, if it has had enoughTurns.
+const (
+	contestTime = 45 * time.Second
+	enoughTurns = 20
+)
+
 // A contest has two sides do the same, in turns, so that both meet the same
 // other business of the machine.
 type contest struct {
@@ -42,7 +50,11 @@ type contest struct {
 
 // run returns how long each side's calls took, turn by turn.
 func (c contest) run() (took [2][]time.Duration, err error) {
+	end := time.Now().Add(contestTime)
 	for turn := range c.turns {
+		if turn >= enoughTurns && time.Now().After(end) {
+			break
+		}
 		for i := range c.sides {
 			side := (i + turn) % 2
 			began := time.Now()
@@ -116,7 +128,7 @@ func TestFiguresBesidePgx(t *testing.T) {
 
 func besidePgx(t *testing.T, name string, callers int, ours, pgx func(caller int) error) {
 	t.Run(fmt.Sprint(name, "/", callers), func(t *testing.T) {
-		c := contest{callers: callers, turns: scaled(400), calls: max(400/callers, 50), sides: [2]func(int) error{ours, pgx}}
+		c := contest{callers: callers, turns: scaled(400), calls: max(200/callers, 50), sides: [2]func(int) error{ours, pgx}}
 		took, err := c.run()
 		if err != nil {
 			t.Fatal(err)
@@ -142,6 +154,57 @@ func bareUpdate(p *pgxpool.Pool, rec backend.Record) error {
 	_, err := p.Exec(background, "UPDATE sessions SET version = version + 1, expires = $2, bucket = $3, username = $4, data = $5 WHERE id = $1",
 		key(rec.ID), at, bucket, userBytes(rec.User), rec.Data)
 	return err
+}
+
+// TestFiguresBesideRedis tells those who outgrow one primary what is next: the
+// same calls on Redis, which besides can be spread over several servers. Both keep
+// what they acknowledge, PostgreSQL at each commit, Redis each second.
+func TestFiguresBesideRedis(t *testing.T) {
+	near, err := testserver.StartRedis(testserver.RedisOptions{Args: []string{"--appendonly", "yes"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := near.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	other, err := redis.Open(near.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	const callers = 16
+	stores := [2]backend.Store{open(t), other}
+	var records [2][callers]backend.Record
+	for i, s := range stores {
+		for caller := range callers {
+			rec := record()
+			rec.Data = text
+			records[i][caller] = create(t, s, rec)
+		}
+	}
+	load := func(i int) func(int) error {
+		return func(caller int) error { _, err := stores[i].Load(background, records[i][caller].ID); return err }
+	}
+	update := func(i int) func(int) error {
+		return func(caller int) error {
+			rec := &records[i][caller]
+			err := stores[i].Update(background, *rec)
+			rec.Version++
+			return err
+		}
+	}
+	for name, sides := range map[string][2]func(int) error{"loads": {load(0), load(1)}, "updates": {update(0), update(1)}} {
+		took, err := contest{callers: callers, turns: scaled(200), calls: 50, sides: sides}.run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(took[0])
+		slices.Sort(took[1])
+		perSecond := func(took []time.Duration) float64 { return callers / took[len(took)/2].Seconds() }
+		t.Logf("%s a second, %d callers: PostgreSQL %.0f, Redis %.0f", name, callers, perSecond(took[0]), perSecond(took[1]))
+	}
 }
 
 // hot returns the share of the updates of a table that were HOT, in per cent,

@@ -50,7 +50,14 @@ const (
 	// removes them, or a touch keeps them. The inner limit is written out for
 	// the planner, which takes a parameter for a tenth of the table.
 	sqlSweep = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM (SELECT ctid FROM {table}" +
-		" WHERE bucket <= {bucket} AND expires <= now() ORDER BY bucket LIMIT 500 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
+		" WHERE bucket < {bucket} AND expires <= now() ORDER BY bucket LIMIT 500 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
+
+	// The same for the bucket of now, in which most rows may still be alive:
+	// of these it looks at some, and leaves the others to the time when the
+	// bucket is over.
+	sqlSweepNow = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM (SELECT ctid FROM {table}" +
+		" WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE bucket = {bucket} LIMIT 2000))" +
+		" AND bucket = {bucket} AND expires <= now() LIMIT 500 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
 
 	sqlByUser = "SELECT id, version, expires, username, substring(data, 1, 512) FROM {table} WHERE username = $1 AND expires > clock_timestamp()"
 
@@ -71,7 +78,7 @@ const (
 type statements struct {
 	load, create, update, shorten, touch string
 	delete, deleteVersion, exists        string
-	sweep, byUser, count                 string
+	sweep, sweepNow, byUser, count       string
 	list, listPrefix                     string
 }
 
@@ -80,7 +87,7 @@ func statementsFor(t tableName) statements {
 	return statements{
 		load: fill(sqlLoad), create: fill(sqlCreate), update: fill(sqlUpdate), shorten: fill(sqlShorten), touch: fill(sqlTouch),
 		delete: fill(sqlDelete), deleteVersion: fill(sqlDeleteVersion), exists: fill(sqlExists),
-		sweep: fill(sqlSweep), byUser: fill(sqlByUser), count: fill(sqlCount),
+		sweep: fill(sqlSweep), sweepNow: fill(sqlSweepNow), byUser: fill(sqlByUser), count: fill(sqlCount),
 		list: fill(sqlList), listPrefix: fill(sqlListPrefix),
 	}
 }

@@ -3,59 +3,71 @@ package postgres
 import (
 	"context"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// rearm is how much longer than ioTimeout a deadline may be: one that is set for
+// that much more serves all reads and writes meanwhile, and to set one is some per
+// cent of a load.
+const rearm = 250 * time.Millisecond
+
 // A timedConn is a connection of our own pool: nothing that is read or written
-// on it takes longer than ioTimeout, whatever the context. So a call needs no
-// context with a deadline to have an end, which would cost it a timer and a
-// goroutine, a few per cent of a load.
+// on it takes longer than ioTimeout and rearm, whatever the context. So a call
+// needs no context with a deadline to have an end, which would cost it a timer and
+// a goroutine, a few per cent of a load.
 type timedConn struct {
 	net.Conn
 
-	// limit is the deadline that pgx set, in nanoseconds since 1970; 0: none.
-	// It sets one in the past to end a call whose context has ended.
-	limit atomic.Int64
+	mu    sync.Mutex // guards what follows, and that the connection has the deadline it says
+	ours  time.Time  // the deadline that we set, zero if it is pgx's
+	limit time.Time  // the one that pgx set, if any: in the past, to end a call whose context has ended
 }
 
 func (c *timedConn) Read(b []byte) (int, error) {
-	if err := c.within(c.SetReadDeadline); err != nil {
+	if err := c.within(ioTimeout); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
 }
 
 func (c *timedConn) Write(b []byte) (int, error) {
-	if err := c.within(c.SetWriteDeadline); err != nil {
+	if err := c.within(ioTimeout); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)
 }
 
-// within sets a deadline ioTimeout from now, unless pgx's is earlier.
-func (c *timedConn) within(set func(time.Time) error) error {
-	deadline := time.Now().Add(ioTimeout)
-	if err := set(deadline); err != nil {
-		return err
+// within sees to a deadline of at least d from now, unless pgx's is earlier.
+func (c *timedConn) within(d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if c.ours.Sub(now) >= d {
+		return nil
 	}
-	// It is looked at after ours is set, as pgx sets its from a goroutine:
-	// one that comes from now on is set by SetDeadline, after ours.
-	if limit := c.limit.Load(); limit != 0 && limit < deadline.UnixNano() {
-		return set(time.Unix(0, limit))
+	deadline := now.Add(d + rearm)
+	if !c.limit.IsZero() && c.limit.Before(deadline) {
+		return c.set(c.limit, time.Time{})
 	}
-	return nil
+	return c.set(deadline, deadline)
 }
 
-// SetDeadline implements [net.Conn].
+// SetDeadline implements [net.Conn]. pgx calls it from a goroutine, too, while
+// another one reads.
 func (c *timedConn) SetDeadline(t time.Time) error {
-	if t.IsZero() {
-		c.limit.Store(0)
-	} else {
-		c.limit.Store(t.UnixNano())
-	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = t
+	return c.set(t, time.Time{})
+}
+
+// set sets the connection's deadline, of which ours is what we vouch for; c.mu is
+// held.
+func (c *timedConn) set(t, ours time.Time) error {
+	c.ours = ours
 	return c.Conn.SetDeadline(t)
 }
 

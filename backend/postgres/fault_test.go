@@ -264,7 +264,7 @@ func TestLockedTable(t *testing.T) {
 	}
 	each(ops, func(name string, err error, took time.Duration) {
 		noOutcome(t, name, err)
-		if took > 3*time.Second {
+		if took > 4*time.Second {
 			t.Errorf("%s on a locked table took %v", name, took)
 		}
 	})
@@ -291,7 +291,7 @@ func TestLockedRow(t *testing.T) {
 	create(t, s, old)
 	defer lockRow(t, db, rec.ID)()
 	defer lockRow(t, db, old.ID)()
-	within(t, 3*time.Second, "Update of a locked row", func() { noOutcome(t, "Update", s.Update(background, rec)) })
+	within(t, 4*time.Second, "Update of a locked row", func() { noOutcome(t, "Update", s.Update(background, rec)) })
 	within(t, 500*time.Millisecond, "Load of a locked row", func() { load(t, s, rec.ID) })
 	within(t, 500*time.Millisecond, "Sweep of a locked row", func() {
 		if n, err := s.Sweep(background, 10); n != 0 || err != nil {
@@ -586,8 +586,8 @@ func TestCancelWins(t *testing.T) {
 	}
 }
 
-// TestDeadlinesArePerRead: each read has its time, and pgx's deadline counts if
-// it is earlier.
+// TestDeadlinesArePerRead: each read has its time, little more, and pgx's deadline
+// counts if it is earlier.
 func TestDeadlinesArePerRead(t *testing.T) {
 	t.Parallel()
 	client, far := net.Pipe()
@@ -614,7 +614,19 @@ func TestDeadlinesArePerRead(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	if _, err := c.Read(make([]byte, 1)); !timedOut(err) || time.Since(start) < ioTimeout {
+	if _, err := c.Read(make([]byte, 1)); !timedOut(err) || time.Since(start) < ioTimeout || time.Since(start) > ioTimeout+rearm+time.Second {
 		t.Errorf("Read of nothing = %v after %v, want a time-out after %v", err, time.Since(start), ioTimeout)
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil { // as pgx does when a call is over
+		t.Fatal(err)
+	}
+	go fmt.Fprint(far, "x")
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Errorf("Read after the deadline was lifted = %v", err)
+	}
+	start = time.Now()
+	time.AfterFunc(50*time.Millisecond, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // the context has ended
+	if _, err := c.Read(make([]byte, 1)); !timedOut(err) || time.Since(start) > time.Second {
+		t.Errorf("Read while pgx sets a deadline = %v after %v, want a time-out at once", err, time.Since(start))
 	}
 }

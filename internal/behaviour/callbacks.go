@@ -466,7 +466,7 @@ func (c nosyContext) Done() <-chan struct{} { c.q.ask("context.Context", nil); r
 func callbacksMayAsk(t *testing.T) {
 	asked := map[string]int{}
 	for _, plain := range []bool{false, true} {
-		q := newInquiry(t, questions, time.Second)
+		q := newInquiry(t, questions, 2*time.Second)
 		decoding.Store(q)
 		q.live(plain)
 		decoding.Store(nil)
@@ -492,7 +492,7 @@ func callbacksMayChange(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			newInquiry(t, map[string]func(*session.Session){name: change}, time.Second).live(false)
+			newInquiry(t, map[string]func(*session.Session){name: change}, 2*time.Second).live(false)
 		})
 	}
 }
@@ -502,7 +502,7 @@ func callbacksMayWait(t *testing.T) {
 	for name, wait := range waits {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			q := newInquiry(t, map[string]func(*session.Session){name: wait}, 1500*time.Millisecond)
+			q := newInquiry(t, map[string]func(*session.Session){name: wait}, 3*time.Second)
 			q.once = true
 			q.live(false)
 		})
@@ -514,7 +514,7 @@ func callbacksMayWait(t *testing.T) {
 // opens a store; what is below it calls ask with the name of each call that it
 // makes. Every name in calls must be among them.
 func RunQueryLog(t *testing.T, open func(t *testing.T, ask func(call string, ctx context.Context)) backend.Store, calls ...string) {
-	q := newInquiry(t, questions, time.Second)
+	q := newInquiry(t, questions, 2*time.Second)
 	none := "nothing yet"
 	q.now.Store(&none)
 	m, err := session.New(q.config(open(t, q.ask)))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -31,6 +32,10 @@ import (
 
 // startSize is how much of a slot a list needs.
 const startSize = frameHead + backend.MaxUser + backend.HeadSize
+
+// listWait is how long a list waits for the lock, before it reads the whole
+// record, which takes none.
+const listWait = 100 * time.Millisecond
 
 // errUnsure says that only the whole record can tell.
 var errUnsure = errors.New("what was read of the record does not tell")
@@ -98,7 +103,9 @@ func (s *Store) readSmall(sh *shard, id uuid.UUID, sc *scratch) (e entry, large 
 
 // readStart reads what a list needs of the newer slot of a large file.
 func (s *Store) readStart(ctx context.Context, sh *shard, id uuid.UUID, sc *scratch) (entry, error) {
-	if err := s.lock(ctx, sh); err != nil {
+	waiting, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	if err := s.lock(waiting, sh); err != nil {
 		return entry{}, err
 	}
 	defer s.unlock(sh)

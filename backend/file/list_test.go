@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chisession/session/backend"
 )
@@ -155,6 +156,23 @@ func TestListDamaged(t *testing.T) {
 	for n := 0; n < len(l.before); n += 501 {
 		write(t, s.pathOf(l.ID), l.before[:n])
 		look("cut to", n)
+	}
+}
+
+// TestListBehindAStoppedWriter: a list does not wait for a lock that is not let
+// go, but reads the whole record.
+func TestListBehindAStoppedWriter(t *testing.T) {
+	s := openAt(t, t.TempDir()+"/sessions")
+	l := newLarge(t, s, "ann", "ann")
+	sh := s.shardOf(l.ID)
+	if err := s.lock(t.Context(), sh); err != nil {
+		t.Fatal(err)
+	}
+	defer s.unlock(sh)
+	began := time.Now()
+	wantList(t, "behind a stopped writer", s, l.Record, 3)
+	if took := time.Since(began); took > lockWait/2 {
+		t.Errorf("ByUser took %v behind a stopped writer", took)
 	}
 }
 

@@ -40,10 +40,10 @@ const listWait = 100 * time.Millisecond
 // errUnsure says that only the whole record can tell.
 var errUnsure = errors.New("what was read of the record does not tell")
 
-// listed returns the live record of id for a list of user's sessions, of whose
-// Data there may be no more than [backend.HeadSize] bytes. The record may turn
-// out to be another user's.
-func (s *Store) listed(ctx context.Context, user string, id uuid.UUID) (backend.Record, error) {
+// listed returns the live record of id, with no more than [backend.HeadSize]
+// bytes of its Data. of says whose sessions are wanted; the record may turn out
+// to be somebody else's.
+func (s *Store) listed(ctx context.Context, id uuid.UUID, of func(user string) bool) (backend.Record, error) {
 	var rec backend.Record
 	err := s.try(ctx, s.shardOf(id), func(sh *shard) error {
 		if _, doubtful := s.doubts.get(id); doubtful {
@@ -58,17 +58,22 @@ func (s *Store) listed(ctx context.Context, user string, id uuid.UUID) (backend.
 		if err != nil {
 			return err
 		}
-		if e.expired() || string(e.user) != user {
+		if large && (e.expired() || !of(string(e.user))) {
 			return errUnsure
+		}
+		if e.expired() {
+			return backend.ErrNotFound
 		}
 		e.data = e.data[:min(len(e.data), backend.HeadSize)]
 		rec = e.record(id)
 		return nil
 	})
-	if err != nil {
-		return s.Load(ctx, id) // which says what is wrong, if anything is
+	if err == nil || err == backend.ErrNotFound {
+		return rec, err
 	}
-	return rec, nil
+	rec, err = s.Load(ctx, id) // which says what is wrong, if anything is
+	rec.Data = rec.Data[:min(len(rec.Data), backend.HeadSize)]
+	return rec, err
 }
 
 // readSmall reads and checks a record whose file fits into the scratch; of a

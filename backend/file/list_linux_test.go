@@ -54,7 +54,12 @@ func TestByUserReadsHeads(t *testing.T) {
 		}
 	}
 	t.Logf("%d sessions of %d bytes: %d bytes read", sessions, size, n)
-	if most := sessions * 6 << 10; n > most {
+	const most = sessions * 6 << 10
+	if n > most {
 		t.Errorf("ByUser reads %d bytes of %d sessions, want at most %d", n, sessions, most)
+	}
+	n = bytesRead(t, func() { list, err = s.List(t.Context(), "", sessions) })
+	if err != nil || len(list) != sessions || n > most {
+		t.Errorf("List = %d records, %v, and reads %d bytes; want %d, and at most %d bytes", len(list), err, n, sessions, most)
 	}
 }

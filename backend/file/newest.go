@@ -31,7 +31,7 @@ func (s *Store) List(ctx context.Context, prefix string, limit int) ([]backend.R
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
 	var recs []backend.Record
 	for _, id := range ids {
-		rec, err := s.Load(ctx, id)
+		rec, err := s.listed(ctx, id, func(user string) bool { return strings.HasPrefix(user, prefix) })
 		switch {
 		case errors.Is(err, backend.ErrNotFound):
 			continue
@@ -40,7 +40,6 @@ func (s *Store) List(ctx context.Context, prefix string, limit int) ([]backend.R
 		case !strings.HasPrefix(rec.User, prefix):
 			continue
 		}
-		rec.Data = rec.Data[:min(len(rec.Data), backend.HeadSize)]
 		if recs = append(recs, rec); len(recs) == limit {
 			break
 		}

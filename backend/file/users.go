@@ -58,7 +58,7 @@ func (s *Store) ByUser(ctx context.Context, user string) ([]backend.Record, erro
 	}
 	var recs []backend.Record
 	for _, id := range ids {
-		rec, err := s.listed(ctx, user, id)
+		rec, err := s.listed(ctx, id, func(of string) bool { return of == user })
 		switch {
 		case err == nil && rec.User == user:
 			recs = append(recs, rec)

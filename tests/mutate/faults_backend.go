@@ -248,8 +248,8 @@ var backendFaults = []fault{
 	{
 		what: `file: a list believes a beginning that says another user`,
 		file: "backend/file/list.go",
-		old:  `		if e.expired() || string(e.user) != user {`,
-		new:  `		if e.expired() {`,
+		old:  `		if large && (e.expired() || !of(string(e.user))) {`,
+		new:  `		if large && e.expired() {`,
 		pkg:  "./backend/file", test: `TestListAfterPowerCut`,
 	},
 }

@@ -75,10 +75,11 @@ FAILOVERS ?= 20
 failovers: servers
 	FAILOVERS=$(FAILOVERS) $(GO) -C backend/postgres test -count=1 -timeout 0 -run '^TestFailover$$' -v .
 
-## figures: what docs/backends/postgres.md has of times and sizes: beside bare pgx, HOT updates, a sweep of 1,000,000, bytes a session (20 minutes)
+## figures: what docs/backends has of PostgreSQL's and MariaDB's times and sizes: beside bare pgx, HOT updates, sweeps of 1,000,000, bytes a session (30 minutes)
 .PHONY: figures
 figures: servers
 	FIGURES=1 $(GO) -C backend/postgres test -count=1 -timeout 0 -run '^TestFigures' -v .
+	FIGURES=1 $(GO) test -tags servers -count=1 -timeout 0 -run '^TestFigures' -v ./backend/mysql
 
 ## clusters: conformance, resharding and CLUSTERS=20 failovers of each kind on a Redis Cluster, Sentinels and Galera (40 minutes, as root), and write docs/evidence/clusters.md
 CLUSTERS ?= 20

@@ -179,3 +179,30 @@ func TestCreateCollides(t *testing.T) {
 		t.Errorf("all IDs are taken: asked %d times, %+v, %v", asked, out, err)
 	}
 }
+
+// A timeout that was made shorter holds, although somebody who had loaded the
+// record before has the store keep it for longer: the head says when it ends.
+func TestLoadEndedByItsHead(t *testing.T) {
+	s, _ := newStore(t)
+	have, base := created(t, s)
+	var w Write
+	out, err := w.Update(t.Context(), s, have, true, func(*Copy, record.Body) error {
+		return w.Prepare(&have, &Change{Values: setting(t, base, "b", "2"), Next: have.Cred, Idle: 50 * time.Millisecond, Shorten: true})
+	})
+	if err != nil || out.Copy.Head.Ends == 0 {
+		t.Fatalf("%+v, %v; want the end in the head", out, err)
+	}
+	if _, err := s.Touch(t.Context(), have.Cred.ID(), have.Expires); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := s.Load(t.Context(), &have.Cred); err != nil || c.Expires != out.Copy.Expires {
+		t.Errorf("before its end: expires %d, %v; want %d", c.Expires, err, out.Copy.Expires)
+	}
+	time.Sleep(time.Until(time.UnixMilli(out.Copy.Expires + 1)))
+	if _, err := s.Backend.Load(t.Context(), have.Cred.ID()); err != nil {
+		t.Fatalf("the store has it no more: %v", err)
+	}
+	if _, _, err := s.Load(t.Context(), &have.Cred); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("after its end: %v, want ErrNotFound", err)
+	}
+}

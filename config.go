@@ -124,7 +124,7 @@ type Config struct {
 	// Hooks are told of what happens to sessions.
 	Hooks Hooks
 
-	// ErrorHandler answers a request whose session could not be loaded or
+	// ErrorHandler responds to a request whose session could not be loaded or
 	// stored; nothing has been sent yet. The default sends a plain status
 	// text: 503 when the store failed, or when a new token would reach
 	// nobody as the request's context is done, 403 for ErrCrossSite, 500 when the handler failed
@@ -146,7 +146,7 @@ type Config struct {
 type Outage int
 
 const (
-	// OutageFail answers 503 and does not run the handler.
+	// OutageFail responds with 503 and does not run the handler.
 	OutageFail Outage = iota
 
 	// OutageAnonymous runs the handler with an empty session whose Unavailable

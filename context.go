@@ -32,7 +32,7 @@ type exchange struct {
 	returned  bool // the handler has
 	request   *http.Request
 	transport *Transport  // that the request belongs to
-	before    http.Header // the answer's header before the handler; nil if it was empty
+	before    http.Header // the response's header before the handler; nil if it was empty
 	vary      [1]string
 	cookie    [1]string // the token, or the line that has it, in the header
 	hasToken  bool

@@ -11,7 +11,7 @@
 //	}
 //
 // The middleware loads the session before the handler runs, stores it before
-// the first byte of the answer leaves, and releases it when the handler
+// the first byte of the response leaves, and releases it when the handler
 // returns. Where sessions are kept is the business of a backend: memory (the
 // default), file, mysql, redis, or one of your own (package backend).
 //
@@ -22,8 +22,8 @@
 //     No lock is held while a handler runs.
 //   - Logout is final. After [Session.Destroy], [Session.Renew] or
 //     [Manager.Revoke] no request under way brings the old session back.
-//   - An answer never lies. If storing fails, the client gets the error
-//     answer and not one byte of the handler's.
+//   - A response never lies. If storing fails, the client gets the error
+//     response and not one byte of the handler's.
 //   - A stolen store is worthless. It holds hashes of tokens, and values that
 //     only the browser with the cookie can open.
 //   - You pay for what you use: without a cookie no store call; reading costs

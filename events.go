@@ -21,7 +21,7 @@ type Hooks struct {
 	Destroyed func(id string, reason Reason)
 
 	// Failed is called when a session could not be stored, with the error
-	// that the answer, or the log, was made from.
+	// that the response, or the log line, was made from.
 	Failed func(id string, err error)
 
 	// Rejected is called when a request's token is not that of a session:

@@ -210,7 +210,7 @@ func (s *Session) SetPersistent(on bool) {
 }
 
 // Destroy ends the session: the record is removed and the browser told to
-// forget the cookie when the answer's header goes out. What was set before is
+// forget the cookie when the response's header goes out. What was set before is
 // gone at once; what is set after belongs to a new session. A cookie that is
 // no session's any more, or never was one, is removed from the browser as well.
 //

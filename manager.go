@@ -146,7 +146,7 @@ func (m *Manager) collect() {
 
 // Close stops the collector, waits for the store calls under way and closes
 // the store, if the manager opened it. Requests that come later, or want to
-// store later, get an error answer. Closing twice is no error.
+// store later, get an error response. Closing twice is no error.
 func (m *Manager) Close() error {
 	if m.closed.Swap(true) {
 		return nil

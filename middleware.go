@@ -29,13 +29,13 @@ func Middleware(cfg Config) func(http.Handler) http.Handler {
 }
 
 // Middleware loads the request's session, hands it to next in the context,
-// stores it before the first byte of the answer leaves, and releases it when
+// stores it before the first byte of the response leaves, and releases it when
 // next returns or panics.
 //
 // A request without a cookie costs no store call, or one if it stores a new
 // session; one whose session is only read costs one; one that changes it, two. If the session cannot be loaded,
-// next does not run and the answer is 503 (see Config.OnOutage); if it cannot
-// be stored, the answer is 503 in place of the handler's. After a panic, what
+// next does not run and the response is 503 (see Config.OnOutage); if it cannot
+// be stored, the response is 503 in place of the handler's. After a panic, what
 // the handler Set is dropped and what it Destroyed is destroyed; what was stored
 // before it, by Save, by Update or because the first byte left, stays.
 //
@@ -58,7 +58,7 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			outer, err := m.outer(r)
 			switch {
 			case err != nil:
-				m.answer(r.Context(), w, r, "", err)
+				m.sendError(r.Context(), w, r, "", err)
 			case outer.inUse():
 				next.ServeHTTP(w, outer.within(r))
 			default:
@@ -130,13 +130,13 @@ func (m *Manager) aside(next http.Handler, w http.ResponseWriter, r *http.Reques
 
 func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	if m.closed.Load() {
-		m.answer(r.Context(), w, r, "", ErrClosed)
+		m.sendError(r.Context(), w, r, "", ErrClosed)
 		return
 	}
 	x := m.newExchange(w, r)
 	if s := x.session.Load(); s != nil {
 		if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {
-			m.answer(x, w, r, s.triedID(), err)
+			m.sendError(x, w, r, s.triedID(), err)
 			return
 		}
 	}
@@ -176,7 +176,7 @@ func (g *gate) Open() (instead func()) {
 // refuse sends the error response in place of the handler's.
 func (x *exchange) refuse(s *Session, err error) {
 	s.failed(err)
-	s.m.answer(x, x.writer.Unwrap(), x.request, s.ID(), err)
+	s.m.sendError(x, x.writer.Unwrap(), x.request, s.ID(), err)
 }
 
 // store has the session stored and its lines in the header. If it fails, the
@@ -336,12 +336,12 @@ func (m *Manager) outage(s *Session, err error) bool {
 	return true
 }
 
-// answer sends the error response and logs why, with the session's public ID,
+// sendError sends the error response and logs why, with the session's public ID,
 // if it is known. Nothing has been sent yet. ctx is for the log.
-func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, err error) {
+func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, err error) {
 	level := slog.LevelError
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		level = slog.LevelInfo // the client has gone; nobody reads the answer
+		level = slog.LevelInfo // the client has gone; nobody reads the response
 	}
 	if isA[*logoutError](err) {
 		level = slog.LevelInfo // two requests of one browser met; it tries again
@@ -365,7 +365,7 @@ func (m *Manager) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	http.Error(w, http.StatusText(code), code)
 }
 
-// status returns the status of the error answer: the store's fault, or the
+// status returns the status of the error response: the store's fault, or the
 // handler's own.
 func status(err error) int {
 	switch {
@@ -401,7 +401,7 @@ func (x *exchange) release() {
 // The cookie goes into w's header as soon as it is known that one is needed:
 // at the first Set of a new session, at Renew, at Destroy. So make changes
 // before the first byte of the response, and call [Session.Save] there to have
-// the error while it can still be answered; this library cannot see w's header
+// the error while a response can still say so; this library cannot see w's header
 // leave, and cannot hold it back, as the middleware does. A deferred Release
 // also stores what a handler Set before it panicked, which the middleware would
 // drop.

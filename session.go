@@ -189,7 +189,7 @@ func (s *Session) gone() error {
 }
 
 // complain logs that method was called in vain. A logger that calls it again,
-// to add the user to its lines, say, is not answered with another line.
+// to add the user to its lines, say, does not get another line.
 func (s *Session) complain(method string, err error) {
 	if s.work.complaining {
 		return
@@ -424,9 +424,8 @@ func (s *Session) free() {
 }
 
 // outside runs f without mu: all that may take time or call back. The fields
-// may be others afterwards, but for those that only the owner of busy writes:
-// version, expires, loaded, user, and exists from true to false by Destroy
-// alone, which then has made s another session; see epoch.
+// may be others afterwards, but for rec, which only the owner of busy writes:
+// and Destroy, which then has made s another session; see epoch.
 func (s *Session) outside(f func()) {
 	s.mu.Unlock()
 	defer s.mu.Lock()

@@ -40,22 +40,22 @@ const (
 
 // HeaderTransport is a transport in which the client sends its token in the request
 // header of that name (X-Session-Token is usual) and gets a new one in the
-// answer header of that name: at the first store, and at every Renew. When the
-// session is destroyed the answer's header is empty. No cookie is ever read or
+// response header of that name: at the first store, and at every Renew. When the
+// session is destroyed the response's header is empty. No cookie is ever read or
 // set.
 func HeaderTransport(name string) Transport {
 	return Transport{kind: byHeader, header: textproto.CanonicalMIMEHeaderKey(name)}
 }
 
 // BearerTransport is a transport in which the client sends "Authorization: Bearer
-// TOKEN" (RFC 6750 §2.1), and gets a new token in the answer header
+// TOKEN" (RFC 6750 §2.1), and gets a new token in the response header
 // X-Session-Token. It is not for a place where somebody else sends that header:
 // a proxy that authenticates users and adds a JWT of its own, say. That is
 // taken for the token, and opens nothing. Use HeaderTransport there.
 func BearerTransport() Transport { return Transport{kind: byBearer, header: "Authorization"} }
 
 // FirstOf serves clients of several kinds: a request belongs to the first
-// transport that it uses, and the answer goes the same way, so a token that
+// transport that it uses, and the response goes the same way, so a token that
 // came in a header is never put into a cookie. One that uses none belongs to
 // the last. A client that has no token yet says that it wants one in a header
 // by sending that header without a value. So with BearerTransport first, behind a
@@ -169,7 +169,7 @@ func (m *Manager) tokens(t *Transport, h http.Header, yield func(string) bool) {
 }
 
 // carrier returns the request header that brings the token, and on which the
-// answer therefore depends.
+// response therefore depends.
 func (t *Transport) carrier() string {
 	if t.cookie() {
 		return "Cookie"
@@ -381,7 +381,7 @@ func (x *exchange) varyOn(h http.Header, on string) {
 	h["Vary"] = x.vary[:1:1]
 }
 
-// resetHeader makes h what it was before the handler, for the error answer. Only
+// resetHeader makes h what it was before the handler, for the error response. Only
 // other Set-Cookie lines stay, whoever set them: we cannot know whose they are.
 func (x *exchange) resetHeader(h http.Header) {
 	cookies := h["Set-Cookie"]

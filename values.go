@@ -88,7 +88,7 @@ func (s *Session) unreadable(key string, err error) {
 // no effect. Built-in types keep their exact type, everything else becomes
 // JSON, as encoding/json does it: unexported fields are not kept. A value that
 // cannot be stored, or makes the session larger than MaxBytes, fails the
-// request when the session is stored: with an answer of status 500, a log line
+// request when the session is stored: with a response of status 500, a log line
 // that names key and type, and nothing stored. [Session.Err] tells at once.
 func (s *Session) Set(key string, value any) {
 	text, err := record.Marshal(value) // may call methods of value's type, which may use s

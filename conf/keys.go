@@ -108,7 +108,7 @@ var keys = []Key{{
 	set:     boolean(func(c *session.Config, on bool) { c.NoSeal = on }),
 }, {
 	Name: "sessiononoutage", Field: "OnOutage", Values: "failclosed or anonymous", Default: "failclosed",
-	Meaning: "What happens to a request when the store does not answer: failclosed answers 503, anonymous runs the handler without a session.",
+	Meaning: "What happens to a request when the store does not answer: failclosed responds with 503, anonymous runs the handler without a session.",
 	set:     onOutage,
 }, {
 	Name: "sessioncookielifetime", Field: "Cookie.MaxAge", Values: wantCookie, Default: "0",

@@ -162,6 +162,7 @@ type Store struct {
 	seen    seen
 
 	followed   followed
+	entries    entries
 	durability atomic.Pointer[string] // nil: nobody has asked
 }
 

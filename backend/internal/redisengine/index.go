@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -42,15 +44,46 @@ func (s *Store) indexed(ctx context.Context, rec backend.Record, c call) (any, e
 	if s.together(ctx) {
 		return s.script(ctx, c.with(s.Index(rec.User), rec.ID[:]))
 	}
-	_, wrong := s.script(ctx, call{key: s.Index(rec.User), again: c.again, wait: s.opts.Replicas > 0, args: []any{"index", rec.ID[:], milli(rec.Expires)}})
+	wrong := s.enter(ctx, rec, c.again)
 	if wrong != nil && !(c.args[0] == "touch" && Refused(wrong, wrongIndex)) {
 		return nil, wrong
 	}
 	reply, err := s.script(ctx, c)
-	if err == nil {
-		err = wrong // the session lives on all the same
+	if err != nil {
+		s.entries.slot(rec.ID).Store(nil) // whatever comes next does all of it
+		return reply, err
 	}
-	return reply, err
+	return reply, wrong // with which the session lives on all the same
+}
+
+// enteredFor is how long an entry that was made is not made again. Nobody removes
+// one within a minute but with its record.
+const enteredFor = 5 * time.Second
+
+// entries remembers which entries were made lately, so that a login that met a
+// conflict is made again at once: with a call before it each time, it would never
+// be the first among those that write all the time.
+type entries [256]atomic.Pointer[entry]
+
+type entry struct {
+	sighting
+	at time.Time
+}
+
+func (e *entries) slot(id uuid.UUID) *atomic.Pointer[entry] { return &e[id[15]] }
+
+// enter makes or renews the entry of rec in its user's index.
+func (s *Store) enter(ctx context.Context, rec backend.Record, again bool) error {
+	slot := s.entries.slot(rec.ID)
+	if e := slot.Load(); e != nil && e.id == rec.ID && e.user == rec.User && hour(rec.Expires) <= hour(e.expires) && time.Since(e.at) < enteredFor {
+		return nil
+	}
+	began := time.Now()
+	_, err := s.script(ctx, call{key: s.Index(rec.User), again: again, wait: s.opts.Replicas > 0, args: []any{"index", rec.ID[:], milli(rec.Expires)}})
+	if err == nil {
+		slot.Store(&entry{sighting{rec.ID, rec.User, rec.Expires}, began})
+	}
+	return err
 }
 
 // wrongIndex is the code of the script's error about an index that is none.

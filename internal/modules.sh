@@ -35,7 +35,7 @@ trap 'rm -rf "$out"' EXIT
 # one does a module, prints what came of it, and leaves a note if it failed.
 one() {
 	local dir=$1 log result=
-	log=$out/$(tr / + <<<"$dir")
+	log=$out/log-$(tr / + <<<"$dir")
 	if ! (cd "$dir" && "do_$verb") >"$log" 2>&1; then
 		result=" FAILED"
 		echo "$dir" >>"$out/failed"

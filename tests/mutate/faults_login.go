@@ -74,7 +74,7 @@ var loginFaults = []fault{
 		what: `a login that lost its record has no cart`,
 		file: "commit.go",
 		old:  `kept, set, changed = s.vals.Base(), s.settings(),`,
-		new:  `kept, set, changed = Body{}, s.settings(),`,
+		new:  `kept, set, changed = record.Body{}, s.settings(),`,
 		pkg:  ".", test: `TestBehaviour/login/a_double_click_on_log_in/memory`,
 	},
 	{

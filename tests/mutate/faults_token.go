@@ -157,7 +157,7 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 		old: `		m.reject(cred, ReasonUnknown)
 `,
 		new: `		m.reject(cred, ReasonUnknown)
-		s.cookie = cookieRemove
+		s.reply.cookie = cookieRemove
 `,
 		pkg: ".", test: `TestBehaviour/token/an_unknown_token_that_only_reads_stores_nothing/memory`,
 	},

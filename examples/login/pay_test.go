@@ -31,7 +31,7 @@ func TestPay(t *testing.T) {
 		t.Errorf("the login leads to %s, or to another password; want /pay, without", p.path)
 	}
 	p = v.get("/cart")
-	p.wantText(t, `<form method="post" action="/pay"><input type="hidden" name="total" value="6400"><button>Pay €64.00</button></form>`)
+	p.wantText(t, `<form method="post" action="/pay" data-once><input type="hidden" name="total" value="6400"><button>Pay €64.00</button></form>`)
 	v.post("/pay", "total", "6400").wantMessages(t, "success: Ordered 1 thing for €64.00. Nothing was charged: this is an example.")
 	v.post("/pay", "total", "6400").wantMessages(t, "notice: There was nothing to order.")
 	if p = v.get("/pay"); p.path != "/cart" {

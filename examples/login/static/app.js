@@ -35,6 +35,15 @@ document.addEventListener('submit', async event => {
   }
 });
 
+// Forms with data-once are sent once, however often the button is clicked: the
+// browser would give up the first request, whose response may have a new cookie.
+document.addEventListener('submit', event => {
+  const data = event.target.dataset;
+  if (!('once' in data)) return;
+  if (data.once === 'sent') event.preventDefault();
+  data.once = 'sent';
+});
+
 // The poll is no activity: it does not keep the session alive.
 async function poll() {
   try {

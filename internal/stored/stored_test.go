@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chisession/session/backend"
@@ -205,4 +206,34 @@ func TestLoadEndedByItsHead(t *testing.T) {
 	if _, _, err := s.Load(t.Context(), &have.Cred); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("after its end: %v, want ErrNotFound", err)
 	}
+}
+
+// The pause after a conflict comes before the newest record is read. What was read
+// before it would be old again: a login among those who write all the time would
+// meet conflicts until it gives up.
+func TestPauseBeforeReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, fault := newStore(t)
+		s.Patience = time.Minute
+		have, base := created(t, s)
+		var read time.Time
+		fault.On(backendtest.OpLoad, backendtest.Always, func(context.Context, backendtest.Call) error {
+			read = time.Now()
+			return nil
+		})
+		fault.On(backendtest.OpUpdate, 50, backendtest.Fail(backend.ErrConflict))
+		fault.On(backendtest.OpUpdate, backendtest.Always, func(context.Context, backendtest.Call) error {
+			if !read.IsZero() && time.Since(read) > 0 {
+				t.Errorf("a try is made of what was read %v before", time.Since(read))
+			}
+			return nil
+		})
+		start := time.Now()
+		if _, out, err := update(t, s, have, base); err != nil || out.Conflicts != 50 {
+			t.Errorf("%d conflicts, %v; want 50, and success", out.Conflicts, err)
+		}
+		if time.Since(start) == 0 {
+			t.Error("there was no pause at all")
+		}
+	})
 }

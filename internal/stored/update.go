@@ -59,10 +59,6 @@ func (w *Write) Update(ctx context.Context, s *Store, have Copy, exact bool, nex
 			err = out.failed("update", fmt.Errorf("gave up after %d conflicts: %w", w.tries.conflicts, backend.ErrConflict))
 			return out, err
 		}
-		if err := w.tries.pause(ctx); err != nil {
-			err = out.failed("update", err)
-			return out, err
-		}
 	}
 }
 
@@ -109,6 +105,11 @@ func (w *Write) again(ctx context.Context, failure error, out *Outcome) (found, 
 	case errors.Is(failure, backend.ErrConflict):
 		out.Conflicts++
 		w.tries.conflicts++
+		// Before the newest is read: what is read before a pause is old after it,
+		// and among others who write all the time never the newest.
+		if err := w.tries.pause(ctx); err != nil {
+			return found{}, out.failed("update", err)
+		}
 	case errors.Is(failure, backend.ErrNotFound):
 		out.Lost = backend.ErrNotFound
 		return found{}, nil

@@ -26,7 +26,7 @@ type sentinel struct {
 	r    *bufio.Reader
 }
 
-var errBusy = errors.New("has not answered the question before")
+var errBusy = errors.New("it has not answered the question before")
 
 // ask returns the address of the primary, as this Sentinel has it.
 func (s *sentinel) ask(ctx context.Context) (addr string, err error) {

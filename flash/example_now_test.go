@@ -36,10 +36,10 @@ func ExampleNow() {
 func ExampleKeep() {
 	step := 0
 	handler := session.Middleware(session.Config{})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		switch step++; step {
-		case 1:
+		switch step++; {
+		case step == 1:
 			flash.Warning(r, "Your trial ends today.")
-		case 2:
+		case step == 2:
 			fmt.Println(step, flash.Take(r))
 			flash.Keep(r)
 		default:

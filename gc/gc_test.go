@@ -51,10 +51,10 @@ func TestCollectorSurvives(t *testing.T) {
 		calls := 0
 		c := gc.Start(sweepFunc(func(context.Context, int) (int, error) {
 			calls++
-			switch calls {
-			case 1:
+			switch {
+			case calls == 1:
 				return 0, errors.New("no answer")
-			case 2:
+			case calls == 2:
 				panic("store panicked")
 			}
 			return 3, nil

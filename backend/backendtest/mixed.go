@@ -94,14 +94,14 @@ func (m *mixed) going(id uuid.UUID, n int) error {
 }
 
 func (m *mixed) step(id uuid.UUID, n int) error {
-	switch n % 8 {
-	case 1:
+	switch kind := n % 8; {
+	case kind == 1:
 		return except(m.store.Touch(m.ctx, id, in(2*time.Hour)), backend.ErrNotFound)
-	case 2:
+	case kind == 2:
 		if index := backend.AbilitiesOf(m.store).UserIndex; index != nil {
 			return m.byUser(index, fmt.Sprint("user ", n%3))
 		}
-	case 3:
+	case kind == 3:
 		if sweeper := backend.AbilitiesOf(m.store).Sweeper; sweeper != nil {
 			_, err := sweeper.Sweep(m.ctx, 5)
 			return err

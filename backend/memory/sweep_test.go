@@ -141,20 +141,20 @@ func TestEverythingAtOnce(t *testing.T) {
 				id := ids[(i*7+w*131)%len(ids)]
 				user := []string{"", "ann", "bob", id.String()}[(i+w)%4]
 				rec := backend.Record{ID: id, User: user, Expires: time.Now().Add(time.Duration(i%50) * time.Millisecond)}
-				switch i % 7 {
-				case 0, 1:
+				switch kind := i % 7; {
+				case kind == 0, kind == 1:
 					s.Create(ctx, rec)
-				case 2, 3:
+				case kind == 2, kind == 3:
 					if old, err := s.Load(ctx, id); err == nil {
 						rec.Version, rec.Shorten = old.Version, i%2 == 0
 						s.Update(ctx, rec)
 					}
-				case 4:
+				case kind == 4:
 					s.Touch(ctx, id, rec.Expires)
-				case 5:
+				case kind == 5:
 					s.Delete(ctx, id)
 					s.DeleteVersion(ctx, ids[i%len(ids)], 1)
-				case 6:
+				case kind == 6:
 					s.Sweep(ctx, 10)
 					s.ByUser(ctx, user)
 				}

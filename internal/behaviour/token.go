@@ -96,13 +96,13 @@ func malformedTokens(real string, n int) []string {
 	alien := []byte("+/=.,:;!@#$%^&*()[]{}<>?|\\`~'\" \t\n\r\x00\x01\x7f\x80\xff")
 	for len(bad) < n {
 		token := []byte(real)
-		switch r.IntN(6) {
-		case 0: // a character that is not in the alphabet
+		switch kind := r.IntN(6); {
+		case kind == 0: // a character that is not in the alphabet
 			token[r.IntN(64)] = alien[r.IntN(len(alien))]
-		case 1: // another length, of characters that are
+		case kind == 1: // another length, of characters that are
 			length := r.IntN(200)
 			token = bytes.Repeat(token, 4)[:length+length/64%2]
-		case 2: // another version or variant than those of a UUIDv7
+		case kind == 2: // another version or variant than those of a UUIDv7
 			raw, _ := base64.RawURLEncoding.DecodeString(real)
 			if r.IntN(2) == 0 {
 				raw[6] = raw[6]&0x0f | byte(r.IntN(16))<<4
@@ -110,19 +110,19 @@ func malformedTokens(real string, n int) []string {
 				raw[8] = raw[8]&0x3f | byte(r.IntN(4))<<6
 			}
 			token = []byte(base64.RawURLEncoding.EncodeToString(raw))
-		case 3: // something put in or taken out
+		case kind == 3: // something put in or taken out
 			at := r.IntN(63) + 1
 			if r.IntN(2) == 0 {
 				token = slices.Insert(token, at, alien[r.IntN(len(alien))])
 			} else {
 				token = slices.Delete(token, at-1, at)
 			}
-		case 4: // any bytes
+		case kind == 4: // any bytes
 			token = make([]byte, r.IntN(300))
 			for i := range token {
 				token[i] = byte(r.Uint32())
 			}
-		case 5: // any bytes, 64 of them
+		case kind == 5: // any bytes, 64 of them
 			token = make([]byte, 64)
 			for i := range token {
 				token[i] = byte(r.Uint32())

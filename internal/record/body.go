@@ -51,10 +51,10 @@ func parseBody(b []byte) (Body, error) {
 }
 
 func (b *Body) end(i int) int {
-	switch at := b.ends[i*b.width:]; b.width {
-	case 1:
+	switch at := b.ends[i*b.width:]; {
+	case b.width == 1:
 		return int(at[0])
-	case 2:
+	case b.width == 2:
 		return int(binary.BigEndian.Uint16(at))
 	default:
 		return int(binary.BigEndian.Uint32(at))
@@ -143,10 +143,10 @@ func appendBody(dst []byte, base *Body, changes []change) []byte {
 }
 
 func putEnd(at []byte, width, end int) {
-	switch width {
-	case 1:
+	switch {
+	case width == 1:
 		at[0] = byte(end)
-	case 2:
+	case width == 2:
 		binary.BigEndian.PutUint16(at, uint16(end))
 	default:
 		binary.BigEndian.PutUint32(at, uint32(end))

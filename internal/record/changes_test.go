@@ -77,8 +77,8 @@ func TestChangesAreWhatAMapIs(t *testing.T) {
 				change(v, want)
 			}
 			check("changed", v, want)
-			switch random.IntN(3) {
-			case 0: // a commit of v itself
+			switch kind := random.IntN(3); {
+			case kind == 0: // a commit of v itself
 				v.Freeze()
 				stored := plain(v)
 				for range random.IntN(keys) {
@@ -89,7 +89,7 @@ func TestChangesAreWhatAMapIs(t *testing.T) {
 				}
 				v.Thaw()
 				check("stored", v, want)
-			case 1: // an Update, while others go on
+			case kind == 1: // an Update, while others go on
 				clone, its := &Changes{}, maps.Clone(want)
 				v.Clone(clone)
 				for range random.IntN(10) {

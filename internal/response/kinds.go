@@ -9,22 +9,30 @@ import (
 	"net/http"
 )
 
+const (
+	canFlush       abilities = 1 << 0
+	canHijack      abilities = 1 << 1
+	canReadFrom    abilities = 1 << 2
+	canPush        abilities = 1 << 3
+	canCloseNotify abilities = 1 << 4
+)
+
 // find returns what w can do.
 func find(w http.ResponseWriter) (can abilities) {
 	if flushes(w) {
-		can |= 1 << 0
+		can |= canFlush
 	}
 	if hijacks(w) {
-		can |= 1 << 1
+		can |= canHijack
 	}
 	if is[io.ReaderFrom](w) {
-		can |= 1 << 2
+		can |= canReadFrom
 	}
 	if is[http.Pusher](w) {
-		can |= 1 << 3
+		can |= canPush
 	}
 	if is[closeNotifier](w) {
-		can |= 1 << 4
+		can |= canCloseNotify
 	}
 	return can
 }
@@ -32,67 +40,67 @@ func find(w http.ResponseWriter) (can abilities) {
 // As returns w as the type that can do exactly what the wrapped writer can.
 func (w *Writer) As() http.ResponseWriter {
 	switch abilitiesOf(w.rw) {
-	case 1:
+	case canFlush:
 		return (*writerF)(w)
-	case 2:
+	case canHijack:
 		return (*writerH)(w)
-	case 3:
+	case canFlush | canHijack:
 		return (*writerFH)(w)
-	case 4:
+	case canReadFrom:
 		return (*writerR)(w)
-	case 5:
+	case canFlush | canReadFrom:
 		return (*writerFR)(w)
-	case 6:
+	case canHijack | canReadFrom:
 		return (*writerHR)(w)
-	case 7:
+	case canFlush | canHijack | canReadFrom:
 		return (*writerFHR)(w)
-	case 8:
+	case canPush:
 		return (*writerP)(w)
-	case 9:
+	case canFlush | canPush:
 		return (*writerFP)(w)
-	case 10:
+	case canHijack | canPush:
 		return (*writerHP)(w)
-	case 11:
+	case canFlush | canHijack | canPush:
 		return (*writerFHP)(w)
-	case 12:
+	case canReadFrom | canPush:
 		return (*writerRP)(w)
-	case 13:
+	case canFlush | canReadFrom | canPush:
 		return (*writerFRP)(w)
-	case 14:
+	case canHijack | canReadFrom | canPush:
 		return (*writerHRP)(w)
-	case 15:
+	case canFlush | canHijack | canReadFrom | canPush:
 		return (*writerFHRP)(w)
-	case 16:
+	case canCloseNotify:
 		return (*writerC)(w)
-	case 17:
+	case canFlush | canCloseNotify:
 		return (*writerFC)(w)
-	case 18:
+	case canHijack | canCloseNotify:
 		return (*writerHC)(w)
-	case 19:
+	case canFlush | canHijack | canCloseNotify:
 		return (*writerFHC)(w)
-	case 20:
+	case canReadFrom | canCloseNotify:
 		return (*writerRC)(w)
-	case 21:
+	case canFlush | canReadFrom | canCloseNotify:
 		return (*writerFRC)(w)
-	case 22:
+	case canHijack | canReadFrom | canCloseNotify:
 		return (*writerHRC)(w)
-	case 23:
+	case canFlush | canHijack | canReadFrom | canCloseNotify:
 		return (*writerFHRC)(w)
-	case 24:
+	case canPush | canCloseNotify:
 		return (*writerPC)(w)
-	case 25:
+	case canFlush | canPush | canCloseNotify:
 		return (*writerFPC)(w)
-	case 26:
+	case canHijack | canPush | canCloseNotify:
 		return (*writerHPC)(w)
-	case 27:
+	case canFlush | canHijack | canPush | canCloseNotify:
 		return (*writerFHPC)(w)
-	case 28:
+	case canReadFrom | canPush | canCloseNotify:
 		return (*writerRPC)(w)
-	case 29:
+	case canFlush | canReadFrom | canPush | canCloseNotify:
 		return (*writerFRPC)(w)
-	case 30:
+	case canHijack | canReadFrom | canPush | canCloseNotify:
 		return (*writerHRPC)(w)
-	case 31:
+	case canFlush | canHijack | canReadFrom | canPush | canCloseNotify:
 		return (*writerFHRPC)(w)
 	}
 	return w

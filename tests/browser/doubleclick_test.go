@@ -150,9 +150,9 @@ func TestDoubleClickLogsIn(t *testing.T) {
 						t.Fatalf("the browser has %d cookies, want one", len(before))
 					}
 					v.clicks("#login", 2, gap)
-					switch n := s.idle(t); n {
-					case 1: // a busy browser takes back the first before it is sent
-					case 2:
+					switch n := s.idle(t); {
+					case n == 1: // a busy browser takes back the first before it is sent
+					case n == 2:
 						pairs++
 					default:
 						t.Errorf("the browser sent %d requests, want 2", n)

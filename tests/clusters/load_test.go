@@ -91,10 +91,10 @@ type aged struct {
 
 // useOne reads, renews or ends a session that was made before.
 func (l *load) useOne(rec backend.Record) {
-	switch rand.IntN(3) {
-	case 0:
+	switch kind := rand.IntN(3); {
+	case kind == 0:
 		l.call(func(ctx context.Context) error { _, err := l.store.Load(ctx, rec.ID); return err })
-	case 1:
+	case kind == 1:
 		rec.Data = []byte("second token")
 		ok := l.call(func(ctx context.Context) error { return l.store.Update(ctx, rec) })
 		l.note(func() {
@@ -103,7 +103,7 @@ func (l *load) useOne(rec backend.Record) {
 			}
 			l.logins[rec.ID] = rec
 		})
-	case 2:
+	case kind == 2:
 		ok := l.call(func(ctx context.Context) error { return l.store.Delete(ctx, rec.ID) })
 		l.note(func() {
 			delete(l.logins, rec.ID) // gone or not, if it was refused

@@ -276,56 +276,56 @@ func nasty(rng *rand.Rand) string {
 	high := string(any[0x80:])
 	good := token(7, 2)
 	line := func(value string) string { return "Cookie: " + name + "=" + value + "\r\n" }
-	switch rng.IntN(22) {
-	case 0:
+	switch kind := rng.IntN(22); {
+	case kind == 0:
 		return line(some(rng.IntN(64), alphabet))
-	case 1:
+	case kind == 1:
 		return line(some(65+rng.IntN(200), alphabet))
-	case 2:
+	case kind == 2:
 		return line(token(byte(rng.IntN(7)), 2))
-	case 3:
+	case kind == 3:
 		return line(token(7, byte([]int{0, 1, 3}[rng.IntN(3)])))
-	case 4:
+	case kind == 4:
 		return line(good[:63] + some(1, "+/=.%~ ,!*'()"))
-	case 5:
+	case kind == 5:
 		return line(good + "=")
-	case 6:
+	case kind == 6:
 		return line(good[:20] + some(1, "+/=.% ,\"\\") + good[21:])
-	case 7:
+	case kind == 7:
 		return line(some(64, printable[:len(printable)-1]+high))
-	case 8:
+	case kind == 8:
 		return line(some(1+rng.IntN(100), high))
-	case 9:
+	case kind == 9:
 		return line([]string{"../../../etc/passwd", "..%2f..%2f", "' OR 1=1 --", "\"; DROP TABLE sessions", "session:*", "{{7*7}}", "${jndi:ldap://x}",
 			"\xff\xfe", "%00", "null", "0", "-1", "true", "*", "\\", "\u202e", "__proto__"}[rng.IntN(17)])
-	case 10:
+	case kind == 10:
 		// A control character, perhaps a tab. A line break would end the line,
 		// and net/http hang up in the middle of the request.
 		control := strings.NewReplacer("\r", "\x00", "\n", "\x1f").Replace(string(any[rng.IntN(32)]))
 		return line(good[:30] + control + good[31:])
-	case 11:
+	case kind == 11:
 		return line(some(4096+rng.IntN(4096), alphabet))
-	case 12:
+	case kind == 12:
 		return "Cookie: " + strings.Repeat(name+"="+some(10, alphabet)+"; ", 200) + "\r\n"
-	case 13:
+	case kind == 13:
 		return strings.Repeat(line(some(63, alphabet)), 20)
-	case 14:
+	case kind == 14:
 		var b strings.Builder
 		for i := range 300 {
 			fmt.Fprintf(&b, "c%d=%s; ", i, some(5, alphabet))
 		}
 		return "Cookie: " + b.String() + "\r\n"
-	case 15:
+	case kind == 15:
 		return "Cookie: " + []string{"", "=", ";", ";;;;;", "; ; ;", name, name + "=", name + ";", "=" + good, " = ", "=;=;=", "$Version=1; $Path=/"}[rng.IntN(12)] + "\r\n"
-	case 16:
+	case kind == 16:
 		return "Cookie: " + strings.ToUpper(name) + "=" + good + "\r\n" // another name
-	case 17:
+	case kind == 17:
 		return "Cookie: x" + name + "=" + good + "; " + name + "x=" + good + "; " + name + "[]=" + good + "; %62eegosessionID=" + good + "\r\n"
-	case 18:
+	case kind == 18:
 		return "X-Session-Token: " + good + "\r\nAuthorization: Bearer " + good + "\r\n" // no transports here
-	case 19:
+	case kind == 19:
 		return line(good[:31] + "%" + fmt.Sprintf("%02x", good[31]) + good[32:])
-	case 20:
+	case kind == 20:
 		return line(good + some(1+rng.IntN(3), alphabet))
 	}
 	return line(some(rng.IntN(2000), printable))

@@ -121,18 +121,18 @@ func (s *soaked) life(t *testing.T, ctx context.Context) {
 			break
 		}
 		time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond)
-		switch rand.IntN(12) {
-		case 0:
+		switch kind := rand.IntN(12); {
+		case kind == 0:
 			s.stream(t, b)
-		case 1:
+		case kind == 1:
 			s.broken(t, b, "/panic")
 			s.panics.Add(1)
-		case 2:
+		case kind == 2:
 			s.broken(t, b, "/panic?late=1")
 			s.panics.Add(1)
-		case 3:
+		case kind == 3:
 			s.disconnect(t, b)
-		case 4:
+		case kind == 4:
 			a := s.c.ok(b.token, "/renew")
 			s.requests.Add(1)
 			if a.token == "" {
@@ -140,14 +140,14 @@ func (s *soaked) life(t *testing.T, ctx context.Context) {
 				return
 			}
 			b.token = a.token
-		case 5:
+		case kind == 5:
 			s.c.ok(b.token, "/increment")
 			s.requests.Add(1)
-		case 6:
+		case kind == 6:
 			s.c.ok("", "/get")
 			s.c.ok("nonsense", "/untouched")
 			s.requests.Add(2)
-		case 7, 8, 9:
+		case kind == 7, kind == 8, kind == 9:
 			ok(b.write(s.c))
 		default:
 			ok(b.read(s.c))

@@ -192,13 +192,13 @@ func (q *request) handle() {
 		}
 	}
 	q.change()
-	switch rng.IntN(12) {
-	case 0:
+	switch kind := rng.IntN(12); {
+	case kind == 0:
 		q.destroyIt()
-	case 1, 2:
+	case kind == 1, kind == 2:
 		q.s.Renew()
 		q.renewed = true
-	case 3:
+	case kind == 3:
 		q.log()
 	}
 	if rng.IntN(3) == 0 {
@@ -244,15 +244,15 @@ func (q *request) change() {
 	rng := q.p.rng
 	for range rng.IntN(3) {
 		key := keys[rng.IntN(len(keys))]
-		switch rng.IntN(8) {
-		case 0:
+		switch kind := rng.IntN(8); {
+		case kind == 0:
 			q.s.Delete(key)
 			q.deleted(key)
-		case 1:
+		case kind == 1:
 			q.pop(key)
-		case 2:
+		case kind == 2:
 			q.clear()
-		case 3, 4:
+		case kind == 3, kind == 4:
 			q.addFlash()
 		default:
 			q.set(rng)

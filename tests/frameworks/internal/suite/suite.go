@@ -124,10 +124,10 @@ func (b *browser) token() string {
 		b.t.Fatal(err)
 	}
 	cookies := b.client.Jar.Cookies(r.URL)
-	switch len(cookies) {
-	case 0:
+	switch kind := len(cookies); {
+	case kind == 0:
 		return ""
-	case 1:
+	case kind == 1:
 		return cookies[0].Value
 	}
 	b.t.Fatalf("%d cookies in the jar, want one at most: %v", len(cookies), cookies)

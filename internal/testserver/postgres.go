@@ -303,6 +303,11 @@ func (p *Postgres) stopAll() ([]int, error) {
 	for _, pid := range children {
 		signalPid(pid, sigStop)
 	}
+	for _, pid := range children {
+		if err := awaitStopped(pid); err != nil {
+			return nil, err
+		}
+	}
 	return children, nil
 }
 

@@ -152,7 +152,12 @@ func (p *Process) Restart() error {
 
 // Freeze stops the server where it is (SIGSTOP): its sockets stay open and
 // nobody answers, until [Process.Thaw].
-func (p *Process) Freeze() error { return p.signal(sigStop) }
+func (p *Process) Freeze() error {
+	if err := p.signal(sigStop); err != nil {
+		return err
+	}
+	return awaitStopped(p.Pid())
+}
 
 // Thaw lets a frozen server go on.
 func (p *Process) Thaw() error { return p.signal(sigCont) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // dieWithParent has the kernel kill the server when the thread that started
@@ -40,4 +41,27 @@ func readStat(path string) (state byte, parent int) {
 		return 0, 0
 	}
 	return state, parent
+}
+
+// awaitStopped waits until all threads of a process that was sent SIGSTOP have
+// stopped, or the process is gone. The signal is for one of them to take first:
+// on a busy machine the others serve a few requests more until it has.
+func awaitStopped(pid int) error {
+	deadline := time.Now().Add(stopTimeout)
+	for {
+		running := 0
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // fails for a bad pattern only
+		for _, stat := range threads {
+			if state, _ := readStat(stat); state != 'T' && state != 't' && state != 'Z' && state != 0 {
+				running++
+			}
+		}
+		switch {
+		case running == 0:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("testserver: %d threads of process %d run %v after SIGSTOP", running, pid, stopTimeout)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }

@@ -22,3 +22,6 @@ func childrenOf(pid int) (children []int) {
 	}
 	return children
 }
+
+// awaitStopped does nothing: only Linux tells of a process's threads.
+func awaitStopped(int) error { return nil }

@@ -49,10 +49,10 @@ type Config struct {
 	// its owner's: Close of the manager does not close it.
 	Store backend.Store
 
-	// WrapStore, if set, is called once by New with the opened store, and what
-	// it returns is used in its place: that of admin.Measure or
-	// otelsession.Wrap, say, also where Provider and SavePath open the store.
-	// What it wraps is closed as it would be without.
+	// WrapStore, if set, is called once by New with the opened store, and New
+	// uses the store that it returns instead. It is how to use admin.Measure and
+	// otelsession.Wrap where Provider and SavePath open the store. The store
+	// inside is closed, or stays open, as without WrapStore.
 	WrapStore func(backend.Store) backend.Store
 
 	// Cookie is the cookie's name and attributes; the zero value is right
@@ -112,8 +112,8 @@ type Config struct {
 	Skip func(*http.Request) bool
 
 	// AllowCrossSite lets a request from another site start a session by a
-	// plain Set, although the browser kept the cookie back that it may well
-	// have: the new cookie then replaces that one, and the user is logged out.
+	// plain Set, although the browser may have withheld a cookie that it holds:
+	// the new cookie then replaces that one, and the user is logged out.
 	// By default such a request (Sec-Fetch-Site: cross-site, none of the cookie
 	// with it, and the cookie's SameSite the reason) gets 403 in place of the
 	// handler's response, or if its method is a safe one (GET), the handler's

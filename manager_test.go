@@ -2,6 +2,8 @@ package session_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -28,22 +30,28 @@ func (c closing) Close() error {
 	return c.Store.Close()
 }
 
-func openClosing(t *testing.T, name string) *atomic.Bool {
-	closed := new(atomic.Bool)
+// openings makes the names of openClosing differ: a test may run several times
+// in one process, and a name is registered once.
+var openings atomic.Int64
+
+// openClosing registers a provider and returns its name, and whether its store
+// was closed.
+func openClosing() (name string, closed *atomic.Bool) {
+	closed, name = new(atomic.Bool), fmt.Sprint("closing ", openings.Add(1))
 	backend.Register(name, func(string) (backend.Store, error) {
 		store, err := memory.New(memory.Options{})
 		return closing{store, closed}, err
 	})
-	return closed
+	return name, closed
 }
 
 // TestWrapStore: every call of a store that is opened by name goes through the
 // wrapper, which may be admin's, and Close closes what is inside.
 func TestWrapStore(t *testing.T) {
-	closed := openClosing(t, "wrapped by a test")
+	name, closed := openClosing()
 	var meter *admin.Meter
 	m, err := session.New(session.Config{
-		Provider: "wrapped by a test", SweepEvery: -1, MaxPerUser: 2,
+		Provider: name, SweepEvery: -1, MaxPerUser: 2,
 		WrapStore: func(store backend.Store) backend.Store {
 			store, meter = admin.Measure(store)
 			return store
@@ -84,13 +92,13 @@ func TestWrapStoreAroundStore(t *testing.T) {
 // TestWrapStoreReturnsNothing is an error that names the field, and leaves
 // nothing open.
 func TestWrapStoreReturnsNothing(t *testing.T) {
-	closed := openClosing(t, "wrapped by nothing")
+	provider, closed := openClosing()
 	for name, wrap := range map[string]func(backend.Store) backend.Store{
 		"nil":           func(backend.Store) backend.Store { return nil },
 		"a nil pointer": func(backend.Store) backend.Store { return (*memory.Store)(nil) },
 	} {
 		closed.Store(false)
-		_, err := session.New(session.Config{Provider: "wrapped by nothing", WrapStore: wrap})
+		_, err := session.New(session.Config{Provider: provider, WrapStore: wrap})
 		if err == nil || !strings.Contains(err.Error(), "Config.WrapStore") || !closed.Load() {
 			t.Errorf("%s: New returned %v, the store closed: %v; want an error that names the field, and it closed", name, err, closed.Load())
 		}
@@ -130,5 +138,50 @@ func TestDurabilityIsLoggedAtStart(t *testing.T) {
 		if !strings.Contains(log.String(), c.want) || c.want == "" && log.Len() > 0 {
 			t.Errorf("New logs %q, want %q", log.String(), c.want)
 		}
+	}
+}
+
+// TestStartLogoutUnconfirmed: a logout by Start that the replicas do not get is
+// an error of Save, and the browser keeps its cookie, so that it can try again.
+func TestStartLogoutUnconfirmed(t *testing.T) {
+	store, err := memory.New(memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	fault := backendtest.NewFault(store)
+	m, err := session.New(session.Config{
+		Store: fault.StoreWith(backendtest.Capabilities(store) | backendtest.Confirmer), SweepEvery: -1, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	act := func(cookies []*http.Cookie, do func(*session.Session)) ([]*http.Cookie, error) {
+		t.Helper()
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "https://example.com/", nil)
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		s, err := m.Start(w, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(s)
+		err = s.Save()
+		_ = s.Release() // what it says, Save has said
+		return w.Result().Cookies(), err
+	}
+	cookies, err := act(nil, func(s *session.Session) { s.SetUser("ada") })
+	if err != nil || len(cookies) != 1 {
+		t.Fatalf("the login: cookies %v, %v; want one", cookies, err)
+	}
+	fault.On(backendtest.OpDeleteVersion, backendtest.Always, backendtest.Fail(backend.ErrNotReplicated))
+	if got, err := act(cookies, (*session.Session).Destroy); !errors.Is(err, backend.ErrNotReplicated) || len(got) != 0 {
+		t.Errorf("a logout that no replica got: cookies %v, %v; want none and ErrNotReplicated", got, err)
+	}
+	fault.Reset()
+	if got, err := act(cookies, (*session.Session).Destroy); err != nil || len(got) != 1 || got[0].MaxAge >= 0 {
+		t.Errorf("the next logout: cookies %v, %v; want the removal", got, err)
 	}
 }

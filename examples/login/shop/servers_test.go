@@ -1,11 +1,13 @@
 //go:build servers
 
-package main
+package shop
 
 import (
 	"testing"
 
 	"github.com/chisession/session"
+	_ "github.com/chisession/session/backend/mysql"
+	_ "github.com/chisession/session/backend/redis"
 	"github.com/chisession/session/internal/testserver"
 )
 

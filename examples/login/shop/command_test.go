@@ -1,4 +1,4 @@
-package main
+package shop
 
 import (
 	"context"
@@ -31,20 +31,20 @@ func TestOptions(t *testing.T) {
 
 	for _, c := range []struct {
 		name, problem string
-		o             options
+		o             Options
 		want          session.Config
 	}{
-		{"nothing", "", options{}, session.Config{}},
-		{"flags", "", options{provider: "file", savePath: "x", idle: time.Minute},
+		{"nothing", "", Options{}, session.Config{}},
+		{"flags", "", Options{provider: "file", savePath: "x", idle: time.Minute},
 			session.Config{Provider: "file", SavePath: "x", IdleTimeout: time.Minute}},
-		{"TLS", "", options{cert: "c", key: "k"}, session.Config{}},
-		{"half of TLS", "-cert and -key", options{cert: "c"}, session.Config{}},
-		{"file", "", options{config: on}, session.Config{Provider: "file", SavePath: "./tmp"}},
-		{"flags before file", "", options{config: on, provider: "memory"}, session.Config{Provider: "memory"}},
-		{"sessions off", "sessionon = true", options{config: off}, session.Config{}},
-		{"no file", "nowhere.conf", options{config: filepath.Join(dir, "nowhere.conf")}, session.Config{}},
+		{"TLS", "", Options{cert: "c", key: "k"}, session.Config{}},
+		{"half of TLS", "-cert and -key", Options{cert: "c"}, session.Config{}},
+		{"file", "", Options{config: on}, session.Config{Provider: "file", SavePath: "./tmp"}},
+		{"flags before file", "", Options{config: on, provider: "memory"}, session.Config{Provider: "memory"}},
+		{"sessions off", "sessionon = true", Options{config: off}, session.Config{}},
+		{"no file", "nowhere.conf", Options{config: filepath.Join(dir, "nowhere.conf")}, session.Config{}},
 	} {
-		got, err := c.o.sessions()
+		got, err := c.o.Sessions()
 		if c.problem != "" {
 			if err == nil || !strings.Contains(err.Error(), c.problem) {
 				t.Errorf("%s: error is %v, want one of %q", c.name, err, c.problem)
@@ -64,18 +64,18 @@ func TestOptions(t *testing.T) {
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := options{addr: "127.0.0.1:0", provider: "file", savePath: t.TempDir(), passwordCost: bcrypt.MinCost}
+	o := Options{addr: "127.0.0.1:0", provider: "file", savePath: t.TempDir(), passwordCost: bcrypt.MinCost}
 	if err := run(ctx, o); err != nil {
 		t.Errorf("run: %v", err)
 	}
-	if err := run(ctx, options{addr: "127.0.0.1:0", provider: "nothing", passwordCost: bcrypt.MinCost}); err == nil || !strings.Contains(err.Error(), "memory, mysql, redis") {
+	if err := run(ctx, Options{addr: "127.0.0.1:0", provider: "nothing", passwordCost: bcrypt.MinCost}); err == nil || !strings.Contains(err.Error(), "have file, memory") {
 		t.Errorf("run with an unknown provider: %v, want an error that names the known ones", err)
 	}
 }
 
 // TestTLS signs in over HTTPS, with the cookie that browsers guard best.
 func TestTLS(t *testing.T) {
-	cfg, err := options{cert: "c", key: "k"}.sessions()
+	cfg, err := Options{cert: "c", key: "k"}.Sessions()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestHSTS(t *testing.T) {
 
 // TestWelcome keeps the lines for the shell to what the shop has.
 func TestWelcome(t *testing.T) {
-	text := options{}.welcome("127.0.0.1:8080")
+	text := Options{}.welcome("127.0.0.1:8080")
 	for _, want := range []string{"http://127.0.0.1:8080 and sign in as ada, password lovelace", "u=http://127.0.0.1:8080;", "name=ada -d password=lovelace"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the welcome has no %q:\n%s", want, text)
@@ -142,7 +142,7 @@ func TestWelcome(t *testing.T) {
 	if strings.Contains(text, "%!") {
 		t.Errorf("the welcome is badly formatted:\n%s", text)
 	}
-	if text := (options{cert: "c"}).welcome("x:1"); !strings.Contains(text, "https://x:1") || !strings.Contains(text, "curl -sk") {
+	if text := (Options{cert: "c"}).welcome("x:1"); !strings.Contains(text, "https://x:1") || !strings.Contains(text, "curl -sk") {
 		t.Errorf("the welcome over TLS:\n%s", text)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/sessiontest"
 )
 
@@ -183,5 +184,36 @@ func TestStartLogoutUnconfirmed(t *testing.T) {
 	fault.Reset()
 	if got, err := act(cookies, (*session.Session).Destroy); err != nil || len(got) != 1 || got[0].MaxAge >= 0 {
 		t.Errorf("the next logout: cookies %v, %v; want the removal", got, err)
+	}
+}
+
+// TestPlainHTTPAdvice: the warning that logins will not stick over plain HTTP
+// advises nothing that New refuses.
+func TestPlainHTTPAdvice(t *testing.T) {
+	for name, opts := range map[string]cookie.Options{
+		"default":       {},
+		"SameSite=None": {SameSite: http.SameSiteNoneMode},
+		"Partitioned":   {Partitioned: true},
+		"__Host-":       {Name: "__Host-session"},
+	} {
+		var log bytes.Buffer
+		m, err := session.New(session.Config{Cookie: opts, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			session.FromContext(r).Set("seen", true)
+		})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://shop.example/", nil))
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+		opts.Insecure = true
+		_, err = session.New(session.Config{Cookie: opts, Disabled: true})
+		if advised := strings.Contains(log.String(), "or set Config.Cookie.Insecure"); advised != (err == nil) {
+			t.Errorf("%s: Insecure is advised: %t, and New says of it: %v", name, advised, err)
+		}
+		if !strings.Contains(log.String(), "let the proxy send X-Forwarded-Proto: https") {
+			t.Errorf("%s: the log says nothing of the proxy: %s", name, &log)
+		}
 	}
 }

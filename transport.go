@@ -497,6 +497,16 @@ func (s *Session) warnPlainHTTP() {
 	}
 	s.later(func() {
 		m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
-			"serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure", slog.String("host", r.Host))
+			plainHTTPCure(m.cookie.Options()), slog.String("host", r.Host))
 	})
+}
+
+// plainHTTPCure says what to do about plain HTTP: nothing that [New] would refuse,
+// as it refuses Insecure beside SameSite=None, Partitioned or a __Host- name.
+func plainHTTPCure(o cookie.Options) string {
+	o.Insecure = true
+	if _, err := cookie.New(o); err != nil {
+		return "serve HTTPS, or let the proxy send X-Forwarded-Proto: https"
+	}
+	return "serve HTTPS, let the proxy send X-Forwarded-Proto: https, or set Config.Cookie.Insecure"
 }

@@ -126,8 +126,9 @@ func TestMigrate(t *testing.T) {
 	m := startMariaDB(t)
 	dsn := m.DSN(database(t, m))
 	golden(t, "migrate.txt", must(t, "migrate", "--provider", "mysql"))
-	if r := ctl(t, "ls", "--user", "ada", "--provider", "mysql", "--save-path", dsn); r.code != exitFail || !strings.Contains(r.stderr, "there is no table") {
-		t.Errorf("ls without a table: code %d, %s; want 1, and that there is none", r.code, r.stderr)
+	if r := ctl(t, "ls", "--user", "ada", "--provider", "mysql", "--save-path", dsn); r.code != exitFail || !strings.Contains(r.stderr, "there is no table sessions in mysql at "+m.Addr()) ||
+		!strings.Contains(r.stderr, "run sessionctl migrate --apply") {
+		t.Errorf("ls without a table: code %d, %s; want 1, that there is none, and the cure", r.code, r.stderr)
 	}
 	for range 2 { // twice is no error
 		got := must(t, "migrate", "--apply", "--provider", "mysql", "--save-path", dsn, "--table", "web_sessions")
@@ -147,6 +148,9 @@ func TestMigratePostgres(t *testing.T) {
 	args := []string{"--provider", "postgresql", "--save-path", dsn} // as Beego calls it
 	if got := must(t, append([]string{"migrate"}, args...)...); !strings.Contains(got, `CREATE TABLE IF NOT EXISTS "public"."web_sessions"`) {
 		t.Errorf("migrate:\n%s", got)
+	}
+	if r := ctl(t, append([]string{"stats"}, args...)...); r.code != exitFail || !strings.Contains(r.stderr, "run sessionctl migrate --apply") {
+		t.Errorf("stats without a table: code %d, %s; want 1, and the cure", r.code, r.stderr)
 	}
 	for range 2 { // twice is no error
 		if got, want := must(t, append([]string{"migrate", "--apply"}, args...)...), "table public.web_sessions is there, and as it should be.\n"; got != want {
@@ -183,6 +187,9 @@ func TestMigrateSQLite(t *testing.T) {
 		t.Errorf("migrate --apply without a file: code %d, %s", r.code, r.stderr)
 	}
 	newSite(t, "sqlite", file+"?table=other", "")
+	if r := ctl(t, append([]string{"stats"}, args...)...); r.code != exitFail || !strings.Contains(r.stderr, "run sessionctl migrate --apply") {
+		t.Errorf("stats without a table: code %d, %s; want 1, and the cure", r.code, r.stderr)
+	}
 	for range 2 {
 		if got, want := must(t, append([]string{"migrate", "--apply"}, args...)...), "table sessions is there, and as it should be.\n"; got != want {
 			t.Errorf("migrate --apply: %q, want %q", got, want)
@@ -301,4 +308,54 @@ func TestRedact(t *testing.T) {
 			t.Errorf("Redact left the password: %q", got)
 		}
 	}
+}
+
+// TestNothingToHide: where a save path has no password, messages show its
+// addresses, and no stars.
+func TestNothingToHide(t *testing.T) {
+	for _, c := range []struct{ provider, savePath string }{
+		{"redis", "127.0.0.1:1"},
+		{"redis", "127.0.0.1:1,100,,0"},
+		{"redis", "redis://127.0.0.1:1/0"},
+		{"goredis", "redis+cluster://127.0.0.1:1"},
+		{"mysql", "shop@tcp(127.0.0.1:1)/shop"},
+		{"postgres", "postgres://shop@127.0.0.1:1/shop"},
+		{"postgres", "host=127.0.0.1 port=1 user=shop dbname=shop"},
+	} {
+		for _, command := range []string{"stats", "doctor"} {
+			r := ctl(t, command, "--provider", c.provider, "--save-path", c.savePath)
+			if text := r.stdout + r.stderr; strings.Contains(text, "***") || !strings.Contains(text, "127.0.0.1:1") {
+				t.Errorf("%s of %s: code %d, no address, or stars:\n%s", command, c.savePath, r.code, text)
+			}
+		}
+	}
+}
+
+// TestStatsNumbers: what is a number is one in JSON, and what is a version is a
+// string.
+func TestStatsNumbers(t *testing.T) {
+	eachSite(t, func(t *testing.T, s site) {
+		var report struct {
+			Facts []struct {
+				Name  string
+				Value any
+			}
+		}
+		if err := json.Unmarshal([]byte(must(t, s.args("stats", "--json")...)), &report); err != nil {
+			t.Fatal(err)
+		}
+		numbers := 0
+		for _, f := range report.Facts {
+			_, isNumber := f.Value.(float64)
+			if words := strings.Contains(f.Name, "version") || strings.Contains(f.Name, "policy"); isNumber == words {
+				t.Errorf("%s is %T", f.Name, f.Value)
+			}
+			if isNumber {
+				numbers++
+			}
+		}
+		if numbers < 2 {
+			t.Errorf("stats has %d numbers: %v", numbers, report.Facts)
+		}
+	})
 }

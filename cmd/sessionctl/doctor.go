@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"github.com/chisession/session/backend/file"
@@ -92,7 +93,7 @@ func (a *app) checks(ctx context.Context, site doctor.Site) (checks []doctor.Che
 		return doctor.BadConfig(err), done, nil
 	}
 	if a.where.configured() {
-		checks = doctor.Config(cfg, source, a.where.config, a.where.target.HasPassword())
+		checks = doctor.Config(cfg, doctor.Source{Name: source, File: a.where.config, Prefix: a.where.env}, a.where.passwordInFile())
 	}
 	stored, done := a.placeChecks(ctx, cfg.MaxBytes)
 	checks = append(checks, stored...)
@@ -129,7 +130,7 @@ func (a *app) placeChecks(ctx context.Context, maxBytes int) (checks []doctor.Ch
 }
 
 // printReport prints the findings for people: what is wrong stands out by its
-// word, not by a colour.
+// word, and on a terminal by a colour as well.
 func (a *app) printReport(r doctorReport) error {
 	var b strings.Builder
 	if r.Place != "" {
@@ -139,7 +140,9 @@ func (a *app) printReport(r doctorReport) error {
 	for _, f := range r.Findings {
 		width = max(width, len(f.Check))
 	}
-	words := map[doctor.Status]string{doctor.OK: "ok  ", doctor.Warn: "WARN", doctor.Fail: "FAIL"}
+	words := map[doctor.Status]string{
+		doctor.OK: a.coloured("ok  ", color.FgGreen), doctor.Warn: a.coloured("WARN", color.FgYellow), doctor.Fail: a.coloured("FAIL", color.FgRed, color.Bold),
+	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%s  %-*s  %s\n", words[f.Status], width, f.Check, plain(f.Detail))
 		if f.Cure != "" {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/chisession/session/cmd/sessionctl/internal/doctor"
@@ -93,4 +96,92 @@ func TestDoctorEnv(t *testing.T) {
 	t.Setenv("SHOP_SESSION_SAFEPATH", "x")
 	report, _ = examine(t, plainApp(), "--env", "SHOP_SESSION_")
 	report.expect(t, "configuration", doctor.Fail, "SHOP_SESSION_SAFEPATH is not a session key")
+}
+
+// TestDoctorCures: what doctor says of a configuration can be done as it says it,
+// in the file and in the environment, conf takes it, and then it is well.
+func TestDoctorCures(t *testing.T) {
+	for _, c := range []struct {
+		name, check    string
+		before, after  string // of the file
+		variable, cure string // of the environment, with the prefix SHOP_; and what is said there
+	}{
+		{"off", "configuration", "", "sessionon = true", "", "SHOP_ON=true"},
+		{"insecure", "cookie", "sessioncookieinsecure = true", "", "SHOP_COOKIEINSECURE=true", "remove SHOP_COOKIEINSECURE"},
+		{"for scripts", "cookie", "sessiondisablehttponly = true", "", "SHOP_DISABLEHTTPONLY=true", "remove SHOP_DISABLEHTTPONLY"},
+		{"not sealed", "sealing", "sessionnoseal = true", "", "SHOP_NOSEAL=true", "remove SHOP_NOSEAL"},
+		{"SameSite=None", "cookie", "sessioncookiesamesite = none", "sessioncookiesamesite = lax", "SHOP_COOKIESAMESITE=none", "SHOP_COOKIESAMESITE=lax"},
+		{"SameSite=None and Partitioned", "cookie", "sessioncookiesamesite = none\nsessioncookiepartitioned = on", "sessioncookiesamesite = lax\nsessioncookiepartitioned = on", "", ""},
+		{"Domain", "cookie", "sessiondomain = example.com", "", "SHOP_DOMAIN=example.com", "remove SHOP_DOMAIN"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			on := "sessionon = true\n"
+			if c.name == "off" {
+				on = ""
+			}
+			path := filepath.Join(t.TempDir(), "app.conf")
+			finding := func(text string) (f doctor.Finding) {
+				if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				report, _ := examine(t, plainApp(), "--config", path)
+				return report.of(t, c.check)
+			}
+			f := finding(on + c.before)
+			if f.Status == doctor.OK || c.after != "" && !strings.Contains(f.Cure, strings.Split(c.after, "\n")[0]) ||
+				c.after == "" && !strings.Contains(f.Cure, "remove "+strings.Fields(c.before)[0]) {
+				t.Errorf("before: %s, cure %q", f.Status, f.Cure)
+			}
+			if f := finding(on + c.after); f.Status != doctor.OK {
+				t.Errorf("after the cure: %s, %s", f.Status, f.Detail)
+			}
+			if c.cure == "" {
+				return
+			}
+			t.Setenv("SHOP_PROVIDER", "memory")
+			if on != "" {
+				t.Setenv("SHOP_ON", "true")
+			}
+			if name, value, ok := strings.Cut(c.variable, "="); ok {
+				t.Setenv(name, value)
+			}
+			report, _ := examine(t, plainApp(), "--env", "SHOP_")
+			if f := report.of(t, c.check); !strings.Contains(f.Cure, c.cure) {
+				t.Errorf("of the environment: %s, cure %q, want %q", f.Status, f.Cure, c.cure)
+			}
+		})
+	}
+}
+
+// TestDoctorCurePassword: the password in a file is replaced as doctor says, by a
+// reference in the place of it, whatever the password has in it.
+func TestDoctorCurePassword(t *testing.T) {
+	for _, c := range []struct{ provider, savePath, password string }{
+		{"redis", "redis://:%s@127.0.0.1:1/0", "p@ss:w/rd"},
+		{"redis", "127.0.0.1:1,100,%s,0", "hunter2"},
+		{"mysql", "shop:%s@tcp(127.0.0.1:1)/shop", "hunter2"},
+		{"postgres", "postgres://shop:%s@127.0.0.1:1/shop", "p@ss:w/rd"},
+		{"postgres", "host=127.0.0.1 port=1 user=shop password=%s dbname=shop", "hunter2"},
+	} {
+		path := filepath.Join(t.TempDir(), "app.conf")
+		examined := func(password string) doctor.Finding {
+			text := "sessionon = true\nsessionprovider = " + c.provider + "\nsessionsavepath = " + strings.Replace(c.savePath, "%s", password, 1) + "\n"
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			report, r := examine(t, plainApp(), "--config", path)
+			r.lacks(t, c.password)
+			report.expect(t, "configuration", doctor.OK, c.provider)
+			return report.of(t, "configuration file")
+		}
+		f := examined(url.QueryEscape(c.password))
+		reference := regexp.MustCompile(`\$\{SESSION_PASSWORD\}`).FindString(f.Cure)
+		if f.Status != doctor.Warn || reference == "" {
+			t.Errorf("%s: %s, cure %q", c.savePath, f.Status, f.Cure)
+		}
+		t.Setenv("SESSION_PASSWORD", c.password)
+		if f := examined(reference); f.Status != doctor.OK {
+			t.Errorf("%s, after the cure: %s, %s", c.savePath, f.Status, f.Detail)
+		}
+	}
 }

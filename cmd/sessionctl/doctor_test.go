@@ -38,6 +38,18 @@ func (r doctorReport) expect(t *testing.T, check string, status doctor.Status, t
 	t.Errorf("no finding %q %s with %q in it:\n%s", check, status, text, r)
 }
 
+// of returns the finding of a check.
+func (r doctorReport) of(t *testing.T, check string) doctor.Finding {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.Check == check {
+			return f
+		}
+	}
+	t.Errorf("no finding %q:\n%s", check, r)
+	return doctor.Finding{}
+}
+
 // allOK fails if there is anything but ok, besides the checks in except.
 func (r doctorReport) allOK(t *testing.T, except ...string) {
 	t.Helper()

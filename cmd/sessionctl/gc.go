@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/chisession/session/backend"
 )
@@ -59,10 +57,9 @@ func (a *app) runGC(ctx context.Context, s *service) error {
 // bar returns a progress bar, which is drawn on a terminal alone. A total
 // below 0 is unknown: it turns instead.
 func (a *app) bar(total int64) *progressbar.ProgressBar {
-	f, isFile := a.stderr.(*os.File)
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(a.stderr),
-		progressbar.OptionSetVisibility(isFile && !a.json && term.IsTerminal(int(f.Fd()))),
+		progressbar.OptionSetVisibility(!a.json && onTerminal(a.stderr)),
 		progressbar.OptionSetDescription("removing expired sessions"),
 		progressbar.OptionSetSpinnerChangeInterval(0), // with every batch: its goroutine is a data race
 		progressbar.OptionShowCount(),

@@ -3,10 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"github.com/fatih/color"
+	"golang.org/x/term"
 )
 
 // printJSON prints v, indented.
@@ -33,6 +38,29 @@ func (a *app) table(rows [][]string) error {
 		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	return w.Flush()
+}
+
+// coloured returns text in a colour where standard output is a terminal that has
+// colours, and as it is where it is none, or the environment has NO_COLOR
+// (no-color.org) or TERM=dumb.
+func (a *app) coloured(text string, how ...color.Attribute) string {
+	c := color.New(how...)
+	if a.colours() {
+		c.EnableColor()
+	} else {
+		c.DisableColor()
+	}
+	return c.Sprint(text)
+}
+
+func (a *app) colours() bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(a.stdout)
+}
+
+// onTerminal reports whether w is a terminal.
+func onTerminal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	return isFile && term.IsTerminal(int(f.Fd()))
 }
 
 // plain returns s fit for a terminal: a label comes from whoever logged in,

@@ -77,7 +77,7 @@ func (a *app) command() *cobra.Command {
 		Use:   "sessionctl",
 		Short: "Operate the sessions of an application",
 		Long: `sessionctl operates the sessions that an application keeps with
-github.com/chisession/session in files, MariaDB, MySQL or Redis.
+github.com/chisession/session in files, MariaDB, MySQL, PostgreSQL, SQLite or Redis.
 
 Where they are is said by --config FILE (the application's app.conf), by
 --env PREFIX (its environment variables), or by --provider and --save-path.
@@ -85,6 +85,7 @@ SESSIONCTL_CONFIG, SESSIONCTL_PROVIDER and SESSIONCTL_SAVE_PATH stand for the
 flags, which keeps a password out of the list of processes.
 
 No command prints a token, a value or a password.`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -92,32 +93,13 @@ No command prints a token, a value or a password.`,
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	a.where.flags(root.PersistentFlags())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
+	complete(root)
 	root.AddCommand(a.migrate(), a.stats(), a.ls(), a.revoke(), a.revokeUser(), a.gc(), a.doctor())
 	return root
-}
-
-// flagError is the error of a flag without its value, which may be a password.
-func flagError(err error) error {
-	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return usageError{fmt.Errorf("--%s takes %s", invalid.GetFlag().Name, invalid.GetFlag().Value.Type())}
-	}
-	text, _, _ := strings.Cut(err.Error(), "=")
-	return usageError{errors.New(text)}
-}
-
-// noArgs refuses arguments without repeating them: one may be a token.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if cmd.HasSubCommands() {
-		return usageError{errors.New("unknown command; sessionctl --help lists them")}
-	}
-	return usageError{fmt.Errorf("%s takes no arguments, only flags", cmd.Name())}
 }
 
 func oneArg(what string) cobra.PositionalArgs {

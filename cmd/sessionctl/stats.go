@@ -50,7 +50,7 @@ func (a *app) runStats(ctx context.Context, s *service) error {
 		return a.printJSON(report)
 	}
 	for _, f := range facts {
-		rows = append(rows, []string{f.Name, f.Value})
+		rows = append(rows, []string{f.Name, fmt.Sprint(f.Value)})
 	}
 	return a.table(rows)
 }

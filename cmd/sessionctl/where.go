@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -87,6 +88,24 @@ func (w *where) read() (cfg session.Config, source string, err error) {
 // named, and not only a place.
 func (w *where) configured() bool { return w.config != "" || w.env != "" }
 
+// savePathLine is a line of app.conf that says where sessions are kept.
+var savePathLine = regexp.MustCompile(`(?im)^\s*session(savepath|providerconfig)\s*=.*$`)
+
+// passwordInFile reports whether the file has the password of its save path, and
+// not only a reference to the variable that has it. If the save path is in a file
+// that this one includes, the password counts as being in this one.
+func (w *where) passwordInFile() bool {
+	if w.config == "" || !w.target.HasPassword() {
+		return false
+	}
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		return true
+	}
+	lines := savePathLine.FindAllString(string(text), -1)
+	return len(lines) == 0 || slices.ContainsFunc(lines, func(line string) bool { return w.redact(line) != line })
+}
+
 // redact returns text without what is secret.
 func (w *where) redact(text string) string {
 	return w.target.Redact(place.Target{Provider: w.provider, SavePath: w.savePath}.Redact(text))
@@ -105,6 +124,15 @@ func (a *app) connect(ctx context.Context) (session.Config, *place.Place, error)
 	return cfg, p, err
 }
 
+// cured returns an error of opening a store with what this program can do about
+// it, if that is a table that is not there.
+func (a *app) cured(ctx context.Context, p *place.Place, err error) error {
+	if schemas[p.Target.Provider] == nil || !p.TableMissing(ctx) {
+		return err
+	}
+	return fmt.Errorf("there is no table %s in %s: run sessionctl migrate --apply, or let the application create it", p.Table(), p.Target)
+}
+
 // A service is an opened store, and a manager on it that collects nothing by
 // itself.
 type service struct {
@@ -120,7 +148,7 @@ func (a *app) open(ctx context.Context) (*service, error) {
 	}
 	store, err := p.Store()
 	if err != nil {
-		return nil, errors.Join(err, p.Close())
+		return nil, errors.Join(a.cured(ctx, p, err), p.Close())
 	}
 	manager, err := session.New(session.Config{
 		Store: store, IdleTimeout: cfg.IdleTimeout, AbsoluteTimeout: cfg.AbsoluteTimeout, TouchEvery: cfg.TouchEvery,

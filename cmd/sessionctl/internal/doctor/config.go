@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend/memory"
@@ -34,23 +35,46 @@ func flatten(err error) []error {
 	return all
 }
 
-// Config returns the checks of a configuration. source names where it is from;
-// file is its path, if it is a file; hasPassword says that there is one in it.
-func Config(cfg session.Config, source, file string, hasPassword bool) []Check {
-	checks := []Check{
-		known("configuration", configured(cfg, source)),
-		known("cookie", cookieOf(cfg)),
-		known("sealing", sealing(cfg)),
+// A Source is where a configuration is from.
+type Source struct {
+	Name   string // for people
+	File   string // its path, if it is a file
+	Prefix string // of the variables, if it is the environment
+}
+
+// key returns a key of conf as it is written in the source.
+func (s Source) key(name string) string {
+	if s.Prefix == "" {
+		return name
 	}
-	if file != "" {
-		checks = append(checks, known("configuration file", configFile(file, hasPassword)))
+	return s.Prefix + strings.ToUpper(strings.TrimPrefix(name, "session"))
+}
+
+// setting returns a key and its value as they are written in the source.
+func (s Source) setting(name, value string) string {
+	if s.Prefix == "" {
+		return name + " = " + value
+	}
+	return s.key(name) + "=" + value
+}
+
+// Config returns the checks of a configuration. hasPassword says that there is a
+// password in it. What they advise, conf takes.
+func Config(cfg session.Config, from Source, hasPassword bool) []Check {
+	checks := []Check{
+		known("configuration", configured(cfg, from)),
+		known("cookie", cookieOf(cfg, from)),
+		known("sealing", sealing(cfg, from)),
+	}
+	if from.File != "" {
+		checks = append(checks, known("configuration file", configFile(from.File, hasPassword)))
 	}
 	return checks
 }
 
-func configured(cfg session.Config, source string) Result {
+func configured(cfg session.Config, from Source) Result {
 	if cfg.Disabled {
-		return fail("sessionon = true (Beego's default is off)", "%s does not turn sessions on: the middleware steps aside", source)
+		return fail(from.setting("sessionon", "true")+" (Beego's default is off)", "%s does not turn sessions on: the middleware steps aside", from.Name)
 	}
 	trial := cfg
 	trial.Provider, trial.SavePath, trial.SweepEvery = memory.Name, "", -1
@@ -59,25 +83,25 @@ func configured(cfg session.Config, source string) Result {
 		err = m.Close()
 	}
 	if err != nil {
-		return fail("correct it; docs/config.md lists every key", "%s: %v", source, err)
+		return fail("correct it; docs/config.md lists every key", "%s: %v", from.Name, err)
 	}
 	idle := cmp.Or(cfg.IdleTimeout, session.DefaultIdleTimeout)
-	return ok("%s: sessions are on, provider %s, idle timeout %v", source, cmp.Or(cfg.Provider, session.DefaultProvider), idle)
+	return ok("%s: sessions are on, provider %s, idle timeout %v", from.Name, cmp.Or(cfg.Provider, session.DefaultProvider), idle)
 }
 
 // cookieOf looks for what is allowed and unwise.
-func cookieOf(cfg session.Config) Result {
+func cookieOf(cfg session.Config, from Source) Result {
 	c := cfg.Cookie
 	name := cmp.Or(c.Name, cookie.DefaultName)
 	switch {
 	case c.Insecure:
-		return warn("remove sessioncookieinsecure, and serve HTTPS", "%s goes out without Secure: anyone on the way can take the session", name)
+		return warn("remove "+from.key("sessioncookieinsecure")+", and serve HTTPS", "%s goes out without Secure: anyone on the way can take the session", name)
 	case c.ScriptReadable:
-		return warn("remove sessiondisablehttponly", "%s can be read by scripts: one injected script takes every session", name)
+		return warn("remove "+from.key("sessiondisablehttponly"), "%s can be read by scripts: one injected script takes every session", name)
 	case c.SameSite == http.SameSiteNoneMode:
-		return warn("sessioncookiesamesite = lax, unless other sites must embed this one", "%s comes with requests from every other site: forms need cross-origin protection (http.CrossOriginProtection)", name)
+		return warn(from.setting("sessioncookiesamesite", "lax")+", unless other sites must embed this one", "%s comes with requests from every other site: forms need cross-origin protection (http.CrossOriginProtection)", name)
 	case c.Domain != "":
-		return warn("remove sessiondomain, unless sub-domains must share logins", "%s goes to every sub-domain, and each of them can overwrite it", name)
+		return warn("remove "+from.key("sessiondomain")+", unless sub-domains must share logins", "%s goes to every sub-domain, and each of them can overwrite it", name)
 	}
 	return ok("%s is Secure, HttpOnly, SameSite=%s", name, sameSite(c.SameSite))
 }
@@ -89,9 +113,9 @@ func sameSite(s http.SameSite) string {
 	return "Lax"
 }
 
-func sealing(cfg session.Config) Result {
+func sealing(cfg session.Config, from Source) Result {
 	if cfg.NoSeal {
-		return warn("remove sessionnoseal", "values are stored readable: whoever reads the store, or a backup of it, reads them")
+		return warn("remove "+from.key("sessionnoseal"), "values are stored readable: whoever reads the store, or a backup of it, reads them")
 	}
 	return ok("values can be opened by their browser alone")
 }
@@ -103,7 +127,7 @@ func configFile(file string, hasPassword bool) Result {
 	}
 	mode := info.Mode().Perm()
 	if hasPassword && mode&0o007 != 0 {
-		return warn(fmt.Sprintf("chmod o-rwx %s, or take the password from the environment: ${SESSION_PASSWORD}", file),
+		return warn(fmt.Sprintf("chmod o-rwx %s, or write ${SESSION_PASSWORD} in the place of the password, and set that variable", file),
 			"%s holds a password and has mode %04o: everybody on this machine can read it", file, mode)
 	}
 	return ok("%s has mode %04o", file, mode)

@@ -3,6 +3,7 @@ package place
 import (
 	"cmp"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -170,49 +171,71 @@ func (t Target) Redact(text string) string {
 }
 
 // HasPassword reports whether the save path holds a password.
-func (t Target) HasPassword() bool { return len(t.secrets()) > 1 }
+func (t Target) HasPassword() bool {
+	passwords, _ := t.passwords()
+	return len(passwords) > 0
+}
 
-// secrets returns the save path, if there may be a password in it, and what
-// looks like one.
-func (t Target) secrets() []string {
-	var password string
-	switch t.Provider {
-	case mysql.Name:
-		cfg, err := driver.ParseDSN(t.SavePath)
-		if err != nil {
-			// Up to the last @ is where it must be.
-			_, password, _ = strings.Cut(t.SavePath[:max(0, strings.LastIndex(t.SavePath, "@"))], ":")
-			break
-		}
-		password = cfg.Passwd
-	case redis.Name, goredis.Name, rueidis:
-		if u, ok := t.redisURL(); ok {
-			password, _ = u.User.Password()
-			password = cmp.Or(password, u.User.Username(), u.Query().Get("password"), u.Query().Get("sentinelpassword"))
-		} else if fields := strings.Split(t.SavePath, ","); len(fields) > 2 {
-			password = fields[2]
-		}
-	case postgres.Name:
-		cfg, _ := t.postgresConfig()
-		if cfg == nil {
-			// Up to the last @ is where it must be.
-			_, account, _ := strings.Cut(t.SavePath, "://")
-			_, password, _ = strings.Cut(account[:max(0, strings.LastIndex(account, "@"))], ":")
-			break
-		}
-		password = cfg.Password
-	default:
-		return nil
-	}
-	var all []string
-	if t.SavePath != "" {
+// secrets returns what must not be shown: passwords, also as they are in a URL,
+// and the whole save path, if it has one or may have it somewhere out of place.
+func (t Target) secrets() (all []string) {
+	passwords, understood := t.passwords()
+	if t.SavePath != "" && (len(passwords) > 0 || !understood) {
 		all = append(all, t.SavePath)
 	}
-	if password != "" {
+	for _, password := range passwords {
 		all = append(all, password)
 		if escaped := url.QueryEscape(password); escaped != password {
 			all = append(all, escaped, url.PathEscape(password))
 		}
 	}
 	return all
+}
+
+// passwords returns those in the save path, or what looks like one, and whether
+// the save path could be read, so that there can be no other.
+func (t Target) passwords() (all []string, understood bool) {
+	switch t.Provider {
+	case mysql.Name:
+		cfg, err := driver.ParseDSN(t.SavePath)
+		if err != nil {
+			// Up to the last @ is where it must be.
+			_, password, _ := strings.Cut(t.SavePath[:max(0, strings.LastIndex(t.SavePath, "@"))], ":")
+			return notEmpty(password), false
+		}
+		return notEmpty(cfg.Passwd), true
+	case redis.Name, goredis.Name, rueidis:
+		return t.redisPasswords()
+	case postgres.Name:
+		cfg, _ := t.postgresConfig()
+		if cfg == nil {
+			// Up to the last @ is where it must be.
+			_, account, _ := strings.Cut(t.SavePath, "://")
+			_, password, _ := strings.Cut(account[:max(0, strings.LastIndex(account, "@"))], ":")
+			return notEmpty(password), false
+		}
+		return notEmpty(cfg.Password), true
+	}
+	return nil, true
+}
+
+func (t Target) redisPasswords() (all []string, understood bool) {
+	host, db := t.redisPlace()
+	_, err := strconv.Atoi(db)
+	understood = err == nil && host != "" && !strings.Contains(t.SavePath, "@")
+	if u, ok := t.redisURL(); ok {
+		password, _ := u.User.Password()
+		query := u.Query()
+		return notEmpty(cmp.Or(password, u.User.Username()), query.Get("password"), query.Get("sentinelpassword")), understood
+	}
+	fields := append(strings.Split(t.SavePath, ","), "", "")
+	if _, err := strconv.Atoi(cmp.Or(strings.TrimSpace(fields[1]), "0")); err != nil {
+		understood = false // the pool's size; it may be a password in the wrong place
+	}
+	return notEmpty(fields[2]), understood
+}
+
+// notEmpty returns those texts that are not empty.
+func notEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }

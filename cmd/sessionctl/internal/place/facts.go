@@ -17,10 +17,11 @@ import (
 	"github.com/chisession/session/backend/sqlite"
 )
 
-// A Fact is one thing that a place says of itself.
+// A Fact is one thing that a place says of itself: its Value is a string or an
+// int64.
 type Fact struct {
 	Name  string `json:"name"`
-	Value string `json:"value"`
+	Value any    `json:"value"`
 }
 
 // Facts returns what the place says of itself. What it does not say is left
@@ -30,13 +31,25 @@ func (p *Place) Facts(ctx context.Context) ([]Fact, error) {
 	case p.Redis != nil, p.goredis != nil:
 		return p.redisFacts()
 	case p.MySQL != nil:
-		return p.mysqlFacts(ctx)
+		return p.withExpired(ctx, p.mysqlFacts)
 	case p.Postgres != nil:
-		return p.postgresFacts(ctx)
+		return p.withExpired(ctx, p.postgresFacts)
 	case p.SQLite != nil:
-		return p.sqliteFacts(ctx)
+		return p.withExpired(ctx, p.sqliteFacts)
 	}
 	return p.fileFacts(ctx)
+}
+
+// withExpired adds to facts how many records wait to be removed.
+func (p *Place) withExpired(ctx context.Context, facts func(context.Context) ([]Fact, error)) ([]Fact, error) {
+	all, err := facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if n := p.Expired(ctx); n >= 0 {
+		all = append(all, Fact{"expired, not yet removed", n})
+	}
+	return all, nil
 }
 
 func (p *Place) redisFacts() ([]Fact, error) {
@@ -52,15 +65,17 @@ func (p *Place) redisFacts() ([]Fact, error) {
 	}
 	for _, f := range []struct{ name, key string }{
 		{"server version", "redis_version"}, {"valkey version", "valkey_version"}, {"uptime in seconds", "uptime_in_seconds"},
-		{"memory used", "used_memory_human"}, {"memory limit", "maxmemory_human"}, {"eviction policy", "maxmemory_policy"},
+		{"memory used in bytes", "used_memory"}, {"memory limit in bytes", "maxmemory"}, {"eviction policy", "maxmemory_policy"},
 		{"connected clients", "connected_clients"}, {"keys expired", "expired_keys"}, {"keys evicted", "evicted_keys"},
 	} {
-		if said[f.key] != "" {
+		if n, err := strconv.ParseInt(said[f.key], 10, 64); err == nil {
+			facts = append(facts, Fact{f.name, n})
+		} else if said[f.key] != "" {
 			facts = append(facts, Fact{f.name, said[f.key]})
 		}
 	}
 	if n, err := redigo.Int64(p.Ask("DBSIZE")); err == nil {
-		facts = append(facts, Fact{"keys in the database", strconv.FormatInt(n, 10)})
+		facts = append(facts, Fact{"keys in the database", n})
 	}
 	return facts, nil
 }
@@ -88,10 +103,9 @@ func (p *Place) mysqlFacts(ctx context.Context) ([]Fact, error) {
 	}
 	return []Fact{
 		{"server version", version},
-		{"rows in bytes", strconv.FormatInt(size.Data, 10)},
-		{"indexes in bytes", strconv.FormatInt(size.Index, 10)},
-		{"free in bytes", strconv.FormatInt(size.Free, 10)},
-		{"expired, not yet removed", strconv.FormatInt(p.Expired(ctx), 10)},
+		{"rows in bytes", size.Data},
+		{"indexes in bytes", size.Index},
+		{"free in bytes", size.Free},
 	}, nil
 }
 
@@ -158,5 +172,5 @@ func (p *Place) fileFacts(ctx context.Context) ([]Fact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look through the session directory: %w", err)
 	}
-	return []Fact{{"files", strconv.Itoa(files)}, {"bytes", strconv.FormatInt(bytes, 10)}}, nil
+	return []Fact{{"files", int64(files)}, {"bytes", bytes}}, nil
 }

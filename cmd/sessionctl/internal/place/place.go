@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	redigo "github.com/gomodule/redigo/redis"
@@ -38,13 +39,14 @@ var ErrUnknown = errors.New("sessionctl knows no provider of this name: it has f
 // places: here the one serves for both.
 const rueidis = "rueidis"
 
+// Providers are the names of those that can be operated.
+func Providers() []string {
+	return []string{file.Name, mysql.Name, postgres.Name, redis.Name, goredis.Name, rueidis, sqlite.Name}
+}
+
 // Known reports whether provider is one of the library's.
 func Known(provider string) bool {
-	switch provider {
-	case file.Name, memory.Name, mysql.Name, postgres.Name, redis.Name, sqlite.Name, goredis.Name, rueidis:
-		return true
-	}
-	return false
+	return provider == memory.Name || slices.Contains(Providers(), provider)
 }
 
 // Timeout bounds one question to a server. Counting a large table takes

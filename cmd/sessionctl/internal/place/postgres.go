@@ -86,10 +86,9 @@ func (p *Place) postgresFacts(ctx context.Context) ([]Fact, error) {
 	}
 	return []Fact{
 		{"server version", version},
-		{"rows in bytes", strconv.FormatInt(rows, 10)},
-		{"indexes in bytes", strconv.FormatInt(indexes, 10)},
-		{"live rows, as the server estimates", strconv.FormatInt(live, 10)},
-		{"dead rows, not yet vacuumed", strconv.FormatInt(dead, 10)},
-		{"expired, not yet removed", strconv.FormatInt(p.Expired(ctx), 10)},
+		{"rows in bytes", rows},
+		{"indexes in bytes", indexes},
+		{"live rows, as the server estimates", live},
+		{"dead rows, not yet vacuumed", dead},
 	}, nil
 }

@@ -19,18 +19,22 @@ type block struct {
 	code   string
 }
 
+// ofFile begins the comment before a block that is a file of a module of its own,
+// which compiles it; TestRecipes compares.
+const ofFile = "<!-- file:"
+
 // blocks finds the Go blocks of a Markdown text.
 func blocks(file, text string) ([]block, error) {
 	const comment = "<!-- go:"
 	var found []block
 	var params string
-	var inside, isGo bool
+	var inside, isGo, isFile bool
 	var b block
 	for i, line := range strings.Split(text, "\n") {
 		trimmed := strings.TrimSpace(line)
 		switch {
 		case !inside && strings.HasPrefix(trimmed, "```"):
-			inside, isGo = true, trimmed == "```go"
+			inside, isGo, isFile = true, trimmed == "```go" && !isFile, false
 			b = block{file: file, line: i + 2, params: params}
 			params = ""
 		case inside && trimmed == "```":
@@ -42,6 +46,8 @@ func blocks(file, text string) ([]block, error) {
 			b.code += line + "\n"
 		case strings.HasPrefix(trimmed, comment):
 			params = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(trimmed, comment), "-->"))
+		case strings.HasPrefix(trimmed, ofFile):
+			isFile = true
 		case trimmed != "":
 			if params != "" {
 				return nil, fmt.Errorf("%s:%d: there is no block after the comment %s", file, i+1, comment)

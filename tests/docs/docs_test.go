@@ -225,6 +225,8 @@ func TestCheckFindsMistakes(t *testing.T) {
 		{"parameters", "<!-- go: s *session.Session -->\n" + fence("s.Set(\"a\", 1)\n")[6:], ""},
 		{"parameters of declarations", "<!-- go: h http.Handler, n int -->\n" + fence("func f() { h.ServeHTTP(nil, nil); n++ }\n")[6:], ""},
 		{"import with parameters", "<!-- go: n int -->\n" + fence("import \"math/bits\"\n\nvar m = bits.Len(uint(n))\n")[6:], ""},
+		{"a file of another module", "<!-- file: a/main.go -->\n" + fence("nonsense()\n")[6:], ""},
+		{"only the block behind the comment", "<!-- file: a/main.go -->\n" + fence("nonsense()\n")[6:] + fence("nonsense()\n"), "undefined: nonsense"},
 		{"other language", "```text\nthis is no code\n```\n", ""},
 		{"no such function", fence("session.Nonsense()\n"), "\ndocs/a.md:4: undefined: session.Nonsense"},
 		{"no such method", fence("func f(s *session.Session) { s.Put(1) }\n"), "s.Put undefined"},

@@ -540,6 +540,7 @@ func (s *Session) lose(why error) {
 	s.rec = stored.Copy{Cred: cred, Known: true}
 	s.vals.Rebase(record.Body{})
 	s.trouble.err, s.trouble.lost = nil, why
+	s.over()
 }
 
 // loginAfresh makes s, whose login has lost its record, a new session. Its

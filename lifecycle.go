@@ -245,6 +245,7 @@ func (s *Session) Destroy() {
 	}
 	s.work.epoch++
 	s.startOver()
+	s.over()
 }
 
 // startOver makes s an empty, unstored session.
@@ -322,4 +323,102 @@ func (s *Session) NoTouch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.want.noTouch = true
+}
+
+// Done returns a channel that is closed when the session has ended: it was
+// destroyed by another request, revoked, pushed out by MaxPerUser, or has
+// expired, in this process or another; or when it was renewed by another request,
+// a login or logout by SetUser included, as the token of this request opens
+// nothing any more: it is another user's session by now, perhaps, and a browser
+// that comes again comes with the new token. It is for responses that go on for
+// long: server-sent events, WebSockets, long polls.
+//
+//	for {
+//		select {
+//		case <-s.Done():
+//			return // logged out
+//		case <-r.Context().Done():
+//			return // the client has gone
+//		case event := <-events:
+//			…
+//		}
+//	}
+//
+// It is closed within about a second, or the time that the store takes to tell,
+// and only on proof: while the store fails it stays open, which is logged and
+// counted. The session's time runs on: to watch is no activity of the user (see
+// [Session.Save] for how to note some).
+//
+// All calls in one request return the same channel. A session that is not stored
+// yet is watched from when it is; for a visitor without one the channel stays
+// open. Destroy of this request closes it at once, and what is set after that
+// belongs to a session that nobody watches. It is also closed when the handler
+// returns, or [Session.Release] is called, whatever the session does, so that
+// nobody waits for ever (a WebSocket's handler must stay as long as its
+// connection), and by [Manager.Close]. Where there is no session at all, with
+// Config.Disabled, for example, or before the middleware, it is closed already,
+// and the log says why.
+//
+// The manager asks the store about all watched sessions together, once in a
+// second, however many streams there are: see docs/frameworks.md for what that costs.
+func (s *Session) Done() <-chan struct{} {
+	if !s.begin("Done") {
+		return ended
+	}
+	defer s.unlock()
+	if s.watch == nil {
+		s.watch = s.m.poller.Watch((*watched)(s))
+	}
+	if s.trouble.lost != nil {
+		s.over()
+	}
+	return s.watch.Over()
+}
+
+// ended is the channel of what is no session.
+var ended = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// over closes the channel of Done.
+func (s *Session) over() {
+	if s.watch != nil {
+		s.watch.End()
+	}
+}
+
+// unwatch is over, after which Done begins anew.
+func (s *Session) unwatch() {
+	s.over()
+	s.watch = nil
+}
+
+// watched is a session as package watch sees it.
+type watched Session
+
+// Stored implements [watch.Session].
+func (w *watched) Stored(c *stored.Copy) bool {
+	s := (*Session)(w)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.work.busy || !s.rec.Exists {
+		return false
+	}
+	if c.Version < s.rec.Version || c.Cred.ID() != s.rec.Cred.ID() {
+		*c = s.rec
+	}
+	return true
+}
+
+// Ended implements [watch.Session]. What this request is writing at the moment,
+// another token perhaps, may be what was taken for an end.
+func (w *watched) Ended(c *stored.Copy) {
+	s := (*Session)(w)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.work.busy && s.rec.Exists && c.Cred.Matches(&s.rec.Head.Hash) {
+		s.over()
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/chisession/session/gc"
 	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/stored"
+	"github.com/chisession/session/internal/watch"
 )
 
 // A Manager owns a store's sessions: it loads, stores and ends them. It is
@@ -33,6 +34,7 @@ type Manager struct {
 	persistent bool // cookies outlive the browser
 
 	collector *gc.Collector
+	poller    watch.Poller
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
 	generic   seen        // keys that Get returned the generic form of
@@ -67,6 +69,8 @@ func New(cfg Config) (*Manager, error) {
 	if err := m.open(); err != nil {
 		return nil, err
 	}
+	m.poller.Store, m.poller.Timeout, m.poller.Logger = &m.store, cfg.StoreTimeout, cfg.Logger
+	m.poller.Failed = func(err error) { m.failed("watch", err) }
 	m.bounded = m.store.Can.Bounded && (!hurried || m.store.Can.InProcess)
 	m.collect()
 	return m, nil
@@ -146,11 +150,13 @@ func (m *Manager) collect() {
 
 // Close stops the collector, waits for the store calls under way and closes
 // the store, if the manager opened it. Requests that come later, or want to
-// store later, get an error response. Closing twice is no error.
+// store later, get an error response. The channels of [Session.Done] are closed.
+// Closing twice is no error.
 func (m *Manager) Close() error {
 	if m.closed.Swap(true) {
 		return nil
 	}
+	m.poller.Close()
 	if m.collector != nil {
 		m.collector.Stop()
 	}

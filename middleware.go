@@ -386,6 +386,7 @@ func (x *exchange) release() {
 	}
 	s := x.session.Load()
 	s.mu.Lock()
+	s.unwatch()
 	s.phase = phaseReleased
 	s.unlock()
 }
@@ -567,5 +568,6 @@ func (s *Session) Release() error {
 func (s *Session) endStart() {
 	if !s.start.nested {
 		s.phase = phaseReleased
+		s.unwatch()
 	}
 }

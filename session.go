@@ -11,6 +11,7 @@ import (
 
 	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/stored"
+	"github.com/chisession/session/internal/watch"
 )
 
 // A Session is one browser's values during one request. All methods may be
@@ -39,6 +40,7 @@ type Session struct {
 	work    work           // who makes store calls for it
 	start   byStart        // what Manager.Start adds
 	locals  map[any]any    // of this request, never stored
+	watch   *watch.Watch   // for who waits for its end; nil if nobody does: see Done
 }
 
 // A phase is how far a request has come.

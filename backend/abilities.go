@@ -10,6 +10,7 @@ type Abilities struct {
 	UserIndex        UserIndex
 	Lister           Lister
 	Counter          Counter
+	Comparer         Comparer
 	Closer           io.Closer // what closes a store that was opened by name
 
 	InProcess bool // see the interface InProcess
@@ -39,6 +40,7 @@ func AbilitiesOf(store Store) Abilities {
 	can.UserIndex, _ = store.(UserIndex)
 	can.Lister, _ = store.(Lister)
 	can.Counter, _ = store.(Counter)
+	can.Comparer, _ = store.(Comparer)
 	can.Closer, _ = store.(io.Closer)
 	_, can.InProcess = store.(InProcess)
 	if b, ok := store.(Bounded); ok {

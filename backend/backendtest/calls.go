@@ -39,6 +39,10 @@ func calls(s backend.Store, rec backend.Record) []call {
 	if n := backend.AbilitiesOf(s).Counter; n != nil {
 		all = append(all, call{"Count", func(ctx context.Context) error { _, err := n.Count(ctx); return err }})
 	}
+	if x := backend.AbilitiesOf(s).Comparer; x != nil {
+		known := []backend.Version{{ID: rec.ID, Version: rec.Version}}
+		all = append(all, call{"Changed", func(ctx context.Context) error { _, err := x.Changed(ctx, known); return err }})
+	}
 	return all
 }
 

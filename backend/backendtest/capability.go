@@ -21,11 +21,12 @@ const (
 	InProcess
 	Bounded
 	Confirmer
+	Comparer
 
 	closer // io.Closer
 )
 
-var capabilityNames = []string{"VersionedDeleter", "Sweeper", "UserIndex", "Lister", "Counter", "InProcess", "Bounded", "Confirmer", "io.Closer"}
+var capabilityNames = []string{"VersionedDeleter", "Sweeper", "UserIndex", "Lister", "Counter", "InProcess", "Bounded", "Confirmer", "Comparer", "io.Closer"}
 
 // String returns the names of the interfaces.
 func (c Capability) String() string {
@@ -55,6 +56,7 @@ func Capabilities(s backend.Store) Capability {
 	has(can.UserIndex != nil, UserIndex)
 	has(can.Lister != nil, Lister)
 	has(can.Counter != nil, Counter)
+	has(can.Comparer != nil, Comparer)
 	has(can.InProcess, InProcess)
 	has(can.Closer != nil, closer)
 	has(can.Bounded, Bounded)

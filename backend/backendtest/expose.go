@@ -11,6 +11,7 @@ type full interface {
 	backend.UserIndex
 	backend.Lister
 	backend.Counter
+	backend.Comparer
 }
 
 // expose returns f as a store that has exactly the interfaces of have.
@@ -30,6 +31,9 @@ func expose(f full, have Capability) backend.Store {
 	}
 	if have&Counter != 0 {
 		can.Counter = f
+	}
+	if have&Comparer != 0 {
+		can.Comparer = f
 	}
 	return backend.With(f, can)
 }

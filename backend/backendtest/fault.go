@@ -27,6 +27,7 @@ const (
 	OpByUser        Op = "ByUser"
 	OpList          Op = "List"
 	OpCount         Op = "Count"
+	OpChanged       Op = "Changed"
 )
 
 // A Call is a call of a store's method. What the method has no argument for is
@@ -242,4 +243,15 @@ func (s *faulty) Count(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 	return n, nil
+}
+
+func (s *faulty) Changed(ctx context.Context, known []backend.Version) (changed []uuid.UUID, err error) {
+	err = (*Fault)(s).run(ctx, Call{Op: OpChanged}, func() (err error) {
+		changed, err = backend.AbilitiesOf(s.inner).Comparer.Changed(ctx, known)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, nil
 }

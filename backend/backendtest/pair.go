@@ -68,3 +68,7 @@ func (p *pair) List(ctx context.Context, prefix string, limit int) ([]backend.Re
 func (p *pair) Count(ctx context.Context) (int, error) {
 	return backend.AbilitiesOf(p.next()).Counter.Count(ctx)
 }
+
+func (p *pair) Changed(ctx context.Context, known []backend.Version) ([]uuid.UUID, error) {
+	return backend.AbilitiesOf(p.next()).Comparer.Changed(ctx, known)
+}

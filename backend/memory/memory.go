@@ -87,6 +87,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
+	_ backend.Comparer         = (*Store)(nil)
 	_ backend.InProcess        = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ io.Closer                = (*Store)(nil)
@@ -267,6 +268,29 @@ func (s *Store) DeleteVersion(_ context.Context, id uuid.UUID, version uint64) e
 	}
 	s.remove(sh, sh.index[id])
 	return nil
+}
+
+// Changed returns which of known have no live record, or one of another version.
+// That is no use of them: see [Store.Evicted].
+func (s *Store) Changed(_ context.Context, known []backend.Version) (changed []uuid.UUID, err error) {
+	if s.closed.Load() {
+		return nil, backend.ErrClosed
+	}
+	now := nowMilli()
+	for _, k := range known {
+		if !s.is(k, now) {
+			changed = append(changed, k.ID)
+		}
+	}
+	return changed, nil
+}
+
+func (s *Store) is(k backend.Version, now int64) bool {
+	sh := s.shard(k.ID)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	e := sh.live(k.ID, now)
+	return e != nil && e.version == k.Version
 }
 
 // InProcess marks the store as one that no other process can read.

@@ -42,6 +42,7 @@ var callbacksCases = []behaviour{
 // questions are the methods of a Session that only read.
 var questions = map[string]func(*session.Session){
 	"CreatedAt":   func(s *session.Session) { s.CreatedAt() },
+	"Done":        func(s *session.Session) { s.Done() },
 	"Err":         func(s *session.Session) { s.Err() },
 	"ExpiresAt":   func(s *session.Session) { s.ExpiresAt() },
 	"Format":      func(s *session.Session) { _ = fmt.Sprintf("%v %+v %#v", s, s, s) },
@@ -113,6 +114,7 @@ var notAsked = map[string]string{
 	"session.Getter.Get":          "the library's own have it",
 	"session.Setter.Set":          "the library's own have it",
 	"session.Setter.Delete":       "the library's own have it",
+	"backend.Comparer.Changed":    "no request makes it, but the manager, for all that are watched",
 	"backend.Lister.List":         "it is for tools of operators, not for requests",
 }
 

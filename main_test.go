@@ -9,11 +9,13 @@ import (
 
 	_ "github.com/chisession/session/backend/mysql" // save paths that it refuses are tested
 	_ "github.com/chisession/session/backend/redis" // and so are Redis's
+	"github.com/chisession/session/internal/testserver"
 )
 
 // TestMain fails the run if a goroutine is left over: of a manager that was not
 // closed, of a request that was not released, of a store.
 func TestMain(m *testing.M) {
+	testserver.MoreParallel(4)
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"flag"
 	"fmt"
 	"os"
 	"runtime"
@@ -31,18 +30,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envCreate) != "" {
 		os.Exit(createInChild())
 	}
-	moreParallel()
+	testserver.MoreParallel(2)
 	os.Exit(run(m))
-}
-
-// moreParallel has twice as many tests run side by side as usual, as most of them
-// wait for records to expire; unless the command line says how many.
-func moreParallel() {
-	flag.Parse()
-	usual := runtime.GOMAXPROCS(0)
-	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(usual) {
-		_ = f.Value.Set(strconv.Itoa(2 * usual)) // a number it takes
-	}
 }
 
 func run(m *testing.M) int {

@@ -16,30 +16,25 @@ import "testing"
 type behaviour struct {
 	sentence string // what holds, or when; part of the test's name
 	on       func(t *testing.T, kinds []Kind)
-	waits    bool // the clock is what it waits for, so others may run meanwhile
+	alone    bool // nothing else may run meanwhile
 }
 
-// each is a case for every backend, on all of them at once: they share nothing,
-// and mostly wait for their servers.
+// each is a case for every backend. It shares nothing with others.
 func each(sentence string, run func(t *testing.T, k Kind)) behaviour {
-	return alone(sentence, func(t *testing.T, k Kind) {
-		t.Parallel()
-		run(t, k)
-	})
-}
-
-// waiting is a case for every backend that spends its time waiting for a
-// timeout. It runs beside others of its topic as well.
-func waiting(sentence string, run func(t *testing.T, k Kind)) behaviour {
-	b := each(sentence, run)
-	b.waits = true
-	return b
-}
-
-// alone is a case for every backend, on one after the other, as it measures the
-// process, or keeps it busy for seconds.
-func alone(sentence string, run func(t *testing.T, k Kind)) behaviour {
 	return behaviour{sentence: sentence, on: func(t *testing.T, kinds []Kind) {
+		for _, k := range kinds {
+			t.Run(k.Name, func(t *testing.T) {
+				t.Parallel()
+				run(t, k)
+			})
+		}
+	}}
+}
+
+// alone is a case for every backend that measures the process, or keeps it busy
+// for seconds.
+func alone(sentence string, run func(t *testing.T, k Kind)) behaviour {
+	return behaviour{sentence: sentence, alone: true, on: func(t *testing.T, kinds []Kind) {
 		for _, k := range kinds {
 			t.Run(k.Name, func(t *testing.T) { run(t, k) })
 		}
@@ -56,6 +51,13 @@ func once(sentence string, run func(t *testing.T)) behaviour {
 			}
 		}
 	}}
+}
+
+// onceAlone is like once, for what measures or changes the process.
+func onceAlone(sentence string, run func(t *testing.T)) behaviour {
+	b := once(sentence, run)
+	b.alone = true
+	return b
 }
 
 var topics = []struct {
@@ -93,17 +95,25 @@ var topics = []struct {
 	{"callbacks", callbacksCases},
 }
 
-// Run runs all cases on the backends, as subtests TOPIC/SENTENCE/BACKEND.
+// Run runs all cases on the backends, as subtests TOPIC/SENTENCE/BACKEND: those
+// that must be alone one after the other, and then all others side by side, as
+// they mostly wait, for a server or for a timeout.
 func Run(t *testing.T, kinds ...Kind) {
 	for _, topic := range topics {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, c := range topic.cases {
-				t.Run(c.sentence, func(t *testing.T) {
-					if c.waits {
+				if c.alone {
+					t.Run(c.sentence, func(t *testing.T) { c.on(t, kinds) })
+				}
+			}
+			t.Parallel() // from here on, after the same of every other topic
+			for _, c := range topic.cases {
+				if !c.alone {
+					t.Run(c.sentence, func(t *testing.T) {
 						t.Parallel()
-					}
-					c.on(t, kinds)
-				})
+						c.on(t, kinds)
+					})
+				}
 			}
 		})
 	}

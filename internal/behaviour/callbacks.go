@@ -34,7 +34,7 @@ import (
 // the session that they are called for.
 var callbacksCases = []behaviour{
 	once("every method of a session is tried", everyMethodIsAsked),
-	once("a callback may ask the session", callbacksMayAsk),
+	onceAlone("a callback may ask the session", callbacksMayAsk),
 	once("a callback may change the session", callbacksMayChange),
 	once("a callback that would wait for itself gives up in time", callbacksMayWait),
 }

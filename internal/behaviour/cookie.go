@@ -427,65 +427,76 @@ func ownLifetime(t *testing.T, k Kind) {
 	check("/get?k=a", "", time.Hour)
 }
 
-// activeUser: the browser drops the cookie when its time is
-// over, and the server the session. Whatever pages say about caches, neither
-// may happen to somebody who comes by every few minutes.
+// activeUser: the browser drops the cookie when its time is over, and the server
+// the session. Whatever pages say about caches, neither may happen to somebody
+// who comes by every few minutes.
 func activeUser(t *testing.T) {
-	for _, said := range []string{
+	headers := []string{
 		"", "Cache-Control: private, max-age=0", "Cache-Control: no-cache, max-age=0, must-revalidate", "Cache-Control: no-store",
 		"Cache-Control: private, max-age=60", "Cache-Control: private", "Cache-Control: no-cache", "Cache-Control: must-revalidate",
 		"Cache-Control: max-age=0", "Cache-Control: max-age=-1", `Cache-Control: max-age="0"`, "Cache-Control: s-maxage=0",
 		"Expires: 0", "Expires: -1", "Expires: Thu, 01 Jan 1970 00:00:00 GMT", "Expires: Sat, 01 Jan 2000 00:00:00 GMT", "Pragma: no-cache",
+	}
+	for name, v := range map[string]visits{
+		"persistent":                {cfg: session.Config{Cookie: cookie.Options{Persistent: true}}, every: 5 * time.Minute, until: 3 * time.Hour},
+		"rare touches":              {cfg: session.Config{Cookie: cookie.Options{Persistent: true}, TouchEvery: 20 * time.Minute}, every: 7 * time.Minute, until: 3 * time.Hour},
+		"a short cookie":            {cfg: session.Config{Cookie: cookie.Options{MaxAge: 30 * time.Second}}, every: 10 * time.Second, until: 3 * time.Minute},
+		"a short cookie, near idle": {cfg: session.Config{Cookie: cookie.Options{MaxAge: 30 * time.Second}}, every: 28 * time.Second, until: 5 * time.Minute},
+		"idle is absolute": {cfg: session.Config{IdleTimeout: 24 * time.Hour, AbsoluteTimeout: 24 * time.Hour,
+			Cookie: cookie.Options{MaxAge: time.Hour}}, every: 40 * time.Minute, until: 23 * time.Hour},
+		"until the absolute timeout": {cfg: session.Config{IdleTimeout: 2 * time.Hour, AbsoluteTimeout: 6 * time.Hour,
+			Cookie: cookie.Options{MaxAge: time.Hour}}, every: 50 * time.Minute, until: 6*time.Hour - time.Minute},
 	} {
-		for _, write := range []string{"", "Set", "Save", "Update"} {
-			for name, o := range map[string]struct {
-				cfg   session.Config
-				every time.Duration
-				until time.Duration
-			}{
-				"persistent":                {session.Config{Cookie: cookie.Options{Persistent: true}}, 5 * time.Minute, 3 * time.Hour},
-				"rare touches":              {session.Config{Cookie: cookie.Options{Persistent: true}, TouchEvery: 20 * time.Minute}, 7 * time.Minute, 5 * time.Hour},
-				"a short cookie":            {session.Config{Cookie: cookie.Options{MaxAge: 30 * time.Second}}, 10 * time.Second, 10 * time.Minute},
-				"a short cookie, near idle": {session.Config{Cookie: cookie.Options{MaxAge: 30 * time.Second}}, 28 * time.Second, 10 * time.Minute},
-				"idle is absolute": {session.Config{IdleTimeout: 24 * time.Hour, AbsoluteTimeout: 24 * time.Hour,
-					Cookie: cookie.Options{MaxAge: time.Hour}}, 40 * time.Minute, 23 * time.Hour},
-				"until the absolute timeout": {session.Config{IdleTimeout: 2 * time.Hour, AbsoluteTimeout: 6 * time.Hour,
-					Cookie: cookie.Options{MaxAge: time.Hour}}, 50 * time.Minute, 6*time.Hour - time.Minute},
-			} {
-				synctest.Test(t, func(t *testing.T) {
-					a := newApp(t, o.cfg)
-					a.basics()
-					a.handle("/login", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.SetUser("ada") })
-					a.handle("/page", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-						if field, value, ok := strings.Cut(said, ": "); ok {
-							w.Header().Set(field, value)
-						}
-						switch write {
-						case "Set", "Save":
-							s.Set("n", r.FormValue("n"))
-							if write == "Save" {
-								if err := s.Save(); err != nil {
-									t.Error(err)
-								}
-							}
-						case "Update":
-							if _, err := session.Update(s, "n", func(n int) int { return n + 1 }); err != nil {
-								t.Error(err)
-							}
-						}
-						fmt.Fprint(w, s.User())
-					})
-					b := a.direct(t)
-					b.get("/login")
-					for began, n := time.Now(), 0; time.Since(began)+o.every < o.until; n++ {
-						time.Sleep(o.every)
-						if got := b.get(fmt.Sprint("/page?n=", n)); got.body != "ada" {
-							t.Errorf("%s, %q, %s: after %v the user is %q, want ada", name, said, write, time.Since(began), got.body)
-							return
-						}
-					}
-				})
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, header := range headers {
+				for _, write := range []string{"", "Set", "Save", "Update"} {
+					synctest.Test(t, func(t *testing.T) { v.make(t, header, write) })
+				}
 			}
+		})
+	}
+}
+
+// visits are of one user, to pages of one kind.
+type visits struct {
+	cfg          session.Config
+	every, until time.Duration
+}
+
+// make logs the user in and makes the visits, to a page that sets a header and
+// changes the session by write. The user must stay logged in.
+func (v visits) make(t *testing.T, header, write string) {
+	v.cfg.SweepEvery = -1 // else most of the time goes into sweeps
+	a := newApp(t, v.cfg)
+	a.basics()
+	a.handle("/login", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.SetUser("ada") })
+	a.handle("/page", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		if field, value, ok := strings.Cut(header, ": "); ok {
+			w.Header().Set(field, value)
+		}
+		switch write {
+		case "Set", "Save":
+			s.Set("n", r.FormValue("n"))
+			if write == "Save" {
+				if err := s.Save(); err != nil {
+					t.Error(err)
+				}
+			}
+		case "Update":
+			if _, err := session.Update(s, "n", func(n int) int { return n + 1 }); err != nil {
+				t.Error(err)
+			}
+		}
+		fmt.Fprint(w, s.User())
+	})
+	b := a.direct(t)
+	b.get("/login")
+	for began, n := time.Now(), 0; time.Since(began)+v.every < v.until; n++ {
+		time.Sleep(v.every)
+		if got := b.get(fmt.Sprint("/page?n=", n)); got.body != "ada" {
+			t.Errorf("%q, %s: after %v the user is %q, want ada", header, write, time.Since(began), got.body)
+			return
 		}
 	}
 }

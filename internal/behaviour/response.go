@@ -39,7 +39,7 @@ var responseCases = []behaviour{
 	each("a response of status 500 is stored", status500),
 	each("a login after the timeout handler gave up", timeoutHandlerGaveUp),
 	once("the request stays as it was sent", requestUnchanged),
-	once("uploads leave no files", uploads),
+	onceAlone("uploads leave no files", uploads),
 }
 
 // A witness stands outside of the session's middleware and notes what passes

@@ -37,7 +37,7 @@ var tokenCases = []behaviour{
 	each("only the cookie carries the token", cookieAlone),
 	each("the token of an ended session is never adopted again", neverAgain),
 	once("all 256 bits of a secret are random", secretBits),
-	once("a token comes from crypto rand and the time alone", fromCryptoRand),
+	onceAlone("a token comes from crypto rand and the time alone", fromCryptoRand),
 	once("without randomness the program ends", noFallback),
 }
 

@@ -398,7 +398,7 @@ func (s *Session) notTouched(err error) {
 }
 
 // report takes in what became of a write: here it is decided what that means for
-// the session, its cookie, the counters, the hooks and the log. It reports
+// the session, its cookie, the counters, Config.On and the log. It reports
 // whether the record was lost, and returns err as the caller is to see it. If
 // Destroy has made s another session since epoch, what was stored is to go.
 func (s *Session) report(out *stored.Outcome, t *try, epoch uint, err error) (lost bool, _ error) {
@@ -411,12 +411,12 @@ func (s *Session) report(out *stored.Outcome, t *try, epoch uint, err error) (lo
 	wrote := out.Created || out.Updated
 	if out.Created && err == nil {
 		s.m.stats.add(statCreates, &t.next)
-		s.hook(s.m.cfg.Hooks.Created, &t.next, out.Copy.User)
+		s.tellCreated(out, t)
 	}
 	switch {
 	case s.work.epoch != epoch:
 		if wrote {
-			s.want.removal = &removal{t.next, out.Copy.Version}
+			s.want.removal = &removal{t.next, out.Copy.Version, out.Copy.User}
 		}
 		return false, err
 	case err != nil && out.Op != "":
@@ -428,7 +428,7 @@ func (s *Session) report(out *stored.Outcome, t *try, epoch uint, err error) (lo
 		return true, nil
 	}
 	s.reply.altered = s.reply.altered || out.Created || t.changed != 0 || t.vals.Changed()
-	wasPersistent := s.persistent()
+	wasPersistent, was := s.persistent(), s.rec.User
 	s.settle(out, t)
 	lifetime := t.changed&(changedPersist|changedIdle|changedAbsolute) != 0
 	switch {
@@ -440,10 +440,7 @@ func (s *Session) report(out *stored.Outcome, t *try, epoch uint, err error) (lo
 	if out.Updated {
 		s.m.stats.add(statUpdates, &s.rec.Cred)
 	}
-	if out.Renewed {
-		s.m.stats.add(statRenewals, &s.rec.Cred)
-		s.hook(s.m.cfg.Hooks.Renewed, &s.rec.Cred, s.rec.User)
-	}
+	s.tellWrite(out, t, was)
 	return false, nil
 }
 
@@ -492,10 +489,7 @@ func (s *Session) reportRemoval(out *stored.Outcome, r *removal, err error) erro
 	}
 	if out.Removed {
 		s.m.stats.add(statDeletes, &r.cred)
-		if f := s.m.cfg.Hooks.Destroyed; f != nil {
-			id := r.cred.ID().String()
-			s.later(func() { f(id, ReasonDestroyed) })
-		}
+		s.tell(&r.cred, Event{Kind: EventEnded, User: r.user, Reason: ReasonDestroyed})
 	}
 	s.want.removal = nil
 	return nil
@@ -568,7 +562,7 @@ func (s *Session) lostUpdate(out *stored.Outcome, exact bool) error {
 	if err := s.dropped(); err != nil || !exact {
 		return err
 	}
-	s.m.stats.add(droppedAs(lost), &s.rec.Cred)
+	s.countDropped()
 	return lost
 }
 
@@ -578,19 +572,22 @@ func (s *Session) dropped() error {
 	if !s.vals.Changed() && s.want.changed == 0 && !s.trouble.tried {
 		return nil
 	}
-	s.m.stats.add(droppedAs(lost), &s.rec.Cred)
+	s.countDropped()
 	s.log(slog.LevelInfo, "session: changes dropped", lost)
 	s.vals.Drop()
 	s.want.changed, s.trouble.tried = 0, false
 	return lost
 }
 
-// droppedAs returns the counter for changes of a session that is lost.
-func droppedAs(lost error) stat {
-	if lost == ErrSuperseded {
-		return statSuperseded
+// countDropped counts and tells that changes of a session that is lost are
+// dropped.
+func (s *Session) countDropped() {
+	counter := statDropped
+	if s.trouble.lost == ErrSuperseded {
+		counter = statSuperseded
 	}
-	return statDropped
+	s.m.stats.add(counter, &s.rec.Cred)
+	s.tell(&s.rec.Cred, Event{Kind: EventLost, Err: s.trouble.lost})
 }
 
 // reachable returns an error if what is to be stored needs a new token at the
@@ -654,12 +651,4 @@ func (s *Session) early() time.Duration {
 func (s *Session) log(level slog.Level, message string, err error) {
 	m, ctx, id := s.m, context.WithoutCancel(s.x), s.rec.Cred.ID().String()
 	s.later(func() { m.cfg.Logger.LogAttrs(ctx, level, message, slog.String("id", id), slog.Any("error", err)) })
-}
-
-// hook calls a hook with the session's ID when mu is free.
-func (s *Session) hook(f func(id, user string), of *record.Credentials, user string) {
-	if f != nil {
-		id := of.ID().String()
-		s.later(func() { f(id, user) })
-	}
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,8 +122,15 @@ type Config struct {
 	// Renew always start a session: that is a login (SAML, Sign in with Apple).
 	AllowCrossSite bool
 
-	// Hooks are told of what happens to sessions.
-	Hooks Hooks
+	// On, if set, is told of what happens to sessions, after the fact, by the
+	// goroutine that it happened in: for audit logs and metrics. ctx has the
+	// values of the request's context, of what runs outside of the session's
+	// middleware (chi's route context, a request ID, a trace) and the session; it
+	// is not done when the client has gone. What On does delays the request.
+	// It runs outside of all locks: it may call every method of the session
+	// that only reads, and Identity, at any time; one that changes the session
+	// may be refused (ErrNested).
+	On func(ctx context.Context, e Event)
 
 	// ErrorHandler responds to a request whose session could not be loaded or
 	// stored; nothing has been sent yet. The default sends a plain status

@@ -16,6 +16,7 @@ import (
 type (
 	sessionKey  struct{}
 	identityKey struct{} // as sessionKey, but of no session where nobody asked for one yet
+	requestKey  struct{} // of the request that the session's middleware got
 	cookieKey   string
 )
 
@@ -95,6 +96,8 @@ func (x *exchange) Value(key any) any {
 			return s
 		}
 		return nil
+	case requestKey:
+		return x.request
 	case *cookieKey:
 		if *key == x.m.key || key.shares(x.m.key) {
 			return x.get()

@@ -1,32 +1,146 @@
 package session
 
 import (
+	"context"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/stored"
 )
 
-// Hooks are called after the fact, in the caller's goroutine, outside of all
-// locks. Each may be nil. They get public IDs, never tokens.
-type Hooks struct {
-	// Created is called when a session has been stored for the first time.
-	Created func(id, user string)
+// An Event is something that happened to a session, as Config.On is told of it.
+// It never has a token or a value. New kinds and fields come in any version, so
+// ignore a Kind that you do not know.
+type Event struct {
+	Kind EventKind `json:"kind"`
 
-	// Renewed is called when a session got a new token.
-	Renewed func(id, user string)
+	// ID is the session's public ID. That of a rejected token may be invented.
+	ID string `json:"id"`
 
-	// Destroyed is called when a session has been ended, with the reason. A
-	// session that was idle for too long is not reported: it ends in the
-	// store, by itself.
-	Destroyed func(id string, reason Reason)
+	// User is whose session it is, as it was stored (of an EventFailed, as it was
+	// to be stored); empty for an anonymous one,
+	// and where nobody knows: a rejected token, changes that were lost, and
+	// Manager.Revoke, which ends a session by its ID without loading it.
+	User string `json:"user,omitempty"`
 
-	// Failed is called when a session could not be stored, with the error
-	// that the response, or the log line, was made from.
-	Failed func(id string, err error)
+	// PreviousUser is, at a login or a logout by SetUser, whose session it was
+	// before. At a login it is User where the same user has proven again who it
+	// is.
+	PreviousUser string `json:"previous_user,omitempty"`
 
-	// Rejected is called when a request's token is not that of a session:
-	// id is its public half, which may be invented.
-	Rejected func(id string, reason Reason)
+	// Reason is why a session ended, or why a token was rejected.
+	Reason Reason `json:"reason,omitempty"`
+
+	// Err is what went wrong: see EventFailed, EventUnavailable and EventLost.
+	Err error `json:"-"`
+
+	// Method, Path and RemoteAddr are those of the request that it happened in, as
+	// the middleware got it: behind a proxy, RemoteAddr is the proxy's, unless a
+	// middleware outside of the session's has replaced it. They are empty where
+	// there is no such request, as with Manager.Revoke and a context of your own.
+	Method     string `json:"method,omitempty"`
+	Path       string `json:"path,omitempty"`
+	RemoteAddr string `json:"remote_addr,omitempty"`
+}
+
+// An EventKind is what happened.
+type EventKind string
+
+// The kinds of events. A login of a new visitor is two: EventCreated, EventLogin;
+// that of a visitor who had a session EventRenewed, EventLogin.
+const (
+	// EventCreated: a session was stored for the first time.
+	EventCreated EventKind = "created"
+
+	// EventAdopted is EventCreated for a session that package migrate took over
+	// from another library, logged in or not. If the old store then refuses to
+	// give its session up, the new one is removed again.
+	EventAdopted EventKind = "adopted"
+
+	// EventLogin: a SetUser with a name was stored.
+	EventLogin EventKind = "login"
+
+	// EventLogout: a SetUser with the empty name was stored. The logout by
+	// Destroy is an EventEnded.
+	EventLogout EventKind = "logout"
+
+	// EventRenewed: a session got a new token, by Renew or by SetUser.
+	EventRenewed EventKind = "renewed"
+
+	// EventEnded: a session was ended, for the Reason ReasonDestroyed,
+	// ReasonRevoked, ReasonMaxPerUser or ReasonAbsolute. One that was idle for
+	// too long is not reported: it ends in the store, by itself.
+	EventEnded EventKind = "ended"
+
+	// EventRejected: a request's token is not that of a session; Reason says why.
+	EventRejected EventKind = "rejected"
+
+	// EventLost: a session ended while a request changed it, so the changes are
+	// dropped. Err is ErrDestroyed or ErrSuperseded.
+	EventLost EventKind = "lost"
+
+	// EventUnavailable: a session could not be loaded, with the store's Err.
+	EventUnavailable EventKind = "unavailable"
+
+	// EventFailed: a session could not be stored, with the Err that the
+	// response, or the log line, was made from.
+	EventFailed EventKind = "failed"
+)
+
+// tell tells the program of e, which happened in the request of ctx. It is called
+// with no lock held, and ctx goes on when the client has gone.
+func (m *Manager) tell(ctx context.Context, e Event) {
+	if m.cfg.On == nil {
+		return
+	}
+	if r, ok := ctx.Value(requestKey{}).(*http.Request); ok {
+		e.Method, e.Path, e.RemoteAddr = r.Method, r.URL.Path, r.RemoteAddr
+	}
+	m.cfg.On(ctx, e)
+}
+
+// tellOf is Manager.tell of something that happened to the session of cred.
+func (m *Manager) tellOf(cred *record.Credentials, x *exchange, e Event) {
+	if m.cfg.On != nil {
+		e.ID = cred.ID().String()
+		m.tell((*callContext)(x), e)
+	}
+}
+
+// tell is Manager.tellOf once mu is free.
+func (s *Session) tell(cred *record.Credentials, e Event) {
+	if s.m.cfg.On != nil {
+		m, x, of := s.m, s.x, *cred
+		s.later(func() { m.tellOf(&of, x, e) })
+	}
+}
+
+// tellCreated tells that a session was stored for the first time.
+func (s *Session) tellCreated(out *stored.Outcome, t *try) {
+	e := Event{Kind: EventCreated, User: out.Copy.User}
+	if s.start.candidate {
+		e.Kind = EventAdopted
+	}
+	s.tell(&t.next, e)
+}
+
+// tellWrite counts and tells what else a write was that is done. was is whose
+// session it was before.
+func (s *Session) tellWrite(out *stored.Outcome, t *try, was string) {
+	user := out.Copy.User
+	if out.Renewed {
+		s.m.stats.add(statRenewals, &t.next)
+		s.tell(&t.next, Event{Kind: EventRenewed, User: user})
+	}
+	switch {
+	case t.changed&changedUser == 0 || s.start.candidate:
+	case user != "":
+		s.m.stats.add(statLogins, &t.next)
+		s.tell(&t.next, Event{Kind: EventLogin, User: user, PreviousUser: was})
+	case was != "":
+		s.tell(&t.next, Event{Kind: EventLogout, PreviousUser: was})
+	}
 }
 
 // A Reason tells why a session ended or a token was rejected.
@@ -53,7 +167,8 @@ type Stats struct {
 	Updates     uint64 `json:"updates"`     // sessions stored again
 	Touches     uint64 `json:"touches"`     // expiries moved without a write
 	Deletes     uint64 `json:"deletes"`     // sessions destroyed or revoked
-	Renewals    uint64 `json:"renewals"`    // tokens replaced
+	Logins      uint64 `json:"logins"`      // SetUser with a name, of new and of old sessions, and of the same user again
+	Renewals    uint64 `json:"renewals"`    // tokens of stored sessions replaced
 	Conflicts   uint64 `json:"conflicts"`   // writes merged with another request's
 	Dropped     uint64 `json:"dropped"`     // requests whose changes came after their session's end
 	Superseded  uint64 `json:"superseded"`  // requests that held a token replaced meanwhile
@@ -74,6 +189,7 @@ const (
 	statUpdates
 	statTouches
 	statDeletes
+	statLogins
 	statRenewals
 	statConflicts
 	statDropped
@@ -119,9 +235,10 @@ func (m *Manager) Stats() Stats {
 		Loads: c.sum(statLoads), Hits: c.sum(statHits),
 		Creates: c.sum(statCreates), Updates: c.sum(statUpdates),
 		Touches: c.sum(statTouches), Deletes: c.sum(statDeletes),
-		Renewals: c.sum(statRenewals), Conflicts: c.sum(statConflicts),
-		Dropped: c.sum(statDropped), Superseded: c.sum(statSuperseded),
-		Rejected: c.sum(statRejected), Tossed: c.sum(statTossed),
+		Logins: c.sum(statLogins), Renewals: c.sum(statRenewals),
+		Conflicts: c.sum(statConflicts), Dropped: c.sum(statDropped),
+		Superseded: c.sum(statSuperseded),
+		Rejected:   c.sum(statRejected), Tossed: c.sum(statTossed),
 		Unreadable: c.sum(statUnreadable), Unavailable: c.sum(statUnavailable),
 		Errors: c.sum(statErrors), Swept: c.sum(statSwept),
 	}

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -61,14 +62,17 @@ func ExampleNew() {
 	// true
 }
 
-// Hooks see what happens to sessions: for an audit log, for metrics. They get
-// the public ID, never the token.
-func ExampleHooks() {
+// An audit log of who logs in and out, and where. Everything that happens to
+// sessions comes here, with the public ID and never the token.
+func ExampleEvent() {
 	manager, visit := serveExample(session.Config{
-		Hooks: session.Hooks{
-			Created:   func(id, user string) { fmt.Printf("created for %q\n", user) },
-			Renewed:   func(id, user string) { fmt.Printf("renewed for %q\n", user) },
-			Destroyed: func(id string, why session.Reason) { fmt.Println("ended:", why) },
+		On: func(ctx context.Context, e session.Event) {
+			switch e.Kind {
+			case session.EventLogin:
+				fmt.Println(e.Path, "login of", e.User)
+			case session.EventEnded:
+				fmt.Println(e.Path, "end of a session of", e.User+":", e.Reason)
+			}
 		},
 	}, map[string]http.HandlerFunc{
 		"/cart":   func(w http.ResponseWriter, r *http.Request) { session.FromContext(r).Set("cart", "tea") },
@@ -81,9 +85,8 @@ func ExampleHooks() {
 	visit("/login")
 	visit("/logout")
 	// Output:
-	// created for ""
-	// renewed for "ada"
-	// ended: destroyed
+	// /login login of ada
+	// /logout end of a session of ada: destroyed
 }
 
 // A page that polls does not keep its session alive.

@@ -194,5 +194,5 @@ func ExampleManager_Stats() {
 	visit("/")
 	fmt.Println(stats)
 	// Output:
-	// {"loads":1,"hits":1,"creates":1,"updates":0,"touches":0,"deletes":0,"renewals":0,"conflicts":0,"dropped":0,"superseded":0,"rejected":0,"tossed":0,"unreadable":0,"unavailable":0,"errors":0,"swept":0}
+	// {"loads":1,"hits":1,"creates":1,"updates":0,"touches":0,"deletes":0,"logins":0,"renewals":0,"conflicts":0,"dropped":0,"superseded":0,"rejected":0,"tossed":0,"unreadable":0,"unavailable":0,"errors":0,"swept":0}
 }

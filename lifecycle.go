@@ -237,7 +237,7 @@ func (s *Session) Destroy() {
 	}
 	switch {
 	case s.rec.Exists && s.want.removal == nil:
-		s.want.removal = &removal{s.rec.Cred, s.rec.Version}
+		s.want.removal = &removal{s.rec.Cred, s.rec.Version, s.rec.User}
 	case !s.rec.Exists && s.trouble.lost == nil && s.want.absent != nil && s.want.removal == nil:
 		s.want.removal = &removal{cred: *s.want.absent}
 	case !s.rec.Exists && s.trouble.lost == nil && s.reply.cookie == cookieAlone:

@@ -33,7 +33,7 @@ func (m *Manager) load(s *Session, h http.Header) error {
 		}
 		if n == 1 {
 			m.stats.add(statTossed, &cred)
-			m.hookRejected(&cred, ReasonTossed)
+			m.tellRejected(s, &cred, ReasonTossed)
 		}
 		if s.rec.Exists {
 			return false
@@ -57,7 +57,7 @@ func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 	cancel()
 	m.stats.add(statLoads, cred)
 	if err != nil {
-		return m.notLoaded(s, cred, got.Version, err)
+		return m.notLoaded(s, cred, got.Version, got.User, err)
 	}
 	m.stats.add(statHits, cred)
 	s.mu.Lock()
@@ -69,28 +69,30 @@ func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 }
 
 // notLoaded tells why cred is no session's, or returns the store's error.
-func (m *Manager) notLoaded(s *Session, cred *record.Credentials, version uint64, err error) error {
+func (m *Manager) notLoaded(s *Session, cred *record.Credentials, version uint64, user string, err error) error {
 	switch {
 	case errors.Is(err, backend.ErrCorrupt), errors.Is(err, stored.ErrDamaged):
 		m.unreadable(s, cred, err)
 	case errors.Is(err, stored.ErrSuperseded):
 		s.cameLate()
-		m.reject(cred, ReasonSuperseded)
+		m.reject(s, cred, ReasonSuperseded)
 	case errors.Is(err, stored.ErrSecret):
-		m.reject(cred, ReasonSecret)
+		m.reject(s, cred, ReasonSecret)
 	case errors.Is(err, stored.ErrAbsolute):
-		m.expire(s, cred, version)
-		m.reject(cred, ReasonAbsolute)
+		m.expire(s, cred, version, user)
+		m.reject(s, cred, ReasonAbsolute)
 	case errors.Is(err, backend.ErrNotFound):
 		if m.store.Can.Confirms {
 			gone := *cred
 			s.want.absent = &gone
 		}
-		m.reject(cred, ReasonUnknown)
+		m.reject(s, cred, ReasonUnknown)
 	case s.x.Err() != nil && errors.Is(err, s.x.Err()):
 		return &StoreError{Op: "load", Err: err} // the client has gone: no fault of the store's
 	default:
-		return m.failed("load", err)
+		err = m.failed("load", err)
+		m.tellOf(cred, s.x, Event{Kind: EventUnavailable, Err: err})
+		return err
 	}
 	return nil
 }
@@ -114,9 +116,9 @@ func (m *Manager) loadContext(x *exchange) (context.Context, context.CancelFunc)
 	return context.WithTimeout(x.Context, m.cfg.StoreTimeout)
 }
 
-func (m *Manager) reject(cred *record.Credentials, reason Reason) {
+func (m *Manager) reject(s *Session, cred *record.Credentials, reason Reason) {
 	m.stats.add(statRejected, cred)
-	m.hookRejected(cred, reason)
+	m.tellRejected(s, cred, reason)
 }
 
 // unreadable tells of a damaged record. The request gets a new session.
@@ -124,28 +126,24 @@ func (m *Manager) unreadable(s *Session, cred *record.Credentials, err error) {
 	m.stats.add(statUnreadable, cred)
 	m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: unreadable record, the request gets a new session",
 		slog.String("id", cred.ID().String()), slog.Any("error", err))
-	m.reject(cred, ReasonUnreadable)
+	m.reject(s, cred, ReasonUnreadable)
 }
 
-func (m *Manager) hookRejected(cred *record.Credentials, reason Reason) {
-	if f := m.cfg.Hooks.Rejected; f != nil {
-		f(cred.ID().String(), reason)
-	}
+func (m *Manager) tellRejected(s *Session, cred *record.Credentials, reason Reason) {
+	m.tellOf(cred, s.x, Event{Kind: EventRejected, Reason: reason})
 }
 
 // expire removes a session whose absolute timeout has passed. If that fails
 // the session is over all the same; the sweep will find the record. If another
 // request has renewed or prolonged it at this very moment, this one came late.
-func (m *Manager) expire(s *Session, cred *record.Credentials, version uint64) {
+func (m *Manager) expire(s *Session, cred *record.Credentials, version uint64, user string) {
 	ctx, cancel := m.storeContext(s.x)
 	defer cancel()
 	err := m.store.DeleteVersion(ctx, cred.ID(), version)
 	switch {
 	case err == nil:
 		m.stats.add(statDeletes, cred)
-		if f := m.cfg.Hooks.Destroyed; f != nil {
-			f(cred.ID().String(), ReasonAbsolute)
-		}
+		m.tellOf(cred, s.x, Event{Kind: EventEnded, User: user, Reason: ReasonAbsolute})
 	case errors.Is(err, backend.ErrNotFound):
 	case errors.Is(err, backend.ErrConflict):
 		s.cameLate()

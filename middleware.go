@@ -266,11 +266,16 @@ func (s *Session) commitLate() (record.Credentials, error) {
 	return s.rec.Cred, err
 }
 
-// failed tells the hook that a session could not be stored.
+// failed tells that a session could not be stored.
 func (s *Session) failed(err error) {
-	if f := s.m.cfg.Hooks.Failed; f != nil {
-		f(s.ID(), err)
+	if s.m.cfg.On == nil {
+		return
 	}
+	e := Event{Kind: EventFailed, ID: s.ID(), Err: err}
+	s.mu.Lock()
+	e.User = s.currentUser()
+	s.mu.Unlock()
+	s.m.tell((*callContext)(s.x), e)
 }
 
 // panicked ends the exchange of a handler that panicked: what it Set is
@@ -288,7 +293,8 @@ func (x *exchange) panicked() {
 		return
 	}
 	defer s.free()
-	if s.want.removal == nil {
+	r := s.want.removal
+	if r == nil {
 		return
 	}
 	ctx, cancel := s.m.storeContext(s.x)
@@ -298,6 +304,7 @@ func (x *exchange) panicked() {
 	err := s.remove(ctx)
 	if s.trouble.broken = err != nil; err != nil {
 		s.log(slog.LevelError, "session: not destroyed after a panic", err)
+		s.tell(&r.cred, Event{Kind: EventFailed, User: r.user, Err: err})
 	}
 	if !x.writer.Sent() {
 		x.header(h, nil, false)
@@ -513,7 +520,7 @@ type startedIn struct {
 // Value finds the session; other keys are the request's own context's.
 func (c *startedIn) Value(key any) any {
 	switch key := key.(type) {
-	case sessionKey, identityKey:
+	case sessionKey, identityKey, requestKey:
 		if other := c.Context.Value(key); other != nil {
 			return other
 		}

@@ -88,6 +88,7 @@ const (
 type removal struct {
 	cred    record.Credentials
 	version uint64 // 0: the store did not find it, and is to confirm that
+	user    string
 }
 
 // Trouble is why something that a request wants does not happen.
@@ -351,7 +352,7 @@ func (s *Session) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", 
 // logger. Two things keep them apart:
 //
 //   - mu guards the fields, and is held for moments only: no store call, no
-//     log line, no hook and no method of the application's types runs under
+//     log line, no Config.On and no method of the application's types runs under
 //     it. So every method that only reads works at any time, wherever from.
 //   - busy says that somebody makes store calls for this session, and that
 //     others who want to have to wait. They wait for a while, not for ever:

@@ -104,16 +104,15 @@ func (m *Manager) Revoke(ctx context.Context, id string) error {
 	if err := m.store.Backend.Delete(ctx, parsed); err != nil {
 		return m.failed("revoke", err)
 	}
-	m.ended(id, ReasonRevoked)
+	m.ended(ctx, Event{ID: id, Reason: ReasonRevoked})
 	return nil
 }
 
-// ended counts a session that was ended from outside, and tells the hook.
-func (m *Manager) ended(id string, reason Reason) {
+// ended counts and tells that a session was ended from outside.
+func (m *Manager) ended(ctx context.Context, e Event) {
 	m.stats.add(statDeletes, nil)
-	if f := m.cfg.Hooks.Destroyed; f != nil {
-		f(id, reason)
-	}
+	e.Kind = EventEnded
+	m.tell(context.WithoutCancel(ctx), e)
 }
 
 // RevokeUser ends all sessions of user but those with the IDs in except, and
@@ -139,7 +138,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 		case err != nil:
 			return revoked, m.failed("revoke session "+info.ID, err)
 		case done:
-			m.ended(info.ID, ReasonRevoked)
+			m.ended(ctx, Event{ID: info.ID, User: user, Reason: ReasonRevoked})
 			revoked++
 		}
 	}
@@ -189,7 +188,7 @@ func (s *Session) trimUser(ctx context.Context, user string) (err error) {
 	var ended []string
 	s.outside(func() { ended, err = s.m.trim(ctx, user) })
 	for _, id := range ended {
-		s.later(func() { s.m.ended(id, ReasonMaxPerUser) })
+		s.later(func() { s.m.ended(ctx, Event{ID: id, User: user, Reason: ReasonMaxPerUser}) })
 	}
 	return err
 }
@@ -222,7 +221,7 @@ func (m *Manager) trim(ctx context.Context, user string) (ended []string, err er
 func (m *Manager) lend(a *adoption.Adoption) {
 	a.Store, a.Cookie = m.store.Backend, m.cookie.Options()
 	a.Trim = func(ctx context.Context, user string) error {
-		s := &Session{m: m} // to call the hooks when it is unlocked
+		s := &Session{m: m} // to tell of it when it is unlocked
 		s.mu.Lock()
 		defer s.unlock()
 		return s.trimUser(ctx, user)

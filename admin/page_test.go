@@ -78,7 +78,7 @@ func TestTiles(t *testing.T) {
 	for _, tile := range tiles {
 		names = append(names, tile[1])
 	}
-	if got, want := strings.Join(names, " "), "Live Hits Conflicts Dropped Superseded Rejected Unavailable Errors"; got != want {
+	if got, want := strings.Join(names, " "), "Live Hits Logins Conflicts Dropped Superseded Rejected Unavailable Errors"; got != want {
 		t.Errorf("the tiles are %s, want %s", got, want)
 	}
 	if rejected := s.manager.Stats().Rejected; rejected != 1 || !strings.Contains(body, "<dt>Rejected</dt><dd>1</dd>") {

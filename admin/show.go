@@ -161,6 +161,7 @@ func tiles(s session.Stats) []count {
 	}
 	return []count{
 		{Name: "Hits", Value: hits, Note: fmt.Sprintf("%d of %d loads", s.Hits, s.Loads)},
+		{Name: "Logins", Value: number(s.Logins), Note: "since the process began"},
 		{Name: "Conflicts", Value: number(s.Conflicts), Note: "writes merged"},
 		{Name: "Dropped", Value: number(s.Dropped), Note: "after a session's end"},
 		{Name: "Superseded", Value: number(s.Superseded), Note: "with a replaced token"},
@@ -181,7 +182,8 @@ func counts(s session.Stats) []count {
 		{Name: "Updates", Value: number(s.Updates), Note: "sessions stored again"},
 		{Name: "Touches", Value: number(s.Touches), Note: "expiries moved without a write"},
 		{Name: "Deletes", Value: number(s.Deletes), Note: "sessions destroyed or revoked"},
-		{Name: "Renewals", Value: number(s.Renewals), Note: "tokens replaced, as at each login"},
+		{Name: "Logins", Value: number(s.Logins), Note: "SetUser with a name"},
+		{Name: "Renewals", Value: number(s.Renewals), Note: "tokens replaced, as at the login of who had a session"},
 		{Name: "Conflicts", Value: number(s.Conflicts), Note: "writes merged with another request's"},
 		{Name: "Dropped", Value: number(s.Dropped), Note: "requests whose changes came after their session's end"},
 		{Name: "Superseded", Value: number(s.Superseded), Note: "requests that held a token replaced meanwhile"},

@@ -28,5 +28,5 @@ func Example() {
 	families, err := registry.Gather()
 	fmt.Println(len(families), "metrics,", err)
 	// Output:
-	// 17 metrics, <nil>
+	// 18 metrics, <nil>
 }

@@ -29,7 +29,7 @@ type Client struct {
 // there is no collector in the background unless cfg.SweepEvery is positive.
 // Its sessions travel in the cookie; a Transport must know that, too. When the test ends everything is closed, but for a Store of the caller's.
 //
-// Hooks, Stats and WrapStore see what handlers do, and nothing of what the Client itself
+// On, Stats and WrapStore see what handlers do, and nothing of what the Client itself
 // does to prepare and to look. Its looks are calls of the store, though: one
 // that is to fail in a test should fail for as long as the test needs it, not
 // a number of times.
@@ -53,7 +53,7 @@ func New(t testing.TB, cfg session.Config) *Client {
 
 	c := &Client{t: t, store: cfg.Store, cookie: name.Name()}
 	c.manager = manager(t, cfg)
-	cfg.Hooks, cfg.MaxPerUser, cfg.SweepEvery, cfg.WrapStore = session.Hooks{}, 0, -1, nil
+	cfg.On, cfg.MaxPerUser, cfg.SweepEvery, cfg.WrapStore = nil, 0, -1, nil
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	c.own = manager(t, cfg)
 	c.needCookie()

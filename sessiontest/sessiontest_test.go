@@ -1,7 +1,9 @@
 package sessiontest_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -149,24 +151,21 @@ func TestNextIsTheSameBrowser(t *testing.T) {
 	}
 }
 
-// Hooks and Stats count what the handler did, and nothing else.
+// Config.On and Stats are told what the handler did, and nothing else.
 func TestClientLeavesNoTrace(t *testing.T) {
 	var told []string
 	c := sessiontest.New(t, session.Config{
 		MaxPerUser: 1,
-		Hooks: session.Hooks{
-			Created:   func(_, user string) { told = append(told, "created "+user) },
-			Renewed:   func(_, user string) { told = append(told, "renewed "+user) },
-			Destroyed: func(_ string, why session.Reason) { told = append(told, "destroyed "+string(why)) },
-			Rejected:  func(_ string, why session.Reason) { told = append(told, "rejected "+string(why)) },
+		On: func(_ context.Context, e session.Event) {
+			told = append(told, fmt.Sprint(e.Kind, " ", e.User, " ", e.Reason))
 		},
 	})
 	res := c.Serve(doing((*session.Session).Destroy), c.Request("POST", "/logout", sessiontest.User("ada")))
 	if !res.Destroyed() {
 		t.Error("Destroyed() = false")
 	}
-	if got := strings.Join(told, ", "); got != "destroyed destroyed" {
-		t.Errorf("hooks were told: %s", got)
+	if got := strings.Join(told, ", "); got != "ended ada destroyed" {
+		t.Errorf("Config.On was told: %s", got)
 	}
 	if got := c.Manager().Stats(); got.Loads != 1 || got.Creates != 0 || got.Deletes != 1 {
 		t.Errorf("Stats() = %+v, want 1 load, 1 delete", got)

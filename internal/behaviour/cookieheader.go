@@ -102,7 +102,7 @@ func fourAreTried(t *testing.T, k Kind) {
 // once a request, with the ID of the second.
 func twoLiveSessions(t *testing.T, k Kind) {
 	var rejected rejections
-	m := newManager(t, session.Config{Store: k.open(t), Hooks: session.Hooks{Rejected: rejected.add}})
+	m := newManager(t, session.Config{Store: k.open(t), On: rejected.on})
 	_, one := visit(m, "", func(s *session.Session) { s.Set("who", "one") })
 	_, two := visit(m, "", func(s *session.Session) { s.Set("who", "two") })
 	for _, tt := range [][3]string{{one, two, "one"}, {two, one, "two"}} {

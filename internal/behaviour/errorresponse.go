@@ -90,12 +90,12 @@ func errorHandlerCached(t *testing.T) {
 // is logged, counted and handed to the hook.
 func lateFailure(t *testing.T, k Kind) {
 	var failed atomic.Int64
-	a := newApp(t, session.Config{Store: k.open(t), Hooks: session.Hooks{Failed: func(_ string, err error) {
+	a := newApp(t, session.Config{Store: k.open(t), On: onFailed(func(err error) {
 		if !errors.Is(err, errTest) {
-			t.Errorf("Hooks.Failed got %v", err)
+			t.Errorf("Config.On got %v", err)
 		}
 		failed.Add(1)
-	}}})
+	})})
 	a.basics()
 	a.handle("/late", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		io.WriteString(w, "first byte")

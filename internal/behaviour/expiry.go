@@ -285,7 +285,12 @@ func absoluteTimeout(t *testing.T, k Kind) {
 	var destroyed []string
 	var rejected rejections
 	strict := newApp(t, session.Config{Store: store, IdleTimeout: 2 * time.Millisecond, AbsoluteTimeout: 2 * time.Millisecond, TouchEvery: time.Millisecond,
-		Hooks: session.Hooks{Rejected: rejected.add, Destroyed: func(id string, reason session.Reason) { destroyed = append(destroyed, id+" "+string(reason)) }}})
+		On: func(ctx context.Context, e session.Event) {
+			rejected.on(ctx, e)
+			if e.Kind == session.EventEnded {
+				destroyed = append(destroyed, e.ID+" "+string(e.Reason))
+			}
+		}})
 	strict.basics()
 	eventually(t, "2 ms have passed", func() bool { return time.Since(created(id)) > 2*time.Millisecond })
 	other := strict.browser(t)
@@ -298,7 +303,7 @@ func absoluteTimeout(t *testing.T, k Kind) {
 	}
 	rejected.want(t, id.String(), session.ReasonAbsolute, 1)
 	if len(destroyed) != 1 || destroyed[0] != id.String()+" absolute" {
-		t.Errorf("Hooks.Destroyed got %q", destroyed)
+		t.Errorf("Config.On was told of the ends %q", destroyed)
 	}
 	if _, err := store.Load(t.Context(), id); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("the old record: %v, want ErrNotFound", err)

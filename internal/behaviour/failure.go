@@ -42,13 +42,13 @@ var failureCases = []behaviour{
 
 func storingFails(t *testing.T, k Kind) {
 	var failed atomic.Int64
-	a := newApp(t, session.Config{Store: k.open(t), Hooks: session.Hooks{Failed: func(_ string, err error) {
+	a := newApp(t, session.Config{Store: k.open(t), On: onFailed(func(err error) {
 		var store *session.StoreError
 		if !errors.As(err, &store) || !errors.Is(err, errTest) {
-			t.Errorf("Hooks.Failed got %v, want a StoreError of errTest", err)
+			t.Errorf("Config.On got %v, want a StoreError of errTest", err)
 		}
 		failed.Add(1)
-	}}})
+	})})
 	a.basics()
 	a.handle("/answer", func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		s.Set("a", "new")
@@ -91,7 +91,7 @@ func storingFails(t *testing.T, k Kind) {
 				}
 			}
 			if n := failed.Load() - hooks; n != 1 {
-				t.Errorf("%s: Hooks.Failed was called %d times, want once", by, n)
+				t.Errorf("%s: Config.On was called %d times, want once", by, n)
 			}
 			a.wantRecords(t, before)
 			if !isNew {

@@ -1,6 +1,7 @@
 package behaviour
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
@@ -30,16 +31,29 @@ func rawToken(t *testing.T, token string) []byte {
 	return raw
 }
 
-// rejections are what Hooks.Rejected was told.
+// rejections are what Config.On was told of rejected tokens.
 type rejections struct {
 	mu   sync.Mutex
 	what []string
 }
 
-func (r *rejections) add(id string, reason session.Reason) {
+func (r *rejections) on(_ context.Context, e session.Event) {
+	if e.Kind != session.EventRejected {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.what = append(r.what, id+" "+string(reason))
+	r.what = append(r.what, e.ID+" "+string(e.Reason))
+}
+
+// onFailed is a Config.On that hands f the errors of sessions that could not be
+// stored.
+func onFailed(f func(error)) func(context.Context, session.Event) {
+	return func(_ context.Context, e session.Event) {
+		if e.Kind == session.EventFailed {
+			f(e.Err)
+		}
+	}
 }
 
 // want fails the test unless id was rejected n times for reason, and nothing

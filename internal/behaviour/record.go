@@ -35,7 +35,7 @@ var recordCases = []behaviour{
 func damaged(t *testing.T, k Kind) {
 	store := k.open(t)
 	var rejected rejections
-	a := newAppWith(t, session.Config{Store: store, Hooks: session.Hooks{Rejected: rejected.add}}, without(store, backendtest.InProcess))
+	a := newAppWith(t, session.Config{Store: store, On: rejected.on}, without(store, backendtest.InProcess))
 	a.basics()
 	b := a.browser(t)
 	b.get("/set?k=a&v=value")

@@ -1,6 +1,7 @@
 package behaviour
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -189,18 +190,18 @@ func supersededFor(t *testing.T) {
 }
 
 // oldTokenIsAnEvent: each use of a replaced token is told to
-// Hooks.Rejected once, and the hook can end the session.
+// Config.On once, and that can end the session.
 func oldTokenIsAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rejected rejections
 		var m *session.Manager
 		revoke := false
-		a := newStage(t, session.Config{Store: newMemory(t), SweepEvery: -1, Hooks: session.Hooks{Rejected: func(id string, reason session.Reason) {
-			rejected.add(id, reason)
-			if revoke {
-				check(t, m.Revoke(t.Context(), id))
+		a := newStage(t, session.Config{Store: newMemory(t), SweepEvery: -1, On: func(ctx context.Context, e session.Event) {
+			rejected.on(ctx, e)
+			if revoke && e.Kind == session.EventRejected {
+				check(t, m.Revoke(t.Context(), e.ID))
 			}
-		}}}, nil)
+		}}, nil)
 		m = a.Manager
 		b := a.direct(t)
 		b.get("/start").want200(t)

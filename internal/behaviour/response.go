@@ -447,7 +447,7 @@ func timeoutHandlerGaveUp(t *testing.T, k Kind) {
 	var failed []error
 	finished := make(chan struct{})
 	store := k.open(t)
-	a := newApp(t, session.Config{Store: store, Hooks: session.Hooks{Failed: func(_ string, err error) { failed = append(failed, err) }}})
+	a := newApp(t, session.Config{Store: store, On: onFailed(func(err error) { failed = append(failed, err) })})
 	a.around = func(next http.Handler) http.Handler {
 		slow := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer func() { finished <- struct{}{} }()
@@ -483,7 +483,7 @@ func timeoutHandlerGaveUp(t *testing.T, k Kind) {
 		<-finished
 		b.wantState(tt.want)
 		if tt.fails != (len(failed) == 1) || returned != nil {
-			t.Errorf("%s: Hooks.Failed got %v, the deed returned %v", tt.deed, failed, returned)
+			t.Errorf("%s: Config.On got %v, the deed returned %v", tt.deed, failed, returned)
 		}
 	}
 	before := a.records(t)

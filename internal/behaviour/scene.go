@@ -65,13 +65,7 @@ func (q *inquiry) config(store backend.Store) session.Config {
 			_ = err.Error()
 			w.WriteHeader(http.StatusServiceUnavailable)
 		},
-		Hooks: session.Hooks{
-			Created:   func(string, string) { q.ask("session.Hooks.Created", nil) },
-			Renewed:   func(string, string) { q.ask("session.Hooks.Renewed", nil) },
-			Destroyed: func(string, session.Reason) { q.ask("session.Hooks.Destroyed", nil) },
-			Failed:    func(string, error) { q.ask("session.Hooks.Failed", nil) },
-			Rejected:  func(string, session.Reason) { q.ask("session.Hooks.Rejected", nil) },
-		},
+		On: func(ctx context.Context, _ session.Event) { q.ask("session.Config.On", ctx) },
 	}
 }
 

@@ -104,11 +104,10 @@ func nothingInErrors(t *testing.T, k Kind) {
 	const canary = "canary-value"
 	book := &logBook{}
 	var said bytes.Buffer
-	hooks := session.Hooks{Failed: func(id string, err error) { fmt.Fprintln(&said, id, err) },
-		Rejected: func(id string, r session.Reason) { fmt.Fprintln(&said, id, r) }}
+	on := func(ctx context.Context, e session.Event) { fmt.Fprintf(&said, "%v %+v\n", ctx, e) }
 	store := k.open(t)
 	fault := backendtest.NewFault(store)
-	m := newManager(t, session.Config{Store: fault.Store(), Logger: book.logger(), Hooks: hooks, MaxBytes: 2000})
+	m := newManager(t, session.Config{Store: fault.Store(), Logger: book.logger(), On: on, MaxBytes: 2000})
 	var secrets []string
 	deeds := map[string]func(*session.Session) error{
 		"set":     func(s *session.Session) error { s.Set("k", canary); return s.Save() },
@@ -157,7 +156,7 @@ func nothingInErrors(t *testing.T, k Kind) {
 	}
 }
 
-// events: created, renewed, destroyed, rejected, tossed, broken,
+// events: created, login, renewed, ended, rejected, tossed, broken,
 // failed and evicted are all told, with the public ID and nothing secret.
 func events(t *testing.T) {
 	store, err := memory.New(memory.Options{MaxSessions: 2})
@@ -165,19 +164,14 @@ func events(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := map[string]int{}
-	note := func(what string) func(id, more string) {
-		return func(id, more string) {
-			if mustID(id).Version() != 7 {
-				t.Errorf("%s was told of %q", what, id)
-			}
-			told[what]++
+	on := func(_ context.Context, e session.Event) {
+		what := strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Reason))
+		if mustID(e.ID).Version() != 7 {
+			t.Errorf("%s was told of %q", what, e.ID)
 		}
+		told[what]++
 	}
-	hooks := session.Hooks{Created: note("created"), Renewed: note("renewed"),
-		Destroyed: func(id string, reason session.Reason) { note("destroyed "+string(reason))(id, "") },
-		Rejected:  func(id string, reason session.Reason) { note("rejected "+string(reason))(id, "") },
-		Failed:    func(id string, _ error) { note("failed")(id, "") }}
-	a := newStage(t, session.Config{Store: store, SweepEvery: -1, Hooks: hooks}, nil)
+	a := newStage(t, session.Config{Store: store, SweepEvery: -1, On: on}, nil)
 	b := a.browser(t)
 	b.get("/start")
 	b.get("/login")
@@ -204,7 +198,7 @@ func events(t *testing.T) {
 	if _, err := a.RevokeUser(t.Context(), "ada"); err != nil {
 		t.Error(err)
 	}
-	for what, want := range map[string]int{"created": 6, "renewed": 1, "destroyed destroyed": 1, "destroyed revoked": 1, "rejected unknown": 2, "rejected tossed": 1, "rejected unreadable": 1, "failed": 1} {
+	for what, want := range map[string]int{"created": 6, "login": 2, "renewed": 1, "ended destroyed": 1, "ended revoked": 1, "rejected unknown": 2, "rejected tossed": 1, "rejected unreadable": 1, "failed": 1} {
 		if told[what] != want {
 			t.Errorf("%s was told %d times, want %d (of session %s)", what, told[what], want, id)
 		}

@@ -61,7 +61,7 @@ func unknownWritten(t *testing.T, k Kind) {
 
 func unknownRead(t *testing.T, k Kind) {
 	var rejected rejections
-	a := newApp(t, session.Config{Store: k.open(t), Hooks: session.Hooks{Rejected: rejected.add}})
+	a := newApp(t, session.Config{Store: k.open(t), On: rejected.on})
 	a.basics()
 	b := a.browser(t)
 	sent := UnknownToken()
@@ -196,7 +196,7 @@ func malformed(t *testing.T, k Kind) {
 // constant time is for the reader of credentials.matches to see.
 func secretChanged(t *testing.T, k Kind) {
 	var rejected rejections
-	a := newApp(t, session.Config{Store: k.open(t), Hooks: session.Hooks{Rejected: rejected.add}})
+	a := newApp(t, session.Config{Store: k.open(t), On: rejected.on})
 	a.basics()
 	b := a.browser(t)
 	b.get("/set?k=secret&v=plan")

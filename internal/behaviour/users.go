@@ -168,12 +168,17 @@ func revokeWrongID(t *testing.T, k Kind) {
 func maxPerUser(t *testing.T, k Kind) {
 	var mu sync.Mutex
 	ended := map[string]session.Reason{}
-	a := newStage(t, session.Config{Store: k.open(t), MaxPerUser: 3, Hooks: session.Hooks{
-		Destroyed: func(id string, reason session.Reason) {
-			mu.Lock()
-			defer mu.Unlock()
-			ended[id] = reason
-		}}}, nil)
+	a := newStage(t, session.Config{Store: k.open(t), MaxPerUser: 3, On: func(_ context.Context, e session.Event) {
+		if e.Kind != session.EventEnded {
+			return
+		}
+		if e.User != "ada" {
+			t.Errorf("told of the end of a session of %q, want ada", e.User)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ended[e.ID] = e.Reason
+	}}, nil)
 	bob := a.browser(t)
 	bob.get("/bob").want200(t)
 	var browsers []*browser

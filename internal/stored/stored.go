@@ -95,7 +95,7 @@ func (s *Store) Expiry(cred *record.Credentials, idle, absolute time.Duration, n
 
 // Load returns a copy of the record that cred names, and its values. An error
 // of this package, or [backend.ErrNotFound], says that it is no session of
-// cred's. For ErrAbsolute the copy has the record's version; other errors are
+// cred's. For ErrAbsolute the copy has the record's version and user; other errors are
 // the store's.
 func (s *Store) Load(ctx context.Context, cred *record.Credentials) (Copy, record.Body, error) {
 	rec, err := s.Backend.Load(ctx, cred.ID())
@@ -125,7 +125,7 @@ func (s *Store) verify(c *Copy, rec *backend.Record, cred *record.Credentials) (
 	if err != nil {
 		return record.Body{}, damage{err}
 	}
-	c.Version = rec.Version
+	c.Version, c.User = rec.Version, rec.User
 	if _, absolute := s.Timeouts(h.Idle, h.Absolute); record.CreatedMillis(rec.ID)+absolute.Milliseconds() <= c.At {
 		return record.Body{}, ErrAbsolute
 	}
@@ -133,7 +133,7 @@ func (s *Store) verify(c *Copy, rec *backend.Record, cred *record.Credentials) (
 		return record.Body{}, backend.ErrNotFound // as if the store had not found it
 	}
 	c.Cred, c.Known, c.Exists, c.key = *cred, true, true, key
-	c.User, c.Expires = rec.User, rec.Expires.UnixMilli()
+	c.Expires = rec.Expires.UnixMilli()
 	if h.Ends != 0 {
 		c.Expires = min(c.Expires, h.Ends)
 	}

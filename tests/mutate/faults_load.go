@@ -6,9 +6,9 @@ var loadFaults = []fault{
 	{
 		what: `a token that the client made up is adopted`,
 		file: "load.go",
-		old: `		m.reject(cred, ReasonUnknown)
+		old: `		m.reject(s, cred, ReasonUnknown)
 `,
-		new: `		m.reject(cred, ReasonUnknown)
+		new: `		m.reject(s, cred, ReasonUnknown)
 		s.rec.Cred, s.rec.Known = *cred, true
 `,
 		pkg: ".", test: `TestBehaviour/token/an_unknown_token_is_never_adopted/memory`,

@@ -154,9 +154,9 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		what: `the cookie is cleared on an unknown token`,
 		file: "load.go",
-		old: `		m.reject(cred, ReasonUnknown)
+		old: `		m.reject(s, cred, ReasonUnknown)
 `,
-		new: `		m.reject(cred, ReasonUnknown)
+		new: `		m.reject(s, cred, ReasonUnknown)
 		s.reply.cookie = cookieRemove
 `,
 		pkg: ".", test: `TestBehaviour/token/an_unknown_token_that_only_reads_stores_nothing/memory`,
@@ -215,13 +215,11 @@ func (z zeroNonce) Seal(dst, _, text, ad []byte) []byte {
 	{
 		what: `an outage is taken for no session`,
 		file: "load.go",
-		old: `	default:
-		return m.failed("load", err)
-	}
+		old: `		m.tellOf(cred, s.x, Event{Kind: EventUnavailable, Err: err})
+		return err
 `,
-		new: `	default:
+		new: `		m.tellOf(cred, s.x, Event{Kind: EventUnavailable, Err: err})
 		return nil
-	}
 `,
 		pkg: ".", test: `TestBehaviour/failure/loading_fails/memory`,
 	},

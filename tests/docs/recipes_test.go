@@ -11,49 +11,54 @@ import (
 
 const recipesPage, recipesFolder = "docs/recipes.md", "examples/recipes"
 
-var writeRecipes = flag.Bool("recipes", false, "write the programs of examples/recipes into docs/recipes.md")
+var writeRecipes = flag.Bool("recipes", false, "write the programs of examples/recipes into the pages that show them")
 
-// shown is where the page shows a file, with the code that it shows.
+// shown is where a page shows a file, with the code that it shows.
 var shown = regexp.MustCompile("(?s)<!-- file: (\\S+) -->\n(?:```(?:go|text)\n(.*?)```\n)?")
 
-// TestRecipes: docs/recipes.md shows the recipes as they are and as they are
-// tested, each of 40 lines at the most. With -recipes it writes them there.
-func TestRecipes(t *testing.T) {
-	page := pages(t)[recipesPage]
-	onPage := map[string]bool{}
-	want := shown.ReplaceAllStringFunc(page, func(found string) string {
-		name := shown.FindStringSubmatch(found)[1]
-		onPage[name] = true
-		code := recipe(t, name)
-		if n := strings.Count(code, "\n"); n > 40 {
-			t.Errorf("%s has %d lines, want at most 40", name, n)
+// TestShownFiles: the pages show files as they are, and as they are tested. With
+// -recipes it writes them there.
+func TestShownFiles(t *testing.T) {
+	for name, page := range pages(t) {
+		want := shown.ReplaceAllStringFunc(page, func(found string) string {
+			file := shown.FindStringSubmatch(found)[1]
+			language := "text"
+			if filepath.Ext(file) == ".go" {
+				language = "go"
+			}
+			return "<!-- file: " + file + " -->\n```" + language + "\n" + content(t, file) + "```\n"
+		})
+		if page == want {
+			continue
 		}
-		language := "text"
-		if filepath.Ext(name) == ".go" {
-			language = "go"
-		}
-		return "<!-- file: " + name + " -->\n```" + language + "\n" + code + "```\n"
-	})
-	if len(onPage) == 0 {
-		t.Fatalf("%s shows no file", recipesPage)
-	}
-	if *writeRecipes {
-		if err := os.WriteFile(filepath.Join(root, recipesPage), []byte(want), 0o644); err != nil {
+		if !*writeRecipes {
+			t.Errorf("%s does not show files as they are: go -C tests test ./docs -run ShownFiles -recipes", name)
+		} else if err := os.WriteFile(filepath.Join(root, name), []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	} else if page != want {
-		t.Errorf("%s does not show the recipes as they are: go -C tests test ./docs -run Recipes -recipes", recipesPage)
-	}
-	for _, dir := range recipeFolders(t) {
-		if !onPage[dir+"/main.go"] && !onPage[dir+"/main_test.go"] {
-			t.Errorf("%s does not show %s", recipesPage, dir)
-		}
-		recipe(t, dir+"/main_test.go")
 	}
 }
 
-// recipe returns the text of a file of the repository.
-func recipe(t *testing.T, name string) string {
+// TestRecipes: docs/recipes.md has each recipe, of 40 lines at the most, and each
+// has a test.
+func TestRecipes(t *testing.T) {
+	onPage := map[string]bool{}
+	for _, m := range shown.FindAllStringSubmatch(pages(t)[recipesPage], -1) {
+		onPage[filepath.Dir(m[1])] = true
+		if n := strings.Count(content(t, m[1]), "\n"); n > 40 {
+			t.Errorf("%s has %d lines, want at most 40", m[1], n)
+		}
+	}
+	for _, dir := range recipeFolders(t) {
+		if !onPage[dir] && dir != recipesFolder+"/beego" { // which is docs/from-beego.md's
+			t.Errorf("%s does not show %s", recipesPage, dir)
+		}
+		content(t, dir+"/main_test.go")
+	}
+}
+
+// content returns the text of a file of the repository.
+func content(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {

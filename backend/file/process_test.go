@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/testserver"
 )
 
 // The test binary is also the other process: with helperEnv set it runs one
@@ -59,6 +60,7 @@ func runInMemory(m *testing.M) int {
 			os.Setenv("TMPDIR", dir)
 		}
 	}
+	testserver.MoreParallel(2) // they wait for records to expire
 	return m.Run()
 }
 

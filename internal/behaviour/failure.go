@@ -321,7 +321,7 @@ func outagePerRoute(t *testing.T, k Kind) {
 // storeHangs is for stores that leave time to the manager; what those do that
 // keep it themselves is shown with frozen servers.
 func storeHangs(t *testing.T, k Kind) {
-	const limit = 100 * time.Millisecond
+	const limit = 300 * time.Millisecond // which the calls that do not hang must keep, on a busy machine
 	store := k.open(t)
 	a := newAppWith(t, session.Config{Store: store, StoreTimeout: limit}, without(store, backendtest.Bounded))
 	a.basics()
@@ -705,19 +705,22 @@ func storeTimeoutHolds(t *testing.T, k Kind) {
 			token := b.token()
 			release := k.LockUp(t, path)
 			for _, path := range []string{"/set?k=a&v=2", "/renew", "/destroy"} {
-				start := time.Now()
-				status := b.do(b.request(http.MethodPost, path)).status
-				took := time.Since(start)
-				if status != http.StatusServiceUnavailable {
-					t.Errorf("%s on a locked store: status %d, want 503", path, status)
+				least := time.Hour
+				for try := 0; try < 3 && least > 2*timeout+300*time.Millisecond; try++ { // a load and a write; the machine may be busy
+					b.setToken(token) // which a logout that failed took from the browser
+					start := time.Now()
+					status := b.do(b.request(http.MethodPost, path)).status
+					least = min(least, time.Since(start))
+					if status != http.StatusServiceUnavailable {
+						t.Errorf("%s on a locked store: status %d, want 503", path, status)
+					}
 				}
-				// A load and a write, and room for a busy machine.
-				if took > 2*timeout+300*time.Millisecond {
-					t.Errorf("%s on a locked store took %v, want about %v", path, took, timeout)
+				if least > 2*timeout+300*time.Millisecond {
+					t.Errorf("%s on a locked store took %v at least, want about %v", path, least, timeout)
 				}
 			}
 			release()
-			b.setToken(token) // which a logout that failed took from the browser
+			b.setToken(token)
 			if got := b.get("/get?k=a").body; got != "1" {
 				t.Errorf("after it the value is %q, want 1", got)
 			}

@@ -53,7 +53,7 @@ func timeoutHandler(t *testing.T, k Kind) {
 				}
 				io.WriteString(w, "in time")
 			}
-			const limit = 100 * time.Millisecond
+			const limit = 500 * time.Millisecond
 			if side == "outside" {
 				a.around = func(next http.Handler) http.Handler { return http.TimeoutHandler(next, limit, "timeout") }
 				a.router.HandleFunc("/", h)

@@ -16,6 +16,7 @@ import (
 // goroutine is left over: of a manager that was not closed, of a request that
 // was not released, of a store.
 func TestMain(m *testing.M) {
+	testserver.MoreParallel(4)
 	code := m.Run()
 	err := errors.Join(mariaDB.stop(), redisServer.stop(), postgresServer.stop())
 	if code == 0 {

@@ -201,7 +201,7 @@ func TestMigrateSQLite(t *testing.T) {
 // TestMemory: the program says what it cannot do, and why.
 func TestMemory(t *testing.T) {
 	for _, args := range [][]string{
-		{"ls", "--user", "ada"}, {"stats"}, {"gc"}, {"revoke", uuid.Must(uuid.NewV7()).String()}, {"revoke-user", "ada"},
+		{"ls", "--user", "ada"}, {"ls"}, {"show", uuid.Must(uuid.NewV7()).String()}, {"export"}, {"import"}, {"stats"}, {"gc"}, {"revoke", uuid.Must(uuid.NewV7()).String()}, {"revoke-user", "ada"},
 	} {
 		r := ctl(t, append(args, "--provider", "memory")...)
 		if r.code != exitFail || !strings.Contains(r.stderr, "inside the application's own process") {
@@ -221,7 +221,9 @@ func TestUsage(t *testing.T) {
 		{"revoke-user", "ada", "--except", token, "--provider", "file"},
 		{"stats", token},
 		{"stats"},
-		{"ls", "--provider", "file"},
+		{"ls", "--provider", "file", "--limit", "0"},
+		{"ls", "--provider", "file", "--user", "a", "--prefix", "a"},
+		{"show", token, "--provider", "file"},
 		{"stats", "--save-pth=" + token},
 		{"stats", "-save-pth=" + token},
 		{"stats", "--idle-timeout=" + token},

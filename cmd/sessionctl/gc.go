@@ -36,7 +36,7 @@ func (a *app) runGC(ctx context.Context, s *service) error {
 		return a.print(map[string]int{"removed": 0}, "the server removes expired sessions by itself\n")
 	}
 	began, removed, all := time.Now(), 0, ""
-	bar := a.bar(s.place.Expired(ctx))
+	bar := a.bar(s.place.Expired(ctx), "removing expired sessions")
 	var err error
 	for n := sweepBatch; n >= sweepBatch && err == nil; {
 		n, err = sweeper.Sweep(ctx, sweepBatch)
@@ -56,11 +56,11 @@ func (a *app) runGC(ctx context.Context, s *service) error {
 
 // bar returns a progress bar, which is drawn on a terminal alone. A total
 // below 0 is unknown: it turns instead.
-func (a *app) bar(total int64) *progressbar.ProgressBar {
+func (a *app) bar(total int64, doing string) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(a.stderr),
 		progressbar.OptionSetVisibility(!a.json && onTerminal(a.stderr)),
-		progressbar.OptionSetDescription("removing expired sessions"),
+		progressbar.OptionSetDescription(doing),
 		progressbar.OptionSetSpinnerChangeInterval(0), // with every batch: its goroutine is a data race
 		progressbar.OptionShowCount(),
 		progressbar.OptionShowIts(),

@@ -17,6 +17,7 @@ func TestJSON(t *testing.T) {
 	s := newSite(t, "file", filepath.Join(t.TempDir(), "sessions"), "")
 	id, token := login(t, s.store, "ada")
 	_, other := login(t, s.store, "ada")
+	export := filepath.Join(t.TempDir(), "export")
 	var seen []string
 	for _, c := range []struct {
 		args []string
@@ -25,6 +26,11 @@ func TestJSON(t *testing.T) {
 	}{
 		{[]string{"ls", "--user", "ada"}, exitOK, "sessions"},
 		{[]string{"ls", "--user", "nobody"}, exitOK, "sessions"},
+		{[]string{"ls"}, exitOK, "sessions"},
+		{[]string{"show", id}, exitOK, "bytes created_at expires_at id label last_seen readable sealed user version"},
+		{[]string{"export", "--file", export}, exitOK, "damaged exported"},
+		{[]string{"import", "--file", export}, exitOK, "created ended expired kept refused replaced unchanged"},
+		{[]string{"import", "--file", export + "?"}, exitFail, "error"},
 		{[]string{"stats"}, exitOK, "facts live place"},
 		{[]string{"revoke", id}, exitOK, "id revoked"},
 		{[]string{"revoke", id}, exitOK, "id revoked"}, // there is none any more
@@ -34,7 +40,8 @@ func TestJSON(t *testing.T) {
 		{[]string{"migrate"}, exitOK, "applied provider statements"},
 		{[]string{"migrate", "--apply"}, exitOK, "applied provider statements"},
 		{[]string{"revoke", token}, exitUsage, "error"},
-		{[]string{"ls"}, exitUsage, "error"},
+		{[]string{"show", id}, exitFail, "error"},
+		{[]string{"ls", "--limit", "0"}, exitUsage, "error"},
 		{[]string{"stats", "--provider", "memory"}, exitFail, "error"},
 	} {
 		seen = append(seen, c.args[0])

@@ -24,8 +24,8 @@ func TestNothingIsMade(t *testing.T) {
 	for _, dir := range []string{fresh, foreign, filepath.Join(t.TempDir(), "missing")} {
 		before := tree(t, dir)
 		for _, args := range [][]string{
-			{"stats"}, {"ls", "--user", "ada"}, {"revoke", uuid.Must(uuid.NewV7()).String()}, {"revoke-user", "ada"}, {"gc"},
-			{"doctor"}, {"migrate"}, {"migrate", "--apply"},
+			{"stats"}, {"ls"}, {"ls", "--user", "ada"}, {"show", uuid.Must(uuid.NewV7()).String()}, {"revoke", uuid.Must(uuid.NewV7()).String()},
+			{"revoke-user", "ada"}, {"gc"}, {"export"}, {"import"}, {"doctor"}, {"migrate"}, {"migrate", "--apply"},
 		} {
 			r := ctl(t, append(args, "--provider", "file", "--save-path", dir)...)
 			if refuses := args[0] != "doctor" && args[0] != "migrate"; refuses && (r.code != exitFail || !strings.Contains(r.stderr, "start the application first")) {

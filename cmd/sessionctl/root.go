@@ -29,6 +29,7 @@ type usageError struct{ error }
 
 // An app is one run of the program.
 type app struct {
+	stdin          io.Reader // nil is os.Stdin
 	stdout, stderr io.Writer
 	where          where
 	json           bool
@@ -98,7 +99,7 @@ No command prints a token, a value or a password.`,
 	a.where.flags(root.PersistentFlags())
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
 	complete(root)
-	root.AddCommand(a.migrate(), a.stats(), a.ls(), a.revoke(), a.revokeUser(), a.gc(), a.doctor())
+	root.AddCommand(a.migrate(), a.stats(), a.ls(), a.show(), a.export(), a.importCmd(), a.revoke(), a.revokeUser(), a.gc(), a.doctor())
 	return root
 }
 

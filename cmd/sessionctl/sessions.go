@@ -7,46 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
 )
-
-func (a *app) ls() *cobra.Command {
-	var user string
-	cmd := &cobra.Command{
-		Use:   "ls --user NAME",
-		Short: "List a user's sessions, the latest login first",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if user == "" {
-				return usageError{errors.New("ls needs --user NAME: anonymous sessions are not listed")}
-			}
-			return a.with(cmd.Context(), func(s *service) error { return a.runLs(cmd.Context(), s, user) })
-		},
-	}
-	cmd.Flags().StringVar(&user, "user", "", "the name that the application gave to SetUser")
-	return cmd
-}
-
-func (a *app) runLs(ctx context.Context, s *service, user string) error {
-	infos, err := s.manager.Sessions(ctx, user)
-	if err != nil {
-		return err
-	}
-	if a.json {
-		return a.printJSON(struct {
-			Sessions []session.Info `json:"sessions"`
-		}{infos})
-	}
-	if len(infos) == 0 {
-		return a.print(nil, "no sessions\n")
-	}
-	rows := [][]string{{"ID", "CREATED", "LAST SEEN", "EXPIRES", "LABEL"}}
-	for _, i := range infos {
-		rows = append(rows, []string{i.ID, stamp(i.CreatedAt), stamp(i.LastSeen), stamp(i.ExpiresAt), plain(i.Label)})
-	}
-	return a.table(rows)
-}
 
 func (a *app) revoke() *cobra.Command {
 	return &cobra.Command{

@@ -139,6 +139,7 @@ type service struct {
 	place   *place.Place
 	store   backend.Store
 	manager *session.Manager
+	idle    time.Duration // the application's idle timeout
 }
 
 func (a *app) open(ctx context.Context) (*service, error) {
@@ -157,7 +158,7 @@ func (a *app) open(ctx context.Context) (*service, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	return &service{p, store, manager}, nil
+	return &service{p, store, manager, cmp.Or(cfg.IdleTimeout, session.DefaultIdleTimeout)}, nil
 }
 
 func (s *service) close() error { return errors.Join(s.manager.Close(), s.place.Close()) }

@@ -74,6 +74,10 @@ type Head struct {
 // although the store still has it.
 func (h *Head) Ended(now int64) bool { return h.Ends != 0 && h.Ends <= now }
 
+// Sealed reports whether the values can be opened with the secret alone; false
+// if they are readable.
+func (h *Head) Sealed() bool { return h.Flags&flagSealed != 0 }
+
 // ParseHead reads the head of a record, within its bounds.
 func ParseHead(data []byte) (h Head, err error) {
 	err = h.Parse(data)

@@ -16,9 +16,13 @@ func (p *Place) Ask(command string, args ...any) (any, error) {
 		defer func() { _ = c.Close() }() // it goes back to the pool; its error is the response's
 		return redigo.DoWithTimeout(c, Timeout, command, args...)
 	}
+	return askWithin(p.goredis.Client(), command, args...)
+}
+
+func askWithin(c driver.UniversalClient, command string, args ...any) (any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
-	return askClient(ctx, p.goredis.Client(), command, args...)
+	return askClient(ctx, c, command, args...)
 }
 
 // OnEachPrimary calls fn with a way to ask each primary of a cluster. Of what is no
@@ -41,7 +45,7 @@ func (p *Place) OnEachPrimary(fn func(addr string, ask func(command string, args
 		nodes = append(nodes, c)
 	}
 	for _, c := range nodes {
-		err = errors.Join(err, fn(c.Options().Addr, func(command string, args ...any) (any, error) { return askClient(ctx, c, command, args...) }))
+		err = errors.Join(err, fn(c.Options().Addr, func(command string, args ...any) (any, error) { return askWithin(c, command, args...) }))
 	}
 	return err
 }

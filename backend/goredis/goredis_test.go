@@ -36,6 +36,7 @@ func runTests(m *testing.M) (code int) {
 		cluster, err = testserver.StartRedisCluster(password, nil)
 	}
 	if err == nil {
+		os.Setenv("SHOP_REDIS", server.Addr()) // the examples'
 		code = m.Run()
 		err = cluster.Stop()
 	}

@@ -40,7 +40,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	code := m.Run()
+	code := 1
+	if db, err := server.CreateDatabase(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		os.Setenv("SHOP_POSTGRES", server.DSN(db)) // the examples'
+		code = m.Run()
+	}
 	if err := server.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

@@ -88,7 +88,7 @@ func ExampleManager_Start() {
 
 		n, _ := s.Get("n").(int)
 		s.Set("n", n+1)
-		if err := s.Save(); err != nil { // before the first byte of the answer
+		if err := s.Save(); err != nil { // before the first byte of the response
 			http.Error(w, "please try again", http.StatusServiceUnavailable)
 			return
 		}

@@ -369,7 +369,7 @@ func all(checks ...func(*outcome) error) func(*outcome) error {
 	}
 }
 
-// notCleared says that no answer cleared the cookie while the session that it
+// notCleared says that no response cleared the cookie while the session that it
 // stood for lives on under a new token.
 func notCleared(o *outcome) error {
 	lives := slices.ContainsFunc(o.live(), func(c *http.Cookie) bool { return o.read(c)["old"] != nil })

@@ -10,7 +10,7 @@ import (
 )
 
 // A form with an error is shown again at once, without a redirect: the message
-// is for this answer alone.
+// is for this response alone.
 func ExampleNow() {
 	form := func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("name") == "" {

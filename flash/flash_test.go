@@ -42,7 +42,7 @@ func newClient(t testing.TB, cfg session.Config) *client {
 	return &client{t: t, manager: manager}
 }
 
-// do runs h as a request's handler and returns the answer's status.
+// do runs h as a request's handler and returns the response's status.
 func (c *client) do(h func(r *http.Request, s *session.Session)) int {
 	c.t.Helper()
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)

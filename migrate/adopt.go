@@ -63,7 +63,7 @@ func (a *adopter) start() {
 	}
 	var door adoption.Adoption
 	plain := &http.Request{Header: http.Header{}}
-	s, err := a.m.Start(answer{http.Header{}}, plain.WithContext(adoption.With(context.Background(), &door)))
+	s, err := a.m.Start(response{http.Header{}}, plain.WithContext(adoption.With(context.Background(), &door)))
 	if err != nil {
 		return // there are no sessions: nothing will be adopted
 	}
@@ -401,7 +401,7 @@ func (t *attempt) win(ctx context.Context, m *mark, old Record, data []byte) (la
 		}
 	}()
 	r := bare(t.r, t.current)
-	s, err := t.m.Start(answer{header}, r.WithContext(adoption.With(r.Context(), &adoption.Adoption{})))
+	s, err := t.m.Start(response{header}, r.WithContext(adoption.With(r.Context(), &adoption.Adoption{})))
 	if err != nil {
 		return landed{}, err
 	}

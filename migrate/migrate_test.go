@@ -165,7 +165,7 @@ func show(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %v %v", s.User(), s.Get("name"), s.ID())
 }
 
-// get sends a request with cookies and returns the answer.
+// get sends a request with cookies and returns the response.
 func (a *app) get(path string, cookies ...string) *http.Response {
 	r := httptest.NewRequest("GET", "https://shop.example"+path, nil)
 	if len(cookies) > 0 {
@@ -196,7 +196,7 @@ func expect(t *testing.T, r *http.Response, status int, begins string, cookies i
 	}
 	got := newCookies(r)
 	if len(got) != cookies {
-		t.Errorf("the answer sets %d cookies, want %d: %v", len(got), cookies, got)
+		t.Errorf("the response sets %d cookies, want %d: %v", len(got), cookies, got)
 	}
 	if len(got) == 0 {
 		return ""

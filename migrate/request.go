@@ -70,7 +70,7 @@ func (a *adopter) idOf(value string) (string, bool) {
 // starting a session that is never stored.
 func (a *adopter) newCookie(r *http.Request, current *session.Session) (string, error) {
 	header := http.Header{}
-	s, err := a.m.Start(answer{header}, bare(r, current))
+	s, err := a.m.Start(response{header}, bare(r, current))
 	if err != nil {
 		return "", err
 	}
@@ -111,8 +111,8 @@ func (c without) Value(key any) any {
 }
 
 // answer is a ResponseWriter of which only the header is wanted.
-type answer struct{ header http.Header }
+type response struct{ header http.Header }
 
-func (a answer) Header() http.Header         { return a.header }
-func (a answer) Write(p []byte) (int, error) { return len(p), nil }
-func (a answer) WriteHeader(int)             {}
+func (a response) Header() http.Header         { return a.header }
+func (a response) Write(p []byte) (int, error) { return len(p), nil }
+func (a response) WriteHeader(int)             {}

@@ -99,6 +99,6 @@ func TestBehindProxy(t *testing.T) {
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
 	if cookies := newCookies(w.Result()); len(cookies) != 1 || !cookies[0].Secure {
-		t.Errorf("the answer sets %v, want one Secure cookie", cookies)
+		t.Errorf("the response sets %v, want one Secure cookie", cookies)
 	}
 }

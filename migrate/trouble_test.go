@@ -28,7 +28,7 @@ func faulty(t *testing.T, outage session.Outage, source migrate.Source, opts mig
 	return newProcessWith(t, cfg, source, opts, show), f
 }
 
-// The old record is gone when the adopted session cannot be loaded: the answer
+// The old record is gone when the adopted session cannot be loaded: the response
 // has the new cookie, whatever else it is.
 func TestNotLoadedAfterAdoption(t *testing.T) {
 	for outage, want := range map[session.Outage]int{session.OutageFail: 503, session.OutageAnonymous: 200} {

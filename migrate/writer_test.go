@@ -55,7 +55,7 @@ var answers = map[string]http.HandlerFunc{
 }
 
 // TestOneCookie: whatever the adopting request does, and however it answers,
-// over a real server: its answer sets the session's cookie once, and what it
+// over a real server: its response sets the session's cookie once, and what it
 // sets is the session as it is then.
 func TestOneCookie(t *testing.T) {
 	for what, act := range acts {
@@ -105,7 +105,7 @@ func TestOneCookie(t *testing.T) {
 }
 
 // send sends a request with a cookie, on a connection of its own, and returns
-// the final answer's head.
+// the final response's head.
 func send(t *testing.T, server *httptest.Server, path, cookie string) *http.Response {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())

@@ -30,7 +30,7 @@ func TestDisconnects(t *testing.T) {
 					b.sent++
 					if resp, err := s.open(ctx, b, "/slow?for=5s&value="+b.value(b.sent)); err == nil {
 						resp.Body.Close()
-						t.Error("the slow answer came")
+						t.Error("the slow response came")
 					}
 				})
 			}

@@ -56,7 +56,7 @@ func (b *browser) number(value string) int {
 	return n
 }
 
-// write sends one more number, and checks the answer. It reports whether it
+// write sends one more number, and checks the response. It reports whether it
 // was stored; an error is the network's.
 func (b *browser) write(c *child) (bool, error) {
 	b.t.Helper()
@@ -73,7 +73,7 @@ func (b *browser) write(c *child) (bool, error) {
 	return true, nil
 }
 
-// read asks for the value, and checks the answer.
+// read asks for the value, and checks the response.
 func (b *browser) read(c *child) (bool, error) {
 	b.t.Helper()
 	a, err := c.get(b.token, "/get")
@@ -87,9 +87,9 @@ func (b *browser) read(c *child) (bool, error) {
 	return true, nil
 }
 
-// truth checks an answer: a 200 with this user and a number from least to
+// truth checks a response: a 200 with this user and a number from least to
 // most, or a bare 503. It reports whether it was a 200.
-func (b *browser) truth(a answer, least, most int) bool {
+func (b *browser) truth(a response, least, most int) bool {
 	b.t.Helper()
 	if a.status != http.StatusOK {
 		b.no++

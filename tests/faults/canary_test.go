@@ -37,7 +37,7 @@ func (b *birdcage) token(token string) {
 	b.tokens[token] = true
 }
 
-// hear takes a log, or the body of an error answer.
+// hear takes a log, or the body of an error response.
 func (b *birdcage) hear(where, text string) {
 	if text == "" {
 		return
@@ -89,7 +89,7 @@ func (b *birdcage) found() error {
 func (b *birdcage) figures() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return fmt.Sprintf("%d tokens, every value and the servers' passwords, in %d KB of logs and error answers", len(b.tokens), b.bytes>>10)
+	return fmt.Sprintf("%d tokens, every value and the servers' passwords, in %d KB of logs and error responses", len(b.tokens), b.bytes>>10)
 }
 
 func around(text, needle string) string {

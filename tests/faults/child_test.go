@@ -192,8 +192,8 @@ func (c *child) flat(before measures, slack int) measures {
 	return after
 }
 
-// An answer is what a server said.
-type answer struct {
+// A response is what a server said.
+type response struct {
 	state
 	status    int
 	body      string
@@ -204,7 +204,7 @@ type answer struct {
 }
 
 // get asks for path with a token, "" for none.
-func (c *child) get(token, path string) (a answer, err error) {
+func (c *child) get(token, path string) (a response, err error) {
 	r, err := http.NewRequest("GET", c.base+path, nil)
 	if err != nil {
 		return a, err
@@ -215,7 +215,7 @@ func (c *child) get(token, path string) (a answer, err error) {
 	return c.do(r)
 }
 
-func (c *child) do(r *http.Request) (a answer, err error) {
+func (c *child) do(r *http.Request) (a response, err error) {
 	began := time.Now()
 	resp, err := c.client.Do(r)
 	if err != nil {
@@ -237,7 +237,7 @@ func (c *child) do(r *http.Request) (a answer, err error) {
 		}
 	}
 	if a.status != http.StatusOK {
-		canaries.hear("an error answer of a server on "+c.name+" in "+c.t.Name(), a.body)
+		canaries.hear("an error response of a server on "+c.name+" in "+c.t.Name(), a.body)
 	}
 	if strings.HasPrefix(a.body, "{") {
 		err = json.Unmarshal(body, &a.state)
@@ -246,7 +246,7 @@ func (c *child) do(r *http.Request) (a answer, err error) {
 }
 
 // ok is get for what must succeed.
-func (c *child) ok(token, path string) answer {
+func (c *child) ok(token, path string) response {
 	c.t.Helper()
 	a, err := c.get(token, path)
 	if err != nil || a.status != http.StatusOK {
@@ -255,9 +255,9 @@ func (c *child) ok(token, path string) answer {
 	return a
 }
 
-// refused is get for what must be the library's own error answer: a 503 with
+// refused is get for what must be the library's own error response: a 503 with
 // a status text and nothing else.
-func (c *child) refused(token, path string) answer {
+func (c *child) refused(token, path string) response {
 	c.t.Helper()
 	a, err := c.get(token, path)
 	if err != nil {
@@ -268,7 +268,7 @@ func (c *child) refused(token, path string) answer {
 	return a
 }
 
-func (a answer) isRefusal(t testing.TB, path string) {
+func (a response) isRefusal(t testing.TB, path string) {
 	t.Helper()
 	if a.status != http.StatusServiceUnavailable || a.body != "Service Unavailable\n" || a.token != "" || a.retryHint != "1" {
 		t.Errorf("GET %s: %d %.200q, a cookie: %v, Retry-After %q; want a bare 503", cut(path), a.status, a.body, a.token != "", a.retryHint)

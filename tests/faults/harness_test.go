@@ -44,25 +44,25 @@ func (w *witness) Errorf(format string, args ...any) {
 // TestTruth checks that a browser would notice a lie.
 func TestTruth(t *testing.T) {
 	b := &browser{user: "ada"}
-	honest := answer{status: 200, state: state{User: "ada", Value: b.value(7)}}
-	refusal := answer{status: 503, body: "Service Unavailable\n", retryHint: "1"}
+	honest := response{status: 200, state: state{User: "ada", Value: b.value(7)}}
+	refusal := response{status: 503, body: "Service Unavailable\n", retryHint: "1"}
 	for what, lie := range map[string]struct {
-		from  answer
-		spoil func(*answer)
+		from  response
+		spoil func(*response)
 	}{
-		"nothing, 200":          {honest, func(*answer) {}},
-		"nothing, 503":          {refusal, func(*answer) {}},
-		"another user":          {honest, func(a *answer) { a.User = "bob" }},
-		"logged out":            {honest, func(a *answer) { a.User, a.New, a.Value = "", true, "" }},
-		"a lost write":          {honest, func(a *answer) { a.Value = b.value(6) }},
-		"a write from nowhere":  {honest, func(a *answer) { a.Value = b.value(9) }},
-		"half a value":          {honest, func(a *answer) { a.Value = a.Value[:5] }},
-		"another one's value":   {honest, func(a *answer) { a.Value = (&browser{user: "bob"}).value(7) }},
-		"a cookie":              {honest, func(a *answer) { a.token = "x" }},
-		"a removed cookie":      {honest, func(a *answer) { a.removed = true }},
-		"an error with a body":  {refusal, func(a *answer) { a.body = "{}\n" }},
-		"an error and a cookie": {refusal, func(a *answer) { a.token = "x" }},
-		"a 500":                 {refusal, func(a *answer) { a.status = 500 }},
+		"nothing, 200":          {honest, func(*response) {}},
+		"nothing, 503":          {refusal, func(*response) {}},
+		"another user":          {honest, func(r *response) { r.User = "bob" }},
+		"logged out":            {honest, func(r *response) { r.User, r.New, r.Value = "", true, "" }},
+		"a lost write":          {honest, func(r *response) { r.Value = b.value(6) }},
+		"a write from nowhere":  {honest, func(r *response) { r.Value = b.value(9) }},
+		"half a value":          {honest, func(r *response) { r.Value = r.Value[:5] }},
+		"another one's value":   {honest, func(r *response) { r.Value = (&browser{user: "bob"}).value(7) }},
+		"a cookie":              {honest, func(r *response) { r.token = "x" }},
+		"a removed cookie":      {honest, func(r *response) { r.removed = true }},
+		"an error with a body":  {refusal, func(r *response) { r.body = "{}\n" }},
+		"an error and a cookie": {refusal, func(r *response) { r.token = "x" }},
+		"a 500":                 {refusal, func(r *response) { r.status = 500 }},
 	} {
 		w := &witness{TB: t}
 		b := &browser{t: w, user: "ada"}

@@ -169,7 +169,7 @@ func flood(t *testing.T, k kind, n int, note noter, header func() string, check 
 		t.Errorf("%d records are stored", last.Count)
 	}
 	c.end()
-	note("answers by status: %v; %.0f a second; heap %d KB → %d KB; goroutines %d → %d", statuses, rate, first.Heap>>10, last.Heap>>10, first.Goroutines, last.Goroutines)
+	note("responses by status: %v; %.0f a second; heap %d KB → %d KB; goroutines %d → %d", statuses, rate, first.Heap>>10, last.Heap>>10, first.Goroutines, last.Goroutines)
 }
 
 // pipe sends n requests over connections of its own, many at a time.
@@ -223,16 +223,16 @@ func pipe(t *testing.T, c *child, n int, header func() string) map[int]int {
 				continue
 			}
 			if err != nil {
-				t.Errorf("read an answer: %v", err)
+				t.Errorf("read a response: %v", err)
 				return statuses
 			}
 			body, _ := io.ReadAll(resp.Body)
 			statuses[resp.StatusCode]++
 			if resp.StatusCode != 200 {
-				canaries.hear("the answer to a malformed request", string(body))
+				canaries.hear("the response to a malformed request", string(body))
 			}
 			if set := resp.Header["Set-Cookie"]; set != nil {
-				t.Errorf("the answer has a cookie: %q", set)
+				t.Errorf("the response has a cookie: %q", set)
 			}
 		}
 		if fatal { // net/http answers 400 and hangs up

@@ -29,7 +29,7 @@ func TestConnectionsCut(t *testing.T) {
 		c := start(t, options{Provider: k.name, SavePath: via})
 		w := gather(t, c, 8)
 		w.work(c)
-		w.until("answers", &w.served, 100)
+		w.until("responses", &w.served, 100)
 		w.stop()
 		before := c.idle()
 		for range pick(20, 2) { // while idle
@@ -66,7 +66,7 @@ func TestNetworkGone(t *testing.T) {
 		c := start(t, options{Provider: k.name, SavePath: via})
 		w := gather(t, c, 8)
 		w.work(c)
-		w.until("answers", &w.served, 100)
+		w.until("responses", &w.served, 100)
 		w.stop()
 		before := c.idle()
 		var recovery time.Duration
@@ -84,7 +84,7 @@ func TestNetworkGone(t *testing.T) {
 			}
 			gone.Store(false)
 			p.cut()
-			recovery = max(recovery, w.until("answers", &w.served, 1))
+			recovery = max(recovery, w.until("responses", &w.served, 1))
 			w.until("writes", &w.stored, 30)
 			w.stop()
 			w.there(c)
@@ -97,7 +97,7 @@ func TestNetworkGone(t *testing.T) {
 		}
 		after := c.flat(before, len(w.browsers))
 		c.end()
-		note("%d refusals, slowest answer %v, first success after %v; goroutines %d → %d, descriptors %d → %d",
+		note("%d refusals, slowest response %v, first success after %v; goroutines %d → %d, descriptors %d → %d",
 			w.refused.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond), recovery.Round(time.Millisecond),
 			before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors)
 	})

@@ -36,7 +36,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 		c := start(t, options{Provider: k.name, SavePath: k.fresh(t)})
 		w := gather(t, c, 8)
 		w.work(c)
-		w.until("answers", &w.served, 200)
+		w.until("responses", &w.served, 200)
 		w.stop()
 		before := c.idle()
 		w.work(c)
@@ -45,7 +45,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 		for range rounds {
 			w.until("writes", &w.stored, int64(pick(200, 50)))
 			must(t, "down", down(d))
-			// The last answers from before are out when refusals are many.
+			// The last responses from before are out when refusals are many.
 			w.until("refusals", &w.refused, 16)
 			served, from := w.served.Load(), time.Now()
 			w.until("refusals", &w.refused, 16)
@@ -56,7 +56,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 				t.Errorf("%d requests were served while the server was down", n)
 			}
 			must(t, "up", up(d))
-			recovery = max(recovery, w.until("answers", &w.served, 1))
+			recovery = max(recovery, w.until("responses", &w.served, 1))
 		}
 		w.until("writes", &w.stored, int64(pick(200, 50)))
 		w.stop()
@@ -76,7 +76,7 @@ func outage(t *testing.T, r row, rounds int, down func(d daemon) error, lasts ti
 		}
 		c.end()
 		waitFor(t, "the server to have no connection left", func() bool { return k.connections(t) == 0 })
-		note("%d acknowledged writes, %d refusals, slowest answer %v, first success after %v; goroutines %d → %d, descriptors %d → %d",
+		note("%d acknowledged writes, %d refusals, slowest response %v, first success after %v; goroutines %d → %d, descriptors %d → %d",
 			w.stored.Load(), w.refused.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond), recovery.Round(time.Millisecond),
 			before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors)
 	})
@@ -128,7 +128,7 @@ func TestShutdownFrozen(t *testing.T) {
 				b.sent++
 				a, err := c.get(b.token, "/slow?for=200ms&value="+b.value(b.sent))
 				if err != nil {
-					t.Errorf("a slow request got no answer: %v", err)
+					t.Errorf("a slow request got no response: %v", err)
 					return
 				}
 				a.isRefusal(t, "/slow")

@@ -49,7 +49,7 @@ func TestKillProcess(t *testing.T) {
 		c.end()
 		noKeyForEver(t, k, opts.SavePath)
 		nothingReadable(t, k, opts.SavePath)
-		note("%d kills, %d acknowledged writes, none lost; the first answers after a kill took at most %v", kills, w.stored.Load(), slowest.Round(time.Millisecond))
+		note("%d kills, %d acknowledged writes, none lost; the first responses after a kill took at most %v", kills, w.stored.Load(), slowest.Round(time.Millisecond))
 	})
 }
 
@@ -74,7 +74,7 @@ func noKeyForEver(t *testing.T, k kind, savePath string) {
 var loginKilled = row{serverProcess, "kill -9 in mid-login (renewal), under load",
 	"the session is there with its old token, or the new one has taken its place: never broken"}
 
-// TestKillLogin: a browser whose login got no answer has the old token.
+// TestKillLogin: a browser whose login got no response has the old token.
 func TestKillLogin(t *testing.T) {
 	on(t, loginKilled, cheap(lasting), func(t *testing.T, k kind, note noter) {
 		opts := options{Provider: k.name, SavePath: k.fresh(t)}
@@ -89,7 +89,7 @@ func TestKillLogin(t *testing.T) {
 				}
 				a := c.ok(token, "/get")
 				if a.Value == mark && !a.New {
-					before++ // the login was not stored, or its answer came
+					before++ // the login was not stored, or its response came
 				} else if a.New && a.Keys == 0 && a.User == "" {
 					after++ // stored, and the answer with the new token lost
 					tokens[i] = c.ok("", "/set?value="+mark).token
@@ -133,7 +133,7 @@ func TestKillLogin(t *testing.T) {
 }
 
 var closing = row{serverProcess, "Manager.Close under load",
-	"it waits for the store calls under way; every answer is the truth or 503; nothing is written afterwards, nothing leaks"}
+	"it waits for the store calls under way; every response is the truth or 503; nothing is written afterwards, nothing leaks"}
 
 // TestClose closes a server while requests and sweeps are under way.
 func TestClose(t *testing.T) {
@@ -179,7 +179,7 @@ func TestShutdown(t *testing.T) {
 				began <- struct{}{}
 				a, err := c.get(b.token, "/slow?for=300ms&value="+b.value(b.sent))
 				if err != nil {
-					t.Errorf("a slow request got no answer: %v", err)
+					t.Errorf("a slow request got no response: %v", err)
 					return
 				}
 				if b.truth(a, b.sent, b.sent) {

@@ -88,7 +88,7 @@ func (r refusal) run(t *testing.T, k kind, note noter) {
 	before := c.idle()
 	spoil()
 	refusals, slowest := 0, time.Duration(0)
-	refused := func(token, path string) answer {
+	refused := func(token, path string) response {
 		t.Helper()
 		refusals++
 		a := c.refused(token, path)

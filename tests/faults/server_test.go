@@ -123,7 +123,7 @@ type app struct {
 	closed atomic.Pointer[string]
 }
 
-// state is the answer to every request for the session.
+// state is the response to every request for the session.
 type state struct {
 	ID, User string
 	New      bool
@@ -169,7 +169,7 @@ func (a *app) routes() http.Handler {
 		r.Get("/stream", stream)
 		r.Post("/panic", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("late") != "" {
-				io.WriteString(w, "half an answer")
+				io.WriteString(w, "half a response")
 				http.NewResponseController(w).Flush()
 			} else {
 				session.FromContext(r).Set("value", "of a panic") // dropped

@@ -178,7 +178,7 @@ func (s *soaked) broken(t *testing.T, b *browser, path string) {
 	}
 }
 
-// stream reads the first lines of an endless answer, and goes.
+// stream reads the first lines of an endless response, and goes.
 func (s *soaked) stream(t *testing.T, b *browser) {
 	s.requests.Add(1)
 	s.streams.Add(1)
@@ -208,7 +208,7 @@ func (s *soaked) disconnect(t *testing.T, b *browser) {
 	defer cancel()
 	if resp, err := s.open(ctx, b, "/slow?for=1s&key=gone&value="+b.value(0)); err == nil {
 		resp.Body.Close()
-		t.Errorf("%s: the slow answer came", s.k.name)
+		t.Errorf("%s: the slow response came", s.k.name)
 	}
 }
 
@@ -269,7 +269,7 @@ Written by `+"`make soak`"+` from what ran: %s, %s/%s, %d CPUs, %s, **%v** (afte
 once, each with six clients. %s
 
 Users come, log in, read, write, increment, renew, stream, panic the handler before and after its first byte, disconnect while it
-runs, log out, or just leave (their sessions are swept). Every answer was checked. The figures before and after are of the idle
+runs, log out, or just leave (their sessions are swept). Every response was checked. The figures before and after are of the idle
 server, when the last session had gone; in between are the samples under load.
 
 | | %s |

@@ -89,8 +89,8 @@ func (r *results) write(passed bool) error {
 		fmt.Fprintf(&b, "**Not all passed.**\n\n")
 	}
 	fmt.Fprintf(&b, "Each case is a server process (chi and session) on the backend, under HTTP load where it says so. In all of them, every\n")
-	fmt.Fprintf(&b, "answer is checked: a 200 has the user and every acknowledged value, an error answer has no cookie and none of the handler's\n")
-	fmt.Fprintf(&b, "body. The logs and the error answers were searched for secrets: %s; none was there.\n\n", canaries.figures())
+	fmt.Fprintf(&b, "response is checked: a 200 has the user and every acknowledged value, an error response has no cookie and none of the handler's\n")
+	fmt.Fprintf(&b, "body. The logs and the error responses were searched for secrets: %s; none was there.\n\n", canaries.figures())
 	fmt.Fprintf(&b, "✓ as expected · ✗ not · – does not apply\n\n")
 	slices.SortStableFunc(r.rows, func(a, b row) int {
 		return slices.Index(sections, a.section) - slices.Index(sections, b.section)

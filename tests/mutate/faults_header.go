@@ -1,9 +1,9 @@
 package main
 
-// headerFaults are about what caches, browsers and error answers get to see.
+// headerFaults are about what caches, browsers and error responses get to see.
 var headerFaults = []fault{
 	{
-		what: `every answer has the cookie`,
+		what: `every response has the cookie`,
 		file: "transport.go",
 		old: `	default:
 		return state, &s.rec.Cred
@@ -26,7 +26,7 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/error_response/an_error_response_has_no_dead_cookie`,
 	},
 	{
-		what: `a cookie rides on an answer that caches may keep`,
+		what: `a cookie rides on a response that caches may keep`,
 		file: "transport.go",
 		old: `	case state == cookieSlide && (response.Shareable(h) || !s.rec.Exists):
 `,
@@ -143,14 +143,14 @@ var headerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/start/Start_tells_caches`,
 	},
 	{
-		what: `an answer with a new cookie stays public`,
+		what: `a response with a new cookie stays public`,
 		file: "internal/response/caching.go",
 		old:  `if !directive(h, "no-store") && !directive(h, "private") {`,
 		new:  `if len(h["Cache-Control"]) == 0 {`,
 		pkg:  ".", test: `TestBehaviour/caching/a_response_that_sets_the_cookie_is_not_public`,
 	},
 	{
-		what: `the error answer has the handler's header`,
+		what: `the error response has the handler's header`,
 		file: "transport.go",
 		old: `	clear(h)
 	maps.Copy(h, x.before)

@@ -51,7 +51,7 @@ The mutations themselves are in
     go -C tests run ./mutate -only 'no secret check' -v    # plant one and see the test fail
     go -C tests run ./mutate -record                       # plant all in HEAD and write this page
 
-Comparing with ` + "`==`" + ` instead of in constant time is not in the list: the answers are the same.
+Comparing with ` + "`==`" + ` instead of in constant time is not in the list: the responses are the same.
 The comparison is ` + "`subtle.ConstantTimeCompare`" + `, which ` + "`TestNoShortCircuit`" + ` looks for in the source, and the lookup
 is by the public half of the token.
 

@@ -1,7 +1,7 @@
 package main
 
-// answerFaults are about the answer: cookie, header, writer, panics.
-var answerFaults = []fault{
+// responseFaults are about the response: cookie, header, writer, panics.
+var responseFaults = []fault{
 	{
 		what: `the session is stored after the header`,
 		file: "internal/response/writer.go",
@@ -55,7 +55,7 @@ var answerFaults = []fault{
 		pkg: ".", test: `TestBehaviour/response/stored_before_the_header_leaves/memory`,
 	},
 	{
-		what: `1xx answers store, and close the header`,
+		what: `1xx responses store, and close the header`,
 		file: "internal/response/writer.go",
 		old:  `informational := code >= 100 && code < 200 && code != http.StatusSwitchingProtocols`,
 		new:  `informational := code == 0`,

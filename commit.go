@@ -649,6 +649,6 @@ func (s *Session) early() time.Duration {
 
 // log writes a record when mu is free.
 func (s *Session) log(level slog.Level, message string, err error) {
-	m, ctx, id := s.m, context.WithoutCancel(s.x), s.rec.Cred.ID().String()
-	s.later(func() { m.cfg.Logger.LogAttrs(ctx, level, message, slog.String("id", id), slog.Any("error", err)) })
+	x, id := s.x, s.rec.Cred.ID().String()
+	s.later(func() { x.log(level, message, slog.String("id", id), slog.Any("error", err)) })
 }

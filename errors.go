@@ -3,8 +3,10 @@ package session
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/caller"
 	"github.com/chisession/session/internal/stored"
 )
 
@@ -91,7 +93,8 @@ func (e *ValueError) Error() string {
 	return fmt.Sprintf("session: cannot store %q (type %s): %v", shortKey(e.Key), e.Type, e.Err)
 }
 
-// shortKey is what errors and logs show of a key, which may be of any length.
+// shortKey is what errors and logs show of a key or a path, which may be of any
+// length.
 func shortKey(key string) string {
 	const most = 128
 	if len(key) <= most {
@@ -131,6 +134,21 @@ type logoutError struct{ why error }
 func (e *logoutError) Error() string { return "session: not destroyed: " + e.why.Error() }
 
 func (e *logoutError) Unwrap() error { return e.why }
+
+// A callError is an error with the call of a handler that it comes from, for the
+// log.
+type callError struct {
+	error
+	call string // the method of Session
+	by   caller.Stack
+}
+
+func (e *callError) Unwrap() error { return e.error }
+
+// attrs are what the log says of the call.
+func (e *callError) attrs() []slog.Attr {
+	return []slog.Attr{slog.String("call", e.call), slog.Any("caller", e.by)}
+}
 
 // isA reports whether err is an E, or wraps one.
 func isA[E error](err error) bool {

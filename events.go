@@ -95,7 +95,10 @@ func (m *Manager) tell(ctx context.Context, e Event) {
 		return
 	}
 	if r, ok := ctx.Value(requestKey{}).(*http.Request); ok {
-		e.Method, e.Path, e.RemoteAddr = r.Method, r.URL.Path, r.RemoteAddr
+		e.Method, e.RemoteAddr = r.Method, r.RemoteAddr
+		if r.URL != nil { // made by hand
+			e.Path = r.URL.Path
+		}
 	}
 	m.cfg.On(ctx, e)
 }

@@ -1,12 +1,12 @@
 package session
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"reflect"
 	"sync"
 
+	"github.com/chisession/session/internal/caller"
 	"github.com/chisession/session/internal/record"
 )
 
@@ -114,8 +114,8 @@ func (s *Session) warnGeneric(key string) {
 	if !s.m.generic.first(key) {
 		return
 	}
-	s.m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: Get returned the generic form of JSON, as the type that was Set is not known to it: "+
-		"use a session.Key or session.Get with the type, or session.Register it at start", slog.String("key", shortKey(key)))
+	s.x.log(slog.LevelWarn, "session: Get returned the generic form of JSON, as the type that was Set is not known to it: "+
+		"use a session.Key or session.Get with the type, or session.Register it at start", slog.String("key", shortKey(key)), slog.Any("caller", caller.Here()))
 }
 
 // seen remembers which keys something was said about, up to a bound: programs

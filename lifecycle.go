@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/caller"
 	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/stored"
 )
@@ -27,7 +28,7 @@ func (s *Session) Renew() {
 // renewable reports whether the session can get another token, and says so if
 // it cannot.
 func (s *Session) renewable(method string) bool {
-	if s.refusesAll() {
+	if s.refusesAll(method) {
 		return false
 	}
 	if s.phase == phaseSent {
@@ -50,9 +51,10 @@ func (s *Session) renew(afresh bool) {
 	}
 }
 
-func (s *Session) keepError(err error) {
+// keepError makes the request fail, because of what the handler asked method for.
+func (s *Session) keepError(method string, err error) {
 	if s.trouble.err == nil {
-		s.trouble.err = err
+		s.trouble.err = &callError{err, method, caller.Here()}
 	}
 }
 
@@ -89,7 +91,7 @@ func (s *Session) SetUser(user string) {
 		return
 	}
 	if len(user) > backend.MaxUser {
-		s.keepError(fmt.Errorf("session: SetUser: the name is %d bytes long, at most %d can be stored", len(user), backend.MaxUser))
+		s.keepError("SetUser", fmt.Errorf("session: SetUser: the name is %d bytes long, at most %d can be stored", len(user), backend.MaxUser))
 		return
 	}
 	s.renew(user != "")
@@ -179,7 +181,7 @@ func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, 
 	}
 	if d != 0 {
 		if err := checkTimeout(method, d); err != nil {
-			s.keepError(err)
+			s.keepError(method, err)
 			return
 		}
 	}
@@ -228,11 +230,11 @@ func (s *Session) Destroy() {
 		return
 	}
 	defer s.unlock()
-	if s.refusesAll() {
+	if s.refusesAll("Destroy") {
 		return
 	}
 	if s.trouble.late {
-		s.keepError(&logoutError{ErrSuperseded})
+		s.keepError("Destroy", &logoutError{ErrSuperseded})
 		return
 	}
 	switch {

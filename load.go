@@ -124,7 +124,7 @@ func (m *Manager) reject(s *Session, cred *record.Credentials, reason Reason) {
 // unreadable tells of a damaged record. The request gets a new session.
 func (m *Manager) unreadable(s *Session, cred *record.Credentials, err error) {
 	m.stats.add(statUnreadable, cred)
-	m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: unreadable record, the request gets a new session",
+	s.x.log(slog.LevelWarn, "session: unreadable record, the request gets a new session",
 		slog.String("id", cred.ID().String()), slog.Any("error", err))
 	m.reject(s, cred, ReasonUnreadable)
 }
@@ -148,7 +148,7 @@ func (m *Manager) expire(s *Session, cred *record.Credentials, version uint64, u
 	case errors.Is(err, backend.ErrConflict):
 		s.cameLate()
 	default:
-		m.cfg.Logger.LogAttrs(s.x, slog.LevelWarn, "session: expired, but not removed",
+		s.x.log(slog.LevelWarn, "session: expired, but not removed",
 			slog.String("id", cred.ID().String()), slog.Any("error", m.failed("delete", err)))
 	}
 }

@@ -249,7 +249,7 @@ func (x *exchange) finish() {
 	cred, err := s.commitLate()
 	if err != nil && !isOver(err) {
 		s.failed(err)
-		s.m.cfg.Logger.LogAttrs(x, slog.LevelError, "session: changes made after the header was sent are lost",
+		x.log(slog.LevelError, "session: changes made after the header was sent are lost",
 			slog.String("id", cred.ID().String()), slog.Any("error", err))
 	}
 }
@@ -288,7 +288,7 @@ func (x *exchange) panicked() {
 	h := x.writer.Unwrap().Header()
 	if err := s.claim(s.m.patience()); err != nil {
 		s.failed(err)
-		s.m.cfg.Logger.LogAttrs(x, slog.LevelError, "session: what the handler destroyed before its panic may still be there",
+		x.log(slog.LevelError, "session: what the handler destroyed before its panic may still be there",
 			slog.String("id", s.ID()), slog.Any("error", err))
 		return
 	}
@@ -318,7 +318,7 @@ func (m *Manager) removeUploads(r *http.Request) {
 		return
 	}
 	if err := r.MultipartForm.RemoveAll(); err != nil {
-		m.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "session: temporary files of an upload stay", slog.Any("error", err))
+		m.log(r.Context(), r, slog.LevelWarn, "session: temporary files of an upload stay", slog.Any("error", err))
 	}
 }
 
@@ -334,7 +334,7 @@ func (m *Manager) outage(s *Session, err error) bool {
 		return false
 	}
 	m.stats.add(statUnavailable, nil)
-	m.cfg.Logger.LogAttrs(s.x, slog.LevelError, "session: not loaded, the request goes on without",
+	s.x.log(slog.LevelError, "session: not loaded, the request goes on without",
 		slog.String("id", s.triedID()), slog.Any("error", err))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -356,8 +356,11 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	if errors.Is(err, ErrCrossSite) {
 		level = slog.LevelWarn // any page of any site can have this logged
 	}
-	m.cfg.Logger.LogAttrs(ctx, level, "session: request failed", slog.String("id", id), slog.Any("error", err),
-		slog.String("method", r.Method), slog.Int("status", status(err)))
+	attrs := []slog.Attr{slog.String("id", id), slog.Any("error", err), slog.Int("status", status(err))}
+	if of, ok := errors.AsType[*callError](err); ok {
+		attrs = append(attrs, of.attrs()...)
+	}
+	m.log(ctx, r, level, "session: request failed", attrs...)
 	w.Header().Set("Cache-Control", "no-store")
 	if m.cfg.ErrorHandler != nil {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
@@ -370,6 +373,26 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 		w.Header().Set("Retry-After", "1")
 	}
 	http.Error(w, http.StatusText(code), code)
+}
+
+// log logs what happened in the request r, with its path and method, and attrs
+// before.
+func (m *Manager) log(ctx context.Context, r *http.Request, level slog.Level, message string, attrs ...slog.Attr) {
+	m.cfg.Logger.LogAttrs(ctx, level, message, append(attrs, requestAttrs(r)...)...)
+}
+
+// log is Manager.log for the request of x, whether its client is there or not.
+func (x *exchange) log(level slog.Level, message string, attrs ...slog.Attr) {
+	x.m.log((*callContext)(x), x.request, level, message, attrs...)
+}
+
+// requestAttrs are what the log says of a request: never its query, or a header.
+func requestAttrs(r *http.Request) []slog.Attr {
+	path := ""
+	if r.URL != nil { // made by hand
+		path = shortKey(r.URL.Path)
+	}
+	return []slog.Attr{slog.String("path", path), slog.String("method", r.Method)}
 }
 
 // status returns the status of the error response: the store's fault, or the

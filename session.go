@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chisession/session/internal/caller"
 	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/stored"
 	"github.com/chisession/session/internal/watch"
@@ -152,7 +153,7 @@ func (s *Session) begin(method string) bool {
 	s.reply.used = true
 	if err := s.gone(); err != nil {
 		if !s.quiet {
-			s.complain(method, err)
+			s.complain("session: read without a session", method, err)
 		}
 		s.unlock()
 		return false
@@ -166,14 +167,14 @@ func (s *Session) beginChange(method string) bool {
 	s.mu.Lock()
 	s.reply.used = true
 	if err := s.gone(); err != nil {
-		s.complain(method, err)
+		s.complain(ignored, method, err)
 		s.unlock()
 		return false
 	}
 	s.work.changing = true
 	if s.phase == phaseLoading { // what is changed here would be lost, or belong to another session
 		s.trouble.refused = ErrNested
-		s.complain(method, ErrNested)
+		s.complain(ignored, method, ErrNested)
 		s.unlock()
 		return false
 	}
@@ -191,9 +192,12 @@ func (s *Session) gone() error {
 	return nil
 }
 
-// complain logs that method was called in vain. A logger that calls it again,
-// to add the user to its lines, say, does not get another line.
-func (s *Session) complain(method string, err error) {
+// ignored is the message for changes that go nowhere.
+const ignored = "session: change ignored"
+
+// complain logs that method was called in vain, and by whom. A logger that calls
+// it again, to add the user to its lines, say, does not get another line.
+func (s *Session) complain(message, method string, err error) {
 	if s.work.complaining {
 		return
 	}
@@ -203,8 +207,10 @@ func (s *Session) complain(method string, err error) {
 		logger = s.m.cfg.Logger
 	}
 	ctx := context.WithValue(context.Background(), sessionKey{}, quiet)
+	attrs := (&callError{err, method, caller.Here()}).attrs()
 	if s.x != nil {
-		ctx = context.WithoutCancel(s.x)
+		ctx = (*callContext)(s.x)
+		attrs = append(attrs, requestAttrs(s.x.request)...)
 	}
 	s.later(func() {
 		defer func() {
@@ -212,7 +218,7 @@ func (s *Session) complain(method string, err error) {
 			s.work.complaining = false
 			s.mu.Unlock()
 		}()
-		logger.LogAttrs(ctx, slog.LevelError, "session: unusable session used", slog.String("call", method), slog.Any("error", err))
+		logger.LogAttrs(ctx, slog.LevelError, message, append(attrs, slog.Any("error", err))...)
 	})
 }
 

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -469,10 +468,8 @@ func (s *Session) turnAway() error {
 	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 	s.want.changed, s.trouble.refused = 0, ErrCrossSite
 	s.m.stats.add(statErrors, nil)
-	m, x := s.m, s.x
-	s.later(func() {
-		m.cfg.Logger.LogAttrs(x, slog.LevelWarn, "session: not started", slog.String("method", x.request.Method), slog.Any("error", ErrCrossSite))
-	})
+	x := s.x
+	s.later(func() { x.log(slog.LevelWarn, "session: not started", slog.Any("error", ErrCrossSite)) })
 	return ErrCrossSite
 }
 
@@ -496,7 +493,7 @@ func (s *Session) warnPlainHTTP() {
 		return
 	}
 	s.later(func() {
-		m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
+		s.x.log(slog.LevelWarn, "session: a Secure cookie goes out over what looks like plain HTTP; browsers drop it, so logins will not stick: "+
 			plainHTTPCure(m.cookie.Options()), slog.String("host", r.Host))
 	})
 }

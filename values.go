@@ -1,12 +1,12 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/chisession/session/internal/caller"
 	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/requestmethod"
 )
@@ -80,8 +80,8 @@ func (s *Session) lookup(key string) []byte {
 
 func (s *Session) unreadable(key string, err error) {
 	s.m.stats.add(statUnreadable, nil)
-	s.m.cfg.Logger.LogAttrs(context.WithoutCancel(s.x), slog.LevelWarn, "session: a value cannot be decoded, it reads as absent",
-		slog.String("id", s.ID()), slog.String("key", shortKey(key)), slog.Any("error", err))
+	s.x.log(slog.LevelWarn, "session: a value cannot be decoded, it reads as absent",
+		slog.String("id", s.ID()), slog.String("key", shortKey(key)), slog.Any("caller", caller.Here()), slog.Any("error", err))
 }
 
 // Set stores value under key. It is encoded now, so changing it afterwards has
@@ -103,14 +103,14 @@ func (s *Session) Set(key string, value any) {
 		err = s.vals.Set(key, value, text)
 	}
 	if err != nil {
-		s.keepError(valueError(key, value, err))
+		s.keepError("Set", valueError(key, value, err))
 	}
 }
 
 // refuses reports whether a change has no place to go, and says so.
 func (s *Session) refuses(method string) bool {
 	switch {
-	case s.refusesAll():
+	case s.refusesAll(method):
 		return true
 	case s.trouble.lost != nil:
 		return false // it is taken, dropped when stored, and counted there
@@ -123,9 +123,9 @@ func (s *Session) refuses(method string) bool {
 
 // refusesAll reports whether no change has a place to go, be it only to take
 // something away.
-func (s *Session) refusesAll() bool {
+func (s *Session) refusesAll(method string) bool {
 	if s.trouble.outage {
-		s.keepError(ErrUnavailable) // the response must not say that it was stored
+		s.keepError(method, ErrUnavailable) // the response must not say that it was stored
 		return true
 	}
 	s.trouble.tried = s.trouble.late
@@ -136,7 +136,7 @@ func (s *Session) refusesAll() bool {
 func (s *Session) refuse(method string) {
 	s.trouble.refused = ErrHeadersSent
 	s.m.stats.add(statErrors, &s.rec.Cred)
-	s.complain(method, ErrHeadersSent)
+	s.complain(ignored, method, ErrHeadersSent)
 }
 
 // Delete removes key; that there is none is no error.
@@ -145,7 +145,7 @@ func (s *Session) Delete(key string) {
 		return
 	}
 	defer s.unlock()
-	if !s.refusesAll() {
+	if !s.refusesAll("Delete") {
 		s.vals.Delete(key)
 	}
 }
@@ -157,7 +157,7 @@ func (s *Session) Clear() {
 		return
 	}
 	defer s.unlock()
-	if !s.refusesAll() {
+	if !s.refusesAll("Clear") {
 		s.vals.Clear()
 	}
 }
@@ -212,7 +212,7 @@ func (s *Session) pop(key string) []byte {
 		return nil
 	}
 	defer s.unlock()
-	if s.refusesAll() {
+	if s.refusesAll("Pop") {
 		return nil
 	}
 	encoded := s.vals.Find(key)
@@ -328,7 +328,7 @@ func (s *Session) Update(fn func(*Values) error) error {
 	if err := s.gone(); err != nil {
 		return err
 	}
-	if s.refusesAll() {
+	if s.refusesAll("Update") {
 		return firstError(s.trouble.over, ErrUnavailable)
 	}
 	if err := firstError(s.trouble.err, s.trouble.lost); err != nil {

@@ -71,10 +71,16 @@ func New(m *session.Manager, opts Options) (http.Handler, error) {
 	return h, nil
 }
 
+// log logs what happened in the request r.
+func (h *handler) log(r *http.Request, level slog.Level, message string, attrs ...slog.Attr) {
+	h.opts.Logger.LogAttrs(r.Context(), level, message,
+		append(attrs, slog.String("path", r.URL.Path), slog.String("method", r.Method))...)
+}
+
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header())
 	if err := h.opts.Authorize(r); err != nil {
-		h.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "admin: refused", slog.Any("error", err))
+		h.log(r, slog.LevelWarn, "admin: refused", slog.Any("error", err))
 		refuse(w, http.StatusForbidden)
 		return
 	}
@@ -83,7 +89,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.show(w, r)
 	case http.MethodPost:
 		if err := h.cross.Check(r); err != nil {
-			h.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "admin: refused a form from another site", slog.Any("error", err))
+			h.log(r, slog.LevelWarn, "admin: refused a form from another site", slog.Any("error", err))
 			refuse(w, http.StatusForbidden)
 			return
 		}

@@ -41,7 +41,7 @@ func (h *handler) listNewest(r *http.Request, c *content) {
 	defer cancel()
 	records, err := h.lister.List(ctx, c.Prefix, maxNewest)
 	if err != nil {
-		h.opts.Logger.LogAttrs(r.Context(), slog.LevelError, "admin: could not list the newest sessions", slog.Any("error", err))
+		h.log(r, slog.LevelError, "admin: could not list the newest sessions", slog.Any("error", err))
 		c.NoNewest = "The newest sessions could not be listed; the log says why."
 		return
 	}

@@ -105,7 +105,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 	}
 	var b bytes.Buffer
 	if err := page.Execute(&b, c); err != nil {
-		h.opts.Logger.LogAttrs(r.Context(), slog.LevelError, "admin: the page cannot be written", slog.Any("error", err))
+		h.log(r, slog.LevelError, "admin: the page cannot be written", slog.Any("error", err))
 		refuse(w, http.StatusInternalServerError)
 		return
 	}
@@ -117,7 +117,7 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 func (h *handler) list(r *http.Request, c *content) {
 	infos, err := h.m.Sessions(r.Context(), c.User)
 	if err != nil {
-		h.opts.Logger.LogAttrs(r.Context(), slog.LevelError, "admin: could not list sessions", slog.Any("error", err))
+		h.log(r, slog.LevelError, "admin: could not list sessions", slog.Any("error", err))
 		c.Trouble = "The sessions could not be listed; the log says why."
 		return
 	}
@@ -145,7 +145,7 @@ func (h *handler) live(r *http.Request) count {
 	var failed *session.StoreError
 	switch {
 	case errors.As(err, &failed):
-		h.opts.Logger.LogAttrs(r.Context(), slog.LevelError, "admin: could not count", slog.Any("error", err))
+		h.log(r, slog.LevelError, "admin: could not count", slog.Any("error", err))
 		return count{Name: "Live", Value: "?", Note: "the store did not answer", Bad: true}
 	case err != nil:
 		return count{Name: "Live", Value: "–", Note: "this store has no cheap count"}

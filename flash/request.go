@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/internal/caller"
 )
 
 // Success adds a message of [LevelSuccess], formatted as by [fmt.Sprintf]. It
@@ -58,7 +59,8 @@ func Take(r *http.Request) Messages {
 	s := session.FromContext(r)
 	messages, err := Of(s).Take()
 	if err != nil {
-		slog.ErrorContext(r.Context(), "flash: messages not taken, so not shown", "id", s.ID(), "error", err)
+		slog.ErrorContext(r.Context(), "flash: messages not taken, so not shown",
+			"id", s.ID(), "error", err, "caller", caller.Here(), "path", r.URL.Path, "method", r.Method)
 	}
 	return messages
 }

@@ -494,5 +494,6 @@ func (t *attempt) release(s *session.Session) {
 }
 
 func (a *adopter) log(r *http.Request, level slog.Level, message string, err error) {
-	a.opts.Logger.LogAttrs(r.Context(), level, message, slog.String("format", a.format.Name), slog.Any("error", err))
+	a.opts.Logger.LogAttrs(r.Context(), level, message, slog.String("format", a.format.Name), slog.Any("error", err),
+		slog.String("path", r.URL.Path), slog.String("method", r.Method))
 }

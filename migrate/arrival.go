@@ -131,5 +131,6 @@ func (a *adopter) warnForm(r *http.Request, name, value string) {
 		return
 	}
 	a.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "migrate: a cookie of the old name holds no ID of the old form: is Options.IDPrefix missing, or another CookieName meant?",
-		slog.String("format", a.format.Name), slog.String("cookie", name), slog.String("want", a.opts.IDPrefix+a.format.Form), slog.Int("length", len(value)))
+		slog.String("format", a.format.Name), slog.String("cookie", name), slog.String("want", a.opts.IDPrefix+a.format.Form), slog.Int("length", len(value)),
+		slog.String("path", r.URL.Path), slog.String("method", r.Method))
 }

@@ -22,7 +22,8 @@ func (a *adopter) fill(r *http.Request, s *session.Session, old Record) error {
 	for _, skip := range skipped {
 		if a.said.first("skip " + skip.Key + " " + skip.Type) {
 			a.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "migrate: a value of an old session cannot be adopted", slog.Bool("lossy", a.opts.Lossy),
-				slog.String("format", a.format.Name), slog.String("key", skip.Key), slog.String("type", skip.Type), slog.Any("error", skip.Err))
+				slog.String("format", a.format.Name), slog.String("key", skip.Key), slog.String("type", skip.Type), slog.Any("error", skip.Err),
+				slog.String("path", r.URL.Path), slog.String("method", r.Method))
 		}
 		if a.opts.Skipped != nil {
 			a.opts.Skipped(skip)

@@ -526,7 +526,7 @@ func usedAfterReturn(t *testing.T, k Kind) {
 	b.get("/leak")
 	s := <-sessions
 	a.calls.Reset()
-	before := len(a.log.lines("ERROR", "unusable session used"))
+	before := len(a.log.lines("ERROR", "change ignored"))
 	uses := []func(){
 		func() { s.Set("a", "lost") }, func() { s.Delete("a") }, func() { s.Clear() }, func() { s.Renew() }, func() { s.Destroy() },
 		func() { s.SetUser("eve") }, func() { s.SetLabel("x") }, func() { s.SetIdleTimeout(time.Hour) }, func() { s.SetAbsoluteTimeout(time.Hour) }, func() { s.SetPersistent(true) },
@@ -539,7 +539,7 @@ func usedAfterReturn(t *testing.T, k Kind) {
 	for _, use := range uses {
 		use()
 	}
-	if lines := a.log.lines("ERROR", "unusable session used"); len(lines)-before != len(uses)-1+7 {
+	if lines := a.log.lines("ERROR", "change ignored"); len(lines)-before != len(uses)-1+7 {
 		t.Errorf("%d log lines for %d uses", len(lines)-before, len(uses)-1+7)
 	}
 	_, updateErr := session.Update(s, "a", func(string) string { return "lost" })

@@ -193,7 +193,7 @@ func stored(of change) told {
 // refusedBy is the told of a change that is refused before it is tried.
 func refusedBy(err error) func(of change) told {
 	return func(of change) told {
-		o := told{status: 200, err: err, save: err, log: "ERROR unusable session used", store: "kept", untaken: err != session.ErrReleased}
+		o := told{status: 200, err: err, save: err, log: "ERROR change ignored", store: "kept", untaken: err != session.ErrReleased}
 		if of.class == storesAtOnce {
 			o.returned = err
 		}
@@ -229,7 +229,7 @@ var situations = map[string]situation{
 			switch of.class {
 			case setsCookie, renewsToken, logsIn:
 				return told{status: 200, err: session.ErrHeadersSent, save: session.ErrHeadersSent,
-					log: "ERROR unusable session used", count: "Errors 1", store: "kept"}
+					log: "ERROR change ignored", count: "Errors 1", store: "kept"}
 			}
 			o := stored(of)
 			o.cookie = ""
@@ -249,7 +249,7 @@ var situations = map[string]situation{
 				return nothing // there is nothing to take away
 			}
 			return told{status: 200, err: session.ErrHeadersSent, save: session.ErrHeadersSent,
-				log: "ERROR unusable session used", count: "Errors 1", store: "kept"}
+				log: "ERROR change ignored", count: "Errors 1", store: "kept"}
 		},
 	},
 	"error response sent to a new visitor": {

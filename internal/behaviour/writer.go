@@ -82,7 +82,7 @@ func timeoutHandler(t *testing.T, k Kind) {
 			eventually(t, "the handler has ended", func() bool { return b.get("/get?k=a").body == "2" })
 			if side == "inside" {
 				b.get("/get?k=late").want(t, 200, "<nil>")
-				if len(a.log.lines("ERROR", "unusable session used")) != 1 {
+				if len(a.log.lines("ERROR", "change ignored")) != 1 {
 					t.Error("the late Set is not in the log")
 				}
 			} else {

@@ -5,7 +5,7 @@ var loginFaults = []fault{
 	{
 		what: `in an outage what is deleted is answered 200`,
 		file: "values.go",
-		old: `		s.keepError(ErrUnavailable) // the response must not say that it was stored
+		old: `		s.keepError(method, ErrUnavailable) // the response must not say that it was stored
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviour/refusal/a_change_that_is_not_stored_is_not_answered_with_success/memory/outage/Session.Delete/save=false`,
@@ -61,6 +61,20 @@ var loginFaults = []fault{
 		old:  `m.tell((*callContext)(x), e)`,
 		new:  `m.tell(x, e)`,
 		pkg:  ".", test: `TestEventContextOutlivesTheClient`,
+	},
+	{
+		what: `a flash message that goes nowhere is logged with a line of the library`,
+		file: "internal/caller/caller.go",
+		old:  `(rest[0] == '.' || strings.HasPrefix(rest, "/flash."))`,
+		new:  `rest[0] == '.'`,
+		pkg:  ".", test: `TestLogNamesTheCaller/a_flash_message`,
+	},
+	{
+		what: `a value that cannot be stored is logged without the line of its Set`,
+		file: "lifecycle.go",
+		old:  `s.trouble.err = &callError{err, method, caller.Here()}`,
+		new:  `s.trouble.err = err`,
+		pkg:  ".", test: `TestLogNamesTheCaller/a_value_that_cannot_be_stored`,
 	},
 	{
 		what: `a logout that lost to a renewal is answered 200`,

@@ -202,7 +202,7 @@ var storeFaults = []fault{
 	{
 		what: `a value that cannot be encoded is left out`,
 		file: "values.go",
-		old:  `		s.keepError(valueError(key, value, err))`,
+		old:  `		s.keepError("Set", valueError(key, value, err))`,
 		new:  `		_ = valueError(key, value, err)`,
 		pkg:  ".", test: `TestBehaviour/values/what_cannot_be_stored_is_an_error`,
 	},

@@ -153,7 +153,11 @@ func (s *Session) begin(method string) bool {
 	s.reply.used = true
 	if err := s.gone(); err != nil {
 		if !s.quiet {
-			s.complain("session: read without a session", method, err)
+			message := "session: read without a session"
+			if method == "SetLocal" {
+				message = ignored
+			}
+			s.complain(message, method, err)
 		}
 		s.unlock()
 		return false

@@ -194,11 +194,12 @@ func stored(of change) told {
 func refusedBy(err error) func(of change) told {
 	return func(of change) told {
 		o := told{status: 200, err: err, save: err, log: "ERROR change ignored", store: "kept", untaken: err != session.ErrReleased}
-		if of.class == storesAtOnce {
+		switch {
+		case of.class == storesAtOnce:
 			o.returned = err
-		}
-		if of.class == storesAtOnce {
 			o.log = "" // the error says it
+		case of.class == takesAtOnce, of.before != nil: // it looks first whether there is a message
+			o.log = "ERROR read without a session"
 		}
 		return o
 	}

@@ -61,7 +61,7 @@ bench-check: servers
 ## behaviours: run what sessions promise on every backend and write docs/evidence/behaviours.md from what passed
 .PHONY: behaviours
 behaviours: servers
-	{ $(GO) test -race -run '^TestBehaviour$$' -json . ; $(GO) -C tests test -race -run '^TestBehaviour$$' -json ./behaviour ; } \
+	{ $(GO) test -race -run '^TestBehaviour$$' -json . ; CLUSTERS=2 $(GO) -C tests test -race -run '^TestBehaviour$$' -json ./behaviour ./clusters ; } \
 		| $(GO) -C tests run ./behaviour/table > docs/evidence/behaviours.md
 
 ## faults: break everything on purpose, on every backend (10 minutes, as root), and write docs/evidence/faults.md from what ran

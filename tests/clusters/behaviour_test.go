@@ -77,8 +77,7 @@ func TestModel(t *testing.T) {
 
 func freshPrefix(query string) func(testing.TB) string {
 	return func(t testing.TB) string {
-		numbered++
-		return cluster.get(t).SavePath(strings.TrimSuffix(fmt.Sprintf("prefix=b%d:&%s", numbered, query), "&"))
+		return cluster.get(t).SavePath(strings.TrimSuffix(fmt.Sprintf("prefix=b%d:&%s", number(), query), "&"))
 	}
 }
 

@@ -23,8 +23,7 @@ func TestConformance(t *testing.T) {
 	const query = "replicas=1"
 	suite := func(scene string, savePath func(query string) string, names ...string) {
 		fresh := func() string {
-			numbered++
-			return savePath(fmt.Sprintf("prefix=suite%d:&%s", numbered, query))
+			return savePath(fmt.Sprintf("prefix=suite%d:&%s", number(), query))
 		}
 		for _, name := range names {
 			t.Run(scene+"/"+name, func(t *testing.T) {

@@ -29,7 +29,7 @@ type failure struct {
 type scene struct {
 	name     string
 	backends []string
-	place    func(t *testing.T, run int, query string) string // a save path of a run's own
+	place    func(t *testing.T, query string) string // a save path of a run's own
 	settle   func() error
 	failures []failure
 
@@ -37,14 +37,11 @@ type scene struct {
 	back time.Duration
 }
 
-var numbered int
-
 // once runs one failover and returns what it cost.
 func (s scene) once(t *testing.T, f failure, name, query string) toll {
 	t.Helper()
 	must(t, "settle", s.settle())
-	numbered++
-	at := s.place(t, numbered, query)
+	at := s.place(t, query)
 	l := startLoad(open(t, name, at))
 	time.Sleep(before)
 	failed := time.Now()
@@ -68,9 +65,9 @@ func (s scene) once(t *testing.T, f failure, name, query string) toll {
 }
 
 // prefixed returns a save path with a prefix of the run's own.
-func prefixed(savePath func(query string) string) func(*testing.T, int, string) string {
-	return func(_ *testing.T, run int, query string) string {
-		return savePath(strings.TrimSuffix(fmt.Sprintf("prefix=run%d:&%s", run, query), "&"))
+func prefixed(savePath func(query string) string) func(*testing.T, string) string {
+	return func(_ *testing.T, query string) string {
+		return savePath(strings.TrimSuffix(fmt.Sprintf("prefix=run%d:&%s", number(), query), "&"))
 	}
 }
 
@@ -194,7 +191,7 @@ func TestGaleraFailovers(t *testing.T) {
 	g := galera.get(t)
 	s := scene{
 		name: "Galera", backends: []string{mysql.Name}, back: testserver.SuspectAfter + 3*time.Second + slack, settle: g.Settle,
-		place: func(t *testing.T, _ int, _ string) string {
+		place: func(t *testing.T, _ string) string {
 			db, err := g.Nodes[0].CreateDatabase()
 			must(t, "CreateDatabase", err)
 			return g.DSN(db, nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chisession/session/backend"
@@ -33,6 +34,11 @@ func TestMain(m *testing.M) {
 }
 
 var ctx = context.Background()
+
+var numbers atomic.Int64
+
+// number returns another number each time, for a prefix of a test's own.
+func number() int64 { return numbers.Add(1) }
 
 // onSentinels and onCluster are the backends that open the one and the other.
 var (

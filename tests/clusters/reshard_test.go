@@ -23,8 +23,7 @@ func TestResharding(t *testing.T) {
 		for _, query := range []string{"", "replicas=1"} {
 			t.Run(name+"_"+query, func(t *testing.T) {
 				must(t, "settle", g.Settle())
-				numbered++
-				query := fmt.Sprintf("prefix=move%d:&%s", numbered, query)
+				query := fmt.Sprintf("prefix=move%d:&%s", number(), query)
 				l := startLoad(open(t, name, g.SavePath(query)))
 				time.Sleep(before)
 				start := time.Now()

@@ -1,6 +1,6 @@
 // Command table makes the table of behaviours × backends from test runs:
 //
-//	(go test -json -run '^TestBehaviour$' . ; go -C tests test -json -run '^TestBehaviour$' ./behaviour) |
+//	(go test -json -run '^TestBehaviour$' . ; CLUSTERS=2 go -C tests test -json -run '^TestBehaviour$' ./behaviour ./clusters) |
 //		go -C tests run ./behaviour/table > docs/evidence/behaviours.md
 //
 // A case is a test called TestBehaviour/TOPIC/SENTENCE/BACKEND. The command
@@ -21,7 +21,10 @@ import (
 )
 
 // backends are the columns.
-var backends = []string{"memory", "file", "mysql", "redis", "postgres", "sqlite"}
+var backends = []string{"memory", "file", "mysql", "redis", "postgres", "sqlite", "goredis on a cluster", "rueidis on a cluster", "mysql on Galera"}
+
+// onClusters are the columns of the backends that tests/clusters runs.
+var onClusters = map[string]string{"goredis": "goredis on a cluster", "rueidis": "rueidis on a cluster", "mysql": "mysql on Galera"}
 
 func main() {
 	r, err := read(os.Stdin)
@@ -79,7 +82,11 @@ func (r *report) add(e event) {
 	if len(parts) != 4 || parts[0] != "TestBehaviour" {
 		return
 	}
-	at := place{asRun(parts[1] + "/" + parts[2]), parts[3]}
+	backend := parts[3]
+	if strings.HasSuffix(e.Package, "/clusters") {
+		backend = onClusters[backend]
+	}
+	at := place{asRun(parts[1] + "/" + parts[2]), backend}
 	if before := r.outcome[at]; before != "fail" && before != "skip" { // with -count, once is enough
 		r.outcome[at] = e.Action
 	}

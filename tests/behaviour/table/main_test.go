@@ -71,6 +71,18 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestClusters: one backend on one server and on several is two columns.
+func TestClusters(t *testing.T) {
+	r, err := read(strings.NewReader(run("pass TestBehaviour/cookie/set/mysql") +
+		strings.ReplaceAll(run("fail TestBehaviour/cookie/set/mysql"), `"Package":"m"`, `"Package":"m/clusters"`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one, several := r.mark("cookie/set", "mysql"), r.mark("cookie/set", "mysql on Galera"); one != "✓" || several != "✗" {
+		t.Errorf("mysql is marked %s on one server and %s on Galera, want ✓ and ✗", one, several)
+	}
+}
+
 func TestVerdictOfAllPassed(t *testing.T) {
 	r, err := read(strings.NewReader(run("pass TestBehaviour/cookie/only_read/memory")))
 	if err != nil {

@@ -2,7 +2,6 @@ package goredis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -52,27 +51,12 @@ func dial(p redisengine.Place) (*wire, io.Closer) {
 	var watch *sentinel.Watch
 	if p.Kind == redisengine.Sentinel {
 		watch = sentinel.New(sentinel.Config{Addrs: p.Addrs, Name: p.Name, User: p.SentinelUser, Password: p.SentinelPassword, TLS: p.TLS})
-		opts.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return dialPrimary(ctx, watch, p.TLS) }
+		opts.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return watch.DialTLS(ctx) }
 	}
 	client := redis.NewClient(opts)
 	w := newWire(client)
 	w.limit, w.watch = callTimeout, watch
 	return w, closer{client, watch}
-}
-
-// dialPrimary connects to the primary of a watch.
-func dialPrimary(ctx context.Context, watch *sentinel.Watch, config *tls.Config) (net.Conn, error) {
-	raw, addr, err := watch.Dial(ctx)
-	if err != nil || config == nil {
-		return raw, err
-	}
-	config = config.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(addr)
-	secure := tls.Client(raw, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, raw.Close())
-	}
-	return secure, nil
 }
 
 // A closer closes a client and what dials for it.

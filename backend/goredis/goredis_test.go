@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 func runTests(m *testing.M) (code int) {
 	var err error
 	if server, err = testserver.StartRedis(testserver.RedisOptions{}); err == nil {
-		cluster, err = testserver.StartRedisCluster(password, nil)
+		cluster, err = testserver.StartRedisCluster(testserver.RedisGroupOptions{Password: password})
 	}
 	if err == nil {
 		os.Setenv("SHOP_REDIS", server.Addr()) // the examples'
@@ -254,7 +254,7 @@ func TestAccount(t *testing.T) {
 		pages += string(b)
 	}
 	rights := []any{"SETUSER", "sam", "reset", "on", ">pw", "resetkeys", "~session:*", "resetchannels", "-@all"}
-	for _, right := range regexp.MustCompile("[ `]\\+[a-z|]+").FindAllString(pages, -1) {
+	for _, right := range regexp.MustCompile("[\\s`]\\+[a-z|]+").FindAllString(pages, -1) {
 		rights = append(rights, right[1:])
 	}
 	for _, node := range cluster.Nodes {

@@ -143,6 +143,7 @@ func (w *wire) call(ctx context.Context, do func(context.Context) (any, error)) 
 		if cause := outer.Err(); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
+		err = w.why(err)
 	}
 	return got, err
 }
@@ -181,6 +182,18 @@ func (w *wire) look(err error) {
 	case w.watch != nil:
 		w.watch.Doubt()
 	}
+}
+
+// why adds to an error what the Sentinels say, if they name no primary: of the dials
+// that fail for that, go-redis tells only how much time they took.
+func (w *wire) why(err error) error {
+	if _, refused := errors.AsType[redisengine.Refusal](err); refused || w.watch == nil {
+		return err
+	}
+	if cause := w.watch.Err(); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
 }
 
 // bytes sends a command whose reply is a string, and returns it without a copy.

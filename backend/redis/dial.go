@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
+	"github.com/chisession/session/backend/internal/redisengine"
 	"github.com/chisession/session/backend/internal/sentinel"
 )
 
@@ -103,14 +103,8 @@ func (d *dialer) greet(ctx context.Context, raw net.Conn, addr string, deadline 
 	if err != nil {
 		return nil, err
 	}
-	if d.target.tls != nil {
-		config := d.target.tls.Clone()
-		config.ServerName, _, _ = net.SplitHostPort(addr)
-		secure := tls.Client(raw, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		raw = secure
+	if raw, err = redisengine.Secure(ctx, raw, addr, d.target.tls); err != nil {
+		return nil, err
 	}
 	timed := &timedConn{Conn: raw}
 	c := &conn{Conn: redis.NewConn(timed, 0, 0), net: timed, probe: probe}

@@ -15,7 +15,7 @@ import (
 // sentinels starts a primary, two replicas and three Sentinels.
 func sentinels(t *testing.T, password string) *testserver.RedisSentinels {
 	t.Helper()
-	g, err := testserver.StartRedisSentinels(password, nil)
+	g, err := testserver.StartRedisSentinels(testserver.RedisGroupOptions{Password: password})
 	must(t, "StartRedisSentinels", err)
 	t.Cleanup(func() { must(t, "Stop", g.Stop()) })
 	return g

@@ -39,8 +39,10 @@ func dial(p redisengine.Place) (*wire, error) {
 	if p.Kind == redisengine.Sentinel {
 		w.watch = sentinel.New(sentinel.Config{Addrs: p.Addrs, Name: p.Name, User: p.SentinelUser, Password: p.SentinelPassword, TLS: p.TLS})
 		opts.InitAddress = p.Addrs[:1] // only a name: the watch knows where to
-		opts.DialCtxFn = func(ctx context.Context, _ string, _ *net.Dialer, config *tls.Config) (net.Conn, error) {
-			return dialPrimary(ctx, w.watch, config)
+		opts.DialCtxFn = func(ctx context.Context, _ string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
+			defer cancel()
+			return w.watch.DialTLS(ctx)
 		}
 	}
 	client, err := rueidis.NewClient(opts)
@@ -49,23 +51,6 @@ func dial(p redisengine.Place) (*wire, error) {
 	}
 	w.client = client
 	return w, nil
-}
-
-// dialPrimary connects to the primary of a watch.
-func dialPrimary(ctx context.Context, watch *sentinel.Watch, config *tls.Config) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
-	defer cancel()
-	raw, addr, err := watch.Dial(ctx)
-	if err != nil || config == nil {
-		return raw, err
-	}
-	config = config.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(addr)
-	secure := tls.Client(raw, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, raw.Close())
-	}
-	return secure, nil
 }
 
 // close closes a client of our own, and what dials for it.

@@ -11,7 +11,7 @@ import (
 // TestDoctorCluster: a Redis Cluster is looked at whole, through either provider
 // that can.
 func TestDoctorCluster(t *testing.T) {
-	g, err := testserver.StartRedisCluster("hunter2-cluster", nil)
+	g, err := testserver.StartRedisCluster(testserver.RedisGroupOptions{Password: "hunter2-cluster"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestDoctorCluster(t *testing.T) {
 
 // TestDoctorSentinels: the Sentinels are asked whether they could fail over.
 func TestDoctorSentinels(t *testing.T) {
-	g, err := testserver.StartRedisSentinels("hunter2-sentinel", nil)
+	g, err := testserver.StartRedisSentinels(testserver.RedisGroupOptions{Password: "hunter2-sentinel"})
 	if err != nil {
 		t.Fatal(err)
 	}

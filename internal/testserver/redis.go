@@ -3,6 +3,7 @@ package testserver
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,6 +42,21 @@ type RedisOptions struct {
 
 	// Host is where it runs; the zero value is this machine's loopback.
 	Host Host
+
+	// TLS is the certificate of a server that takes no connection without TLS;
+	// nil: it takes none with it.
+	TLS *Certificate
+}
+
+// args are the arguments for the port, with or without TLS.
+func (o RedisOptions) args(port int) []string {
+	if o.TLS == nil {
+		return []string{"--port", strconv.Itoa(port)}
+	}
+	return []string{
+		"--port", "0", "--tls-port", strconv.Itoa(port), "--tls-replication", "yes", "--tls-auth-clients", "no",
+		"--tls-cert-file", o.TLS.Cert, "--tls-key-file", o.TLS.Key, "--tls-ca-cert-file", o.TLS.Cert,
+	}
 }
 
 // A Redis is a Redis or Valkey server for tests.
@@ -49,6 +65,7 @@ type Redis struct {
 	addr, socket, user, password string
 	db                           int
 	bus                          int // port of a cluster's own talk
+	tls                          *Certificate
 }
 
 // StartRedis starts a private redis-server or valkey-server on a free loopback
@@ -85,13 +102,11 @@ func startRedis(path string, opts RedisOptions) (*Redis, error) {
 	r := &Redis{
 		addr:     net.JoinHostPort(opts.Host.IP(), strconv.Itoa(port)),
 		socket:   filepath.Join(dir, "s"),
-		password: opts.Password,
+		password: opts.Password, tls: opts.TLS,
 	}
-	args := []string{
-		"--port", strconv.Itoa(port), "--bind", opts.Host.IP(),
+	args := append(opts.args(port), "--bind", opts.Host.IP(),
 		"--unixsocket", r.socket, "--unixsocketperm", "600",
-		"--dir", dir, "--daemonize", "no", "--save", "",
-	}
+		"--dir", dir, "--daemonize", "no", "--save", "")
 	if opts.Host.namespace != "" { // nobody else gets there
 		args = append(args, "--protected-mode", "no")
 	}
@@ -147,9 +162,12 @@ func (r *Redis) Socket() string { return r.socket }
 // Password returns the password, or "".
 func (r *Redis) Password() string { return r.password }
 
-// URL returns the server's redis:// URL, with the password.
+// URL returns the server's redis:// or rediss:// URL, with the password.
 func (r *Redis) URL() string {
 	u := url.URL{Scheme: "redis", Host: r.addr, Path: "/" + strconv.Itoa(r.db)}
+	if r.tls != nil {
+		u.Scheme, u.RawQuery = "rediss", url.Values{"cafile": {r.tls.Cert}}.Encode()
+	}
 	if r.password != "" {
 		u.User = url.UserPassword(r.user, r.password)
 	}
@@ -192,7 +210,12 @@ func (r *Redis) ping(ctx context.Context, network, addr string) error {
 }
 
 func (r *Redis) dial(ctx context.Context, network, addr string) (redis.Conn, error) {
+	secure := &tls.Config{}
+	if r.tls != nil {
+		secure.RootCAs = r.tls.Pool
+	}
 	return redis.DialContext(ctx, network, addr,
+		redis.DialUseTLS(r.tls != nil && network == "tcp"), redis.DialTLSConfig(secure),
 		redis.DialConnectTimeout(redisTimeout), redis.DialReadTimeout(redisTimeout), redis.DialWriteTimeout(redisTimeout),
 		redis.DialUsername(r.user), redis.DialPassword(r.password), redis.DialDatabase(r.db))
 }

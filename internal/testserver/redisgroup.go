@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +32,23 @@ const (
 // for longer than a test lasts.
 var replicaArgs = []string{"--repl-diskless-sync-delay", "0", "--repl-timeout", "5", "--repl-ping-replica-period", "1"}
 
+// RedisGroupOptions say how to run a [RedisSentinels] or a [RedisCluster]. The zero
+// value runs it on this machine, without a password or TLS.
+type RedisGroupOptions struct {
+	Password string       // that all of them want
+	Hosts    []Host       // where they run
+	TLS      *Certificate // that all of them have
+}
+
+// node returns the options of server i, with further arguments.
+func (o RedisGroupOptions) node(i int, args ...string) RedisOptions {
+	args = append(args, replicaArgs...)
+	if o.Password != "" {
+		args = append(args, "--masterauth", o.Password)
+	}
+	return RedisOptions{Args: args, Password: o.Password, Host: hostOf(o.Hosts, i), TLS: o.TLS}
+}
+
 // RedisSentinels are a primary, two replicas of it, and three Sentinels that
 // watch over them under the name "primary".
 type RedisSentinels struct {
@@ -40,31 +59,26 @@ type RedisSentinels struct {
 // SentinelName is what the Sentinels call the primary.
 const SentinelName = "primary"
 
-// StartRedisSentinels starts them on three hosts, a server and a Sentinel on
-// each. Without hosts all run on this machine. With a password, the servers and
-// the Sentinels want it.
-func StartRedisSentinels(password string, hosts []Host) (*RedisSentinels, error) {
+// StartRedisSentinels starts them, a server and a Sentinel on each of three hosts.
+func StartRedisSentinels(opts RedisGroupOptions) (*RedisSentinels, error) {
 	path, err := Find(redisCure, "redis-server", "valkey-server")
 	if err != nil {
 		return nil, err
 	}
 	g := &RedisSentinels{}
 	for i := range 3 {
-		args := replicaArgs
-		if password != "" {
-			args = append(args[:len(args):len(args)], "--masterauth", password)
-		}
+		var args []string
 		if i > 0 {
-			args = append(args[:len(args):len(args)], "--replicaof", g.Nodes[0].Host(), g.Nodes[0].Port())
+			args = []string{"--replicaof", g.Nodes[0].Host(), g.Nodes[0].Port()}
 		}
-		r, err := startRedis(path, RedisOptions{Args: args, Password: password, Host: hostOf(hosts, i)})
+		r, err := startRedis(path, opts.node(i, args...))
 		if err != nil {
 			return nil, errors.Join(err, g.Stop())
 		}
 		g.Nodes = append(g.Nodes, r)
 	}
 	for i := range 3 {
-		s, err := g.startSentinel(path, password, hostOf(hosts, i))
+		s, err := g.startSentinel(path, opts.node(i))
 		if err != nil {
 			return nil, errors.Join(err, g.Stop())
 		}
@@ -85,7 +99,7 @@ func hostOf(hosts []Host, i int) Host {
 
 // startSentinel starts one Sentinel. It keeps what it finds out in its
 // configuration file, so it has a file.
-func (g *RedisSentinels) startSentinel(path, password string, host Host) (*Redis, error) {
+func (g *RedisSentinels) startSentinel(path string, opts RedisOptions) (*Redis, error) {
 	port, err := FreePort()
 	if err != nil {
 		return nil, err
@@ -95,27 +109,30 @@ func (g *RedisSentinels) startSentinel(path, password string, host Host) (*Redis
 		return nil, err
 	}
 	s := &Redis{
-		addr:     net.JoinHostPort(host.IP(), strconv.Itoa(port)),
+		addr:     net.JoinHostPort(opts.Host.IP(), strconv.Itoa(port)),
 		socket:   filepath.Join(dir, "s"),
-		password: password,
+		password: opts.Password, tls: opts.TLS,
 	}
 	lines := []string{
-		fmt.Sprintf("port %d", port), "bind " + host.IP(), "dir " + dir, "unixsocket " + s.socket, "daemonize no",
+		"bind " + opts.Host.IP(), "dir " + dir, "unixsocket " + s.socket, "daemonize no",
 		fmt.Sprintf("sentinel monitor %s %s %s 2", SentinelName, g.Nodes[0].Host(), g.Nodes[0].Port()),
 		fmt.Sprintf("sentinel down-after-milliseconds %s %d", SentinelName, DownAfter.Milliseconds()),
 		fmt.Sprintf("sentinel failover-timeout %s 3000", SentinelName),
 	}
-	if host.namespace != "" { // nobody else gets there
+	for pair := range slices.Chunk(opts.args(port), 2) {
+		lines = append(lines, strings.TrimPrefix(pair[0], "--")+" "+pair[1])
+	}
+	if opts.Host.namespace != "" { // nobody else gets there
 		lines = append(lines, "protected-mode no")
 	}
-	if password != "" {
+	if password := opts.Password; password != "" {
 		lines = append(lines, "requirepass "+password, "sentinel sentinel-pass "+password, "sentinel auth-pass "+SentinelName+" "+password)
 	}
 	conf := filepath.Join(dir, "sentinel.conf")
 	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	command, args := host.command(path, []string{conf, "--sentinel"})
+	command, args := opts.Host.command(path, []string{conf, "--sentinel"})
 	s.Process, err = Start(Spec{
 		Name: "sentinel", Path: command, Args: args, Dir: dir,
 		Ready: func(ctx context.Context) error { return s.ping(ctx, "unix", s.socket) },
@@ -190,9 +207,13 @@ func (g *RedisSentinels) Primary() int {
 	return -1
 }
 
-// SavePath returns the redis+sentinel:// save path, with query behind it.
+// SavePath returns the redis+sentinel:// or rediss+sentinel:// save path, with query
+// behind it.
 func (g *RedisSentinels) SavePath(query string) string {
-	return savePath("redis+sentinel", g.Nodes[0].password, g.Sentinels, "/"+SentinelName, query)
+	if password := g.Nodes[0].password; password != "" {
+		query = strings.TrimPrefix(query+"&sentinelpassword="+password, "&")
+	}
+	return savePath("sentinel", g.Sentinels, "/"+SentinelName, query)
 }
 
 // Stop stops all.
@@ -203,9 +224,8 @@ type RedisCluster struct {
 	Nodes []*Redis // in the beginning, the first three are the primaries, and the replica of i is i+3
 }
 
-// StartRedisCluster starts one: node i, and the replica of its neighbour, on host
-// i. Without hosts all run on this machine. With a password, all want it.
-func StartRedisCluster(password string, hosts []Host) (*RedisCluster, error) {
+// StartRedisCluster starts one: node i, and the replica of its neighbour, on host i.
+func StartRedisCluster(opts RedisGroupOptions) (*RedisCluster, error) {
 	path, err := Find(redisCure, "redis-server", "valkey-server")
 	if err != nil {
 		return nil, err
@@ -216,12 +236,14 @@ func StartRedisCluster(password string, hosts []Host) (*RedisCluster, error) {
 		if err != nil {
 			return nil, errors.Join(err, g.Stop())
 		}
-		args := append(replicaArgs[:len(replicaArgs):len(replicaArgs)], "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
-			"--cluster-node-timeout", strconv.FormatInt(ClusterNodeTimeout.Milliseconds(), 10), "--cluster-replica-validity-factor", "0")
-		if password != "" {
-			args = append(args, "--masterauth", password)
+		args := []string{
+			"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
+			"--cluster-node-timeout", strconv.FormatInt(ClusterNodeTimeout.Milliseconds(), 10), "--cluster-replica-validity-factor", "0",
 		}
-		r, err := startRedis(path, RedisOptions{Args: args, Password: password, Host: hostOf(hosts, i+i/3)})
+		if opts.TLS != nil {
+			args = append(args, "--tls-cluster", "yes")
+		}
+		r, err := startRedis(path, opts.node(i+i/3, args...))
 		if err != nil {
 			return nil, errors.Join(err, g.Stop())
 		}
@@ -314,9 +336,10 @@ func (g *RedisCluster) Primaries() []int {
 	return primaries
 }
 
-// SavePath returns the redis+cluster:// save path, with query behind it.
+// SavePath returns the redis+cluster:// or rediss+cluster:// save path, with query
+// behind it.
 func (g *RedisCluster) SavePath(query string) string {
-	return savePath("redis+cluster", g.Nodes[0].password, g.Nodes, "", query)
+	return savePath("cluster", g.Nodes, "", query)
 }
 
 // FlushAll empties every node.
@@ -331,22 +354,22 @@ func (g *RedisCluster) FlushAll() error {
 // Stop stops all.
 func (g *RedisCluster) Stop() error { return stopAll(g.Nodes) }
 
-func savePath(scheme, password string, at []*Redis, path, query string) string {
+func savePath(kind string, at []*Redis, path, query string) string {
 	var addrs []string
 	for _, r := range at {
 		addrs = append(addrs, r.addr)
 	}
-	info := ""
-	if password != "" {
-		info = ":" + password + "@"
-		if strings.HasSuffix(scheme, "sentinel") {
-			query = strings.TrimPrefix(query+"&sentinelpassword="+password, "&")
-		}
+	scheme, info := "redis+", ""
+	if at[0].password != "" {
+		info = ":" + at[0].password + "@"
+	}
+	if at[0].tls != nil {
+		scheme, query = "rediss+", strings.TrimPrefix(query+"&cafile="+url.QueryEscape(at[0].tls.Cert), "&")
 	}
 	if query != "" {
 		query = "?" + query
 	}
-	return scheme + "://" + info + strings.Join(addrs, ",") + path + query
+	return scheme + kind + "://" + info + strings.Join(addrs, ",") + path + query
 }
 
 func stopAll(all []*Redis) error {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestRedisSentinels(t *testing.T) {
-	g, err := StartRedisSentinels("pw", nil)
+	g, err := StartRedisSentinels(RedisGroupOptions{Password: "pw"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestRedisSentinels(t *testing.T) {
 }
 
 func TestRedisCluster(t *testing.T) {
-	g, err := StartRedisCluster("", nil)
+	g, err := StartRedisCluster(RedisGroupOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

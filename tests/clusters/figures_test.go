@@ -114,7 +114,7 @@ func cpu(t *testing.T, pid int) time.Duration {
 
 // waits compares a login that waits for a replica with one that does not.
 func waits(t *testing.T) {
-	g, err := testserver.StartRedisSentinels("", nil)
+	g, err := testserver.StartRedisSentinels(testserver.RedisGroupOptions{})
 	must(t, "StartRedisSentinels", err)
 	t.Cleanup(func() { must(t, "Stop", g.Stop()) })
 	for _, name := range []string{redis.Name, rueidis.Name} {

@@ -72,13 +72,15 @@ var sentinels = &lazy[*testserver.RedisSentinels]{
 		if err != nil {
 			return nil, err
 		}
-		return testserver.StartRedisSentinels("", hosts)
+		return testserver.StartRedisSentinels(testserver.RedisGroupOptions{Hosts: hosts})
 	},
 	after: stopLab(&lab),
 }
 
 var cluster = &lazy[*testserver.RedisCluster]{
-	start: func() (*testserver.RedisCluster, error) { return testserver.StartRedisCluster("", nil) },
+	start: func() (*testserver.RedisCluster, error) {
+		return testserver.StartRedisCluster(testserver.RedisGroupOptions{})
+	},
 }
 
 var galera = &lazy[*testserver.Galera]{

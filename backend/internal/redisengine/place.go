@@ -2,6 +2,7 @@ package redisengine
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -211,6 +212,19 @@ func TLSConfig(secure bool, caFile string) (*tls.Config, error) {
 		return nil, errors.New("the file that ?cafile= names has no certificate in PEM")
 	}
 	return cfg, nil
+}
+
+// Secure adds TLS to a connection to addr, whose host the certificate must be for.
+// With a nil config it returns the connection as it is. On an error the connection
+// is the caller's to close.
+func Secure(ctx context.Context, raw net.Conn, addr string, config *tls.Config) (net.Conn, error) {
+	if config == nil {
+		return raw, nil
+	}
+	config = config.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(addr)
+	secure := tls.Client(raw, config)
+	return secure, secure.HandshakeContext(ctx)
 }
 
 // ParseOptions reads what a save path's query says of Options.

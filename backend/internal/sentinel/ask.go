@@ -3,7 +3,6 @@ package sentinel
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chisession/session/backend/internal/redisengine"
 )
 
 // A sentinel is one Sentinel and, most of the time, a connection to it. It talks
@@ -87,18 +88,13 @@ func (s *sentinel) connect(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
-	conn, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, "tcp", s.addr)
+	raw, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, "tcp", s.addr)
 	if err != nil {
 		return err
 	}
-	if s.cfg.TLS != nil {
-		config := s.cfg.TLS.Clone()
-		config.ServerName, _, _ = net.SplitHostPort(s.addr)
-		secure := tls.Client(conn, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return errors.Join(err, conn.Close())
-		}
-		conn = secure
+	conn, err := redisengine.Secure(ctx, raw, s.addr, s.cfg.TLS)
+	if err != nil {
+		return errors.Join(err, raw.Close())
 	}
 	s.conn, s.r = conn, bufio.NewReader(conn)
 	switch {

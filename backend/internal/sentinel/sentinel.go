@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/chisession/session/backend/internal/redisengine"
 )
 
 const (
@@ -32,10 +34,10 @@ var ErrClosed = errors.New("sentinel: closed")
 
 // Config says which Sentinels to ask for what.
 type Config struct {
-	Addrs          []string // host:port of each
-	Name           string   // that they monitor the primary by
-	User, Password string   // for the Sentinels; empty: none
-	TLS            *tls.Config
+	Addrs          []string    // host:port of each
+	Name           string      // that they monitor the primary by
+	User, Password string      // for the Sentinels; empty: none
+	TLS            *tls.Config // to the Sentinels, and of DialTLS; nil: none
 
 	// Moved is told of each primary but the first, when the connections to
 	// the one before are closed. It may be nil.
@@ -131,6 +133,26 @@ func (w *Watch) Quorum(ctx context.Context) error {
 		errs = append(errs, s.quorum(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// Err returns why the Sentinels named no primary when they were asked last, or nil.
+func (w *Watch) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
+// DialTLS is Dial with Config.TLS.
+func (w *Watch) DialTLS(ctx context.Context) (net.Conn, error) {
+	raw, addr, err := w.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := redisengine.Secure(ctx, raw, addr, w.cfg.TLS)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return secure, nil
 }
 
 // Dial connects to the primary and returns its address, too. The connection is

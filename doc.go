@@ -57,7 +57,8 @@
 // # Packages
 //
 // backend is the contract for a store of your own, and backend/backendtest the
-// suite that proves one; backend/memory, file, mysql and redis are ours. conf
+// suite that proves one; backend/memory, file, mysql and redis are ours, and
+// backend/postgres, sqlite, goredis and rueidis, modules of their own. conf
 // reads Beego's app.conf, flash shows messages after a redirect, sessiontest
 // tests handlers, cookie has the cookie's options.
 package session

@@ -1,4 +1,4 @@
-// Password logs in by argon2id, ten times a minute and account at most.
+// Password logs in by argon2id: in a minute 10 tries for a name, and 30 from an address.
 package main
 
 import (
@@ -15,23 +15,24 @@ import (
 )
 
 type account struct{ salt, hash []byte } // salt: 16 bytes of crypto/rand, new for each password
+var kib uint32 = 19 << 10                // of memory, with two passes and one thread: OWASP's parameters
 
-func hash(password string, salt []byte) []byte {
-	return argon2.IDKey([]byte(password), salt, 2, 19<<10, 1, 32) // 2 passes, 19 MiB, 1 thread, as OWASP has it
+func hash(pw string, salt []byte) []byte     { return argon2.IDKey([]byte(pw), salt, 2, kib, 1, 32) }
+func byName(r *http.Request) (string, error) { return r.PostFormValue("name"), nil }
+func byAddress(r *http.Request) (string, error) {
+	return httprate.CanonicalizeIP(middleware.GetClientIP(r.Context())), nil
 }
 
 func routes(accounts map[string]account) http.Handler {
-	byName := func(r *http.Request) (string, error) { return r.PostFormValue("name"), nil }
 	r := chi.NewRouter()
-	r.Use(http.NewCrossOriginProtection().Handler, session.Middleware(session.Config{MaxPerUser: 10}))
-	r.With(httprate.LimitBy(10, time.Minute, byName), middleware.Throttle(4)).Post("/login", func(w http.ResponseWriter, r *http.Request) {
-		name := r.PostFormValue("name")
-		a := accounts[name] // nobody's is hashed as well: the time must not tell which names there are
-		if subtle.ConstantTimeCompare(hash(r.PostFormValue("password"), a.salt), a.hash) != 1 {
-			http.Error(w, "name or password is wrong", http.StatusUnauthorized)
-			return
+	r.Use(http.NewCrossOriginProtection().Handler, middleware.ClientIPFromRemoteAddr, session.Middleware(session.Config{}))
+	r.Use(httprate.LimitBy(30, time.Minute, byAddress), httprate.LimitBy(10, time.Minute, byName), middleware.Throttle(4))
+	r.Post("/login", func(w http.ResponseWriter, r *http.Request) {
+		if a := accounts[r.PostFormValue("name")]; subtle.ConstantTimeCompare(hash(r.PostFormValue("password"), a.salt), a.hash) != 1 {
+			http.Error(w, "name or password is wrong", http.StatusUnauthorized) // after as long for a name that is not known
+		} else {
+			session.FromContext(r).SetUser(r.PostFormValue("name"))
 		}
-		session.FromContext(r).SetUser(name)
 	})
 	return r
 }

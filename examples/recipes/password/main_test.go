@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
 
 	"github.com/chisession/session/examples/recipes/internal/browser"
 )
+
+func init() { kib = 8 } // as little as argon2 takes, for the race detector
 
 func TestLogin(t *testing.T) {
 	salt := []byte("sixteen bytes of")
@@ -23,6 +26,14 @@ func TestLogin(t *testing.T) {
 	}
 	b.Want("the eleventh", http.StatusTooManyRequests, "")(login("ada", "lovelace"))
 	b.Want("another account", http.StatusUnauthorized, "wrong")(login("bob", "guess"))
+}
+
+func TestManyNamesFromOneAddress(t *testing.T) {
+	b := browser.Open(t, routes(nil))
+	for n := range 30 {
+		b.Want("a guess", http.StatusUnauthorized, "wrong")(b.Post("/login", url.Values{"name": {fmt.Sprint("user", n)}}))
+	}
+	b.Want("the thirty-first", http.StatusTooManyRequests, "")(b.Post("/login", url.Values{"name": {"ada"}}))
 }
 
 func TestLoginFromAnotherSiteIsRefused(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,30 @@ func (c *check) recover() {
 	if v := recover(); v != nil && v != (giveUp{}) {
 		panic(v)
 	}
+}
+
+// attempt runs part of a case and takes back what it reports, which it returns.
+func (c *check) attempt(part func()) (errs []error) {
+	before := len(c.errs)
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		errs, c.errs = slices.Clone(c.errs[before:]), c.errs[:before]
+	}()
+	defer c.recover()
+	part()
+	return nil
+}
+
+// giveUpOn reports what attempt took back, and gives up if that is anything.
+func (c *check) giveUpOn(errs []error) {
+	if len(errs) == 0 {
+		return
+	}
+	c.mu.Lock()
+	c.errs = append(c.errs, errs...)
+	c.mu.Unlock()
+	panic(giveUp{})
 }
 
 // errorf reports something that is wrong. Any goroutine may call it.

@@ -3,7 +3,9 @@ package backendtest
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -156,5 +158,37 @@ func TestOtherErrorsAreNotNotFound(t *testing.T) {
 		if c := caseNamed(t, name).check(func() backend.Store { return brokenDown{newToy("")} }); len(c.errs) == 0 {
 			t.Errorf("%s found nothing wrong with a store that is down", name)
 		}
+	}
+}
+
+// stalling is a store whose first Touch takes longer than a brisk record lives,
+// as on a machine that does much else.
+type stalling struct {
+	*toy
+	stall *sync.Once
+}
+
+func (s stalling) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error {
+	s.stall.Do(func() { time.Sleep(brisk) })
+	return s.toy.Touch(ctx, id, expires)
+}
+
+// TestSlowStoreGetsMoreTime: a store that stalls once keeps the contract all the
+// same, and one that breaks it is found out, however slow it is.
+func TestSlowStoreGetsMoreTime(t *testing.T) {
+	for name, flaw := range map[string]string{"Expiry": "keeps seconds", "ProlongedStays": "update does not count", "SweepTouched": "sweep goes by the first expiry"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := func(flaw string) *check {
+				var stall sync.Once
+				return caseNamed(t, name).check(func() backend.Store { return stalling{newToy(flaw), &stall} })
+			}
+			if c := run(""); len(c.errs) > 0 || len(c.notes) == 0 {
+				t.Errorf("of a correct store that stalls: %v, noted %q; want a note and no error", c.errs, c.notes)
+			}
+			if c := run(flaw); len(c.errs) == 0 {
+				t.Errorf("nothing wrong was found with a store that stalls and %s", flaw)
+			}
+		})
 	}
 }

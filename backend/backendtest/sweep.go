@@ -61,25 +61,26 @@ func testSweep(c *check) {
 
 // testSweepTouched checks that a sweep goes by the expiry of now.
 func testSweepTouched(c *check) {
-	s := c.open()
-	old := in(brisk)
 	recs := make([]backend.Record, 12)
-	for i := range recs {
-		recs[i] = newRecord("ann", "data")
-		recs[i].Expires = old
-		recs[i] = c.create(s, recs[i])
-	}
-	shortened := c.create(s, newRecord("ann", "shortened"))
-	shortened.Expires, shortened.Shorten = old, true
-	c.update(s, shortened)
-	for i := range recs[:8] {
-		recs[i].Expires = in(time.Hour)
-		if i%2 == 0 {
-			c.ok("Touch", s.Touch(c.ctx, recs[i].ID, recs[i].Expires))
-			continue
+	var shortened backend.Record
+	s, old := c.inTime(func(s backend.Store, ends time.Time) {
+		for i := range recs {
+			recs[i] = newRecord("ann", "data")
+			recs[i].Expires = ends
+			recs[i] = c.create(s, recs[i])
 		}
-		recs[i] = c.update(s, recs[i])
-	}
+		shortened = c.create(s, newRecord("ann", "shortened"))
+		shortened.Expires, shortened.Shorten = ends, true
+		c.update(s, shortened)
+		for i := range recs[:8] {
+			recs[i].Expires = in(time.Hour)
+			if i%2 == 0 {
+				c.ok("Touch", s.Touch(c.ctx, recs[i].ID, recs[i].Expires))
+				continue
+			}
+			recs[i] = c.update(s, recs[i])
+		}
+	})
 	expire(old)
 	if n := c.sweepAll(s, 100); n != 5 {
 		c.errorf("Sweep removed %d records, want 5 (4 that expired, 1 that was shortened)", n)

@@ -10,12 +10,14 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t) })
 }
 
 // TestConformanceCallersPool is the same on a pool of the caller's, with
 // settings that must not matter.
 func TestConformanceCallersPool(t *testing.T) {
+	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		db := pool(t, database(t), "parseTime=true", "loc=America%2FSao_Paulo", "time_zone='%2B11:30'", "clientFoundRows=true",
 			"interpolateParams=true", "sql_mode=''", "collation=utf8mb4_turkish_ci")
@@ -31,6 +33,7 @@ func TestConformanceCallersPool(t *testing.T) {
 // TestConformanceShared is the same on two stores over one table, as two
 // processes have them.
 func TestConformanceShared(t *testing.T) {
+	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		db := database(t)
 		return openIn(t, db), openIn(t, db)

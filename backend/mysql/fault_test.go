@@ -6,72 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-
-	"github.com/chisession/session/backend"
 )
-
-// operations are every kind of call, each on a record of its own, so that
-// they can run side by side.
-func operations(t testing.TB, s *Store) map[string]func() error {
-	t.Helper()
-	loaded, updated, touched, deleted, versioned := record(), record(), record(), record(), record()
-	for _, rec := range []backend.Record{loaded, updated, touched, deleted, versioned} {
-		create(t, s, rec)
-	}
-	return map[string]func() error{
-		"Load":          func() error { _, err := s.Load(background, loaded.ID); return err },
-		"Create":        func() error { return s.Create(background, record()) },
-		"Update":        func() error { return s.Update(background, updated) },
-		"Touch":         func() error { return s.Touch(background, touched.ID, touched.Expires.Add(time.Minute)) },
-		"Delete":        func() error { return s.Delete(background, deleted.ID) },
-		"DeleteVersion": func() error { return s.DeleteVersion(background, versioned.ID, 1) },
-		"ByUser":        func() error { _, err := s.ByUser(background, "alice"); return err },
-		"Count":         func() error { _, err := s.Count(background); return err },
-		"Sweep":         func() error { _, err := s.Sweep(background, 10); return err },
-	}
-}
-
-// each runs all operations at once and hands their outcomes to check.
-func each(ops map[string]func() error, check func(name string, err error, took time.Duration)) {
-	var wg sync.WaitGroup
-	for name, op := range ops {
-		wg.Go(func() {
-			start := time.Now()
-			err := op()
-			check(name, err, time.Since(start))
-		})
-	}
-	wg.Wait()
-}
-
-// noOutcome fails the test if err is one of those that speak of records: a
-// store that cannot answer must not say what is there.
-func noOutcome(t *testing.T, name string, err error) {
-	t.Helper()
-	if err == nil {
-		t.Errorf("%s succeeded, want an error", name)
-	}
-	for _, lie := range []error{backend.ErrNotFound, backend.ErrExists, backend.ErrConflict, backend.ErrTooLarge, backend.ErrClosed} {
-		if errors.Is(err, lie) {
-			t.Errorf("%s = %v while the server cannot answer", name, err)
-		}
-	}
-	if err != nil && !strings.HasPrefix(err.Error(), "mysql: ") {
-		t.Errorf("%s = %q, want the prefix mysql: and what was attempted", name, err)
-	}
-}
 
 // TestKilledIdleConnections: connections that the server closed meanwhile are
 // not noticed by anyone.
 func TestKilledIdleConnections(t *testing.T) {
 	s := open(t)
-	for range 5 {
+	for range repeats(t, 2) {
 		ops := operations(t, s)
 		killConnections(t)
 		each(ops, func(name string, err error, _ time.Duration) {
@@ -169,6 +115,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 
 // TestLockedTable: a table that somebody locked does not hang requests.
 func TestLockedTable(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	s := openIn(t, db)
 	ops := operations(t, s)
@@ -194,6 +141,7 @@ func TestLockedTable(t *testing.T) {
 
 // TestLockedRow: error 1205, bounded.
 func TestLockedRow(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	rec := create(t, s, record())
 	defer lockRow(t, s, rec.ID)()
@@ -373,6 +321,7 @@ func TestTooManyConnections(t *testing.T) {
 // TestBusyPool: more calls than connections, behind a lock: each is answered
 // in time, none waits for all those before it.
 func TestBusyPool(t *testing.T) {
+	t.Parallel()
 	s := open(t)
 	rec := create(t, s, record())
 	defer lockRow(t, s, rec.ID)() // takes a connection that the slots do not count; database/sql waits for one

@@ -21,6 +21,8 @@ func TestFiguresSweep(t *testing.T) {
 	expired, full := 10_000, os.Getenv("FIGURES") != ""
 	if full {
 		expired = 1_000_000
+	} else {
+		t.Parallel()
 	}
 	db := database(t)
 	s, filler := openIn(t, db), pool(t, db) // which waits as long as it takes

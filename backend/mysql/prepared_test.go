@@ -34,6 +34,7 @@ func private(t *testing.T, args ...string) *testserver.MariaDB {
 // prepares no statement: on a pool of the store's own, whatever the DSN says,
 // and on a caller's with interpolateParams=true.
 func TestServerThatPreparesNothing(t *testing.T) {
+	t.Parallel()
 	m := private(t, "--max-prepared-stmt-count=0")
 	newDatabase := func(t *testing.T) string {
 		t.Helper()
@@ -44,7 +45,7 @@ func TestServerThatPreparesNothing(t *testing.T) {
 		t.Cleanup(func() { _ = m.DropDatabase(name) }) // the server goes, too
 		return name
 	}
-	for name, open := range map[string]func(t *testing.T) (*Store, error){
+	opens := map[string]func(t *testing.T) (*Store, error){
 		"Open":                   func(t *testing.T) (*Store, error) { return Open(m.DSN(newDatabase(t))) },
 		"Open interpolateParams": func(t *testing.T) (*Store, error) { return Open(m.DSN(newDatabase(t), "interpolateParams=true")) },
 		"New": func(t *testing.T) (*Store, error) {
@@ -55,18 +56,22 @@ func TestServerThatPreparesNothing(t *testing.T) {
 			t.Cleanup(func() { db.Close() })
 			return New(db, Options{})
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			backendtest.Run(t, func(t *testing.T) backend.Store {
-				s, err := open(t)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { s.Close() })
-				return s
-			})
-		})
 	}
+	t.Run("contract", func(t *testing.T) { // which ends when all three have
+		for name, open := range opens {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				backendtest.Run(t, func(t *testing.T) backend.Store {
+					s, err := open(t)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { s.Close() })
+					return s
+				})
+			})
+		}
+	})
 	db, err := sqlx.Open(Name, m.DSN(newDatabase(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +88,7 @@ func TestServerThatPreparesNothing(t *testing.T) {
 // TestServerComesToPrepareNoMore: others use up what the server prepares, and
 // new connections of a pool go on without.
 func TestServerComesToPrepareNoMore(t *testing.T) {
+	t.Parallel()
 	m := private(t)
 	name, err := m.CreateDatabase()
 	if err != nil {

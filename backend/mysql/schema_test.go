@@ -30,7 +30,8 @@ func createInChild() int {
 
 // TestTwoProcessesCreateTheTable, and sixteen goroutines.
 func TestTwoProcessesCreateTheTable(t *testing.T) {
-	for range 5 {
+	t.Parallel()
+	for range repeats(t, 2) {
 		db := database(t)
 		var wg sync.WaitGroup
 		for range 4 {

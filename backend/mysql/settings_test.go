@@ -24,6 +24,7 @@ var settings = []string{
 }
 
 func TestSettingsDoNotMatter(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	all := make([]byte, 256)
 	for i := range all {

@@ -10,6 +10,7 @@ import (
 
 const (
 	maxRetries  = 3
+	maxContests = 8           // retries of statements that the server undid, as others changed their row
 	retryWithin = time.Second // from the beginning of a call; so a call has an end
 	poolWait    = time.Second // for a free connection
 )
@@ -43,11 +44,22 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func(unsure b
 			return nil
 		}
 		does := retryable(err, rep)
-		if try == maxRetries || does == no || ctx.Err() != nil || time.Since(start) > retryWithin || !pause(ctx, try) {
+		if try >= tries(err) || does == no || ctx.Err() != nil || time.Since(start) > retryWithin || !pause(ctx, try) {
 			return s.failure(ctx, op, err, time.Since(start))
 		}
 		unsure = unsure || does == unknown
 	}
+}
+
+// tries is how often a statement may be run again after err. Where an account or
+// a database has set the isolation to serializable or repeatable read, of several
+// updates of a row all but the first are undone, each time: some of a crowd lose
+// more than three times, and what they need is a while.
+func tries(err error) int {
+	if sqlState(err) == stateSerialization {
+		return maxContests
+	}
+	return maxRetries
 }
 
 // enter waits for a connection of our own pool to be free. The pool would wait
@@ -83,7 +95,7 @@ func (s *Store) leave() {
 // pause waits a random while that grows with the tries, so that those who
 // were in each other's way are not again. It reports whether ctx still lives.
 func pause(ctx context.Context, try int) bool {
-	timer := time.NewTimer(time.Duration(rand.Int64N(int64(10*time.Millisecond) << try)))
+	timer := time.NewTimer(time.Duration(rand.Int64N(int64(10*time.Millisecond) << min(try, maxRetries))))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -51,6 +51,7 @@ func TestConformanceShared(t *testing.T) {
 // TestConformanceCallersPool is the same on pools of the caller's, in every
 // form in which pgx can send a statement, with settings that must not matter.
 func TestConformanceCallersPool(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -78,6 +79,7 @@ func TestConformanceSQL(t *testing.T) {
 
 // TestConformancePgBouncer is the same through PgBouncer in transaction mode.
 func TestConformancePgBouncer(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"", "exec", "simple_protocol"} {
 		t.Run("mode="+mode, func(t *testing.T) {
 			t.Parallel()

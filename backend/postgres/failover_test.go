@@ -274,6 +274,7 @@ func (u *user) look(t *testing.T) (toll toll) {
 // standby something is undone each time, or this would prove nothing; with a
 // synchronous one nothing ever is.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	times := 1
 	if text := os.Getenv(envFailovers); text != "" {
 		var err error

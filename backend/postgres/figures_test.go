@@ -32,6 +32,13 @@ func scaled(n int) int {
 	return n / 100
 }
 
+// besideOthers has a test run side by side with others, unless it is to measure.
+func besideOthers(t *testing.T) {
+	if !full() {
+		t.Parallel()
+	}
+}
+
 // text is the data of a session of an ordinary size.
 var text = slices.Repeat([]byte{0xa5}, 300)
 
@@ -101,6 +108,7 @@ func (c contest) turn(call func(caller int) error) error {
 // bare pool of pgx, by primary key and without a condition: they take at most 1.10
 // times as long, at the median of the turns.
 func TestFiguresBesidePgx(t *testing.T) {
+	besideOthers(t)
 	db := database(t)
 	s := openIn(t, db)
 	bare := pool(t, server.DSN(db, fmt.Sprint("pool_max_conns=", maxConns)))
@@ -160,6 +168,7 @@ func bareUpdate(p *pgxpool.Pool, rec backend.Record) error {
 // same calls on Redis, which besides can be spread over several servers. Both keep
 // what they acknowledge, PostgreSQL at each commit, Redis each second.
 func TestFiguresBesideRedis(t *testing.T) {
+	besideOthers(t)
 	near, err := testserver.StartRedis(testserver.RedisOptions{Args: []string{"--appendonly", "yes"}})
 	if err != nil {
 		t.Fatal(err)
@@ -285,6 +294,7 @@ func fill(t *testing.T, conn *pgx.Conn, table string, n int, from time.Time) {
 // those who make requests. Their p99 is at most twice that of quiet times, and a
 // batch takes at most 5 ms.
 func TestFiguresSweep(t *testing.T) {
+	besideOthers(t)
 	db := database(t)
 	s := openIn(t, db)
 	conn := admin(t, db)
@@ -315,6 +325,7 @@ func TestFiguresSweep(t *testing.T) {
 // after a day of updates, with the index on the bucket and, for comparison, with
 // one on the expiry.
 func TestFiguresSize(t *testing.T) {
+	besideOthers(t)
 	sessions := scaled(1_000_000)
 	for _, indexed := range []string{"bucket", "expires"} {
 		t.Run(indexed, func(t *testing.T) {

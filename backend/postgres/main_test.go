@@ -5,21 +5,15 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/pprof"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
-	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqltest"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -30,13 +24,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envCreate) != "" {
 		os.Exit(createInChild())
 	}
-	testserver.MoreParallel(2)
+	testserver.MoreParallel(4)
 	os.Exit(run(m))
 }
 
 func run(m *testing.M) int {
 	var err error
-	if server, err = testserver.StartPostgres(testserver.PostgresOptions{}); err != nil {
+	if server, err = testserver.StartPostgres(testserver.PostgresOptions{Settings: []string{"max_connections = 400"}}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -51,48 +45,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	if leaks := leaked(); leaks != "" {
+	if leaks := sqltest.Leaked("jackc/"); leaks != "" {
 		fmt.Fprintln(os.Stderr, "goroutines left over:\n"+leaks)
 		code = 1
 	}
 	return code
-}
-
-// leaked returns the stacks of goroutines that the driver, database/sql or
-// this package left behind, once those that are about to end have ended.
-func leaked() string {
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		if ours := driverGoroutines(); len(ours) == 0 || time.Now().After(deadline) {
-			return strings.Join(ours, "\n\n")
-		}
-		runtime.Gosched()
-	}
-}
-
-func driverGoroutines() []string {
-	var b strings.Builder
-	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
-	var ours []string
-	for _, stack := range strings.Split(b.String(), "\n\n") {
-		if strings.Contains(stack, "jackc/") || strings.Contains(stack, "database/sql") {
-			ours = append(ours, stack)
-		}
-	}
-	return ours
-}
-
-// repeats is how often a test of chance repeats itself: n times, or as the
-// environment variable REPEATS says.
-func repeats(t testing.TB, n int) int {
-	t.Helper()
-	if text := os.Getenv("REPEATS"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			t.Fatalf("REPEATS: %v", err)
-		}
-	}
-	return n
 }
 
 // database makes an empty database and returns its name.
@@ -211,62 +168,15 @@ func do(t testing.TB, db, statements string) {
 	}
 }
 
-var background = context.Background()
+// What the tests of both SQL servers share.
+var (
+	background = context.Background()
 
-// record is a fresh record that lives for an hour.
-func record() backend.Record {
-	return backend.Record{
-		ID:      uuid.Must(uuid.NewV7()),
-		Version: 1,
-		Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond).UTC(),
-		Data:    []byte("data"),
-	}
-}
+	record, create, load = sqltest.Record, sqltest.Create, sqltest.Load
+	within, eventually   = sqltest.Within, sqltest.Eventually
+	operations, each     = sqltest.Operations, sqltest.Each
+	repeats              = sqltest.Repeats
 
-// create stores rec and fails the test if that fails.
-func create(t testing.TB, s backend.Store, rec backend.Record) backend.Record {
-	t.Helper()
-	if err := s.Create(background, rec); err != nil {
-		t.Fatalf("Create: %v", err)
-	}
-	rec.Version = 1
-	return rec
-}
-
-func load(t testing.TB, s backend.Store, id uuid.UUID) backend.Record {
-	t.Helper()
-	rec, err := s.Load(background, id)
-	if err != nil {
-		t.Fatalf("Load: %v", err)
-	}
-	return rec
-}
-
-// within fails the test if f takes longer than limit, and returns how long it
-// took.
-func within(t testing.TB, limit time.Duration, what string, f func()) time.Duration {
-	t.Helper()
-	start := time.Now()
-	f()
-	took := time.Since(start)
-	if took > limit {
-		t.Errorf("%s took %v, want at most %v", what, took, limit)
-	}
-	return took
-}
-
-// eventually polls until ok, at most for limit.
-func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(background, limit)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, limit)
-		}
-	}
-}
+	refusal   = sqltest.Refusal{Backend: Name, Password: func() string { return server.Password() }}
+	noOutcome = refusal.Check
+)

@@ -1,47 +1,24 @@
 package postgres
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqltest"
 	"github.com/chisession/session/internal/testserver"
 )
 
 // TestServerIsDown: errors at once, for all; the pool is well again when it
 // is back, with every record.
 func TestServerIsDown(t *testing.T) {
-	s := open(t)
-	rec := create(t, s, record())
-	ops := operations(t, s)
-	if err := server.Kill9(); err != nil {
-		t.Fatal(err)
-	}
-	each(ops, func(name string, err error, took time.Duration) {
-		noOutcome(t, name, err)
-		if took > 3*time.Second {
-			t.Errorf("%s on a dead server took %v", name, took)
-		}
-	})
-	if err := openErr(server.DSN("session_x")); err == nil {
-		t.Error("Open on a dead server: no error")
-	} else if strings.Contains(err.Error(), server.Password()) {
-		t.Errorf("the error repeats the password: %v", err)
-	}
-	if err := server.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	within(t, time.Second, "the first Load after the restart", func() { checkRecord(t, load(t, s, rec.ID), rec) })
+	refusal.ServerIsDown(t, open(t), server, func() error { return openErr(server.DSN("session_x")) })
 }
 
 // TestKill9UnderLoad: every write that was acknowledged is there afterwards,
@@ -49,76 +26,7 @@ func TestServerIsDown(t *testing.T) {
 // is left over.
 func TestKill9UnderLoad(t *testing.T) {
 	s := open(t)
-	const workers = 8
-	type state struct {
-		rec   backend.Record
-		acked uint64        // the version that was acknowledged last
-		err   atomic.Uint64 // errors seen
-		ok    atomic.Uint64
-	}
-	states := make([]*state, workers)
-	ctx, stop := context.WithCancel(background)
-	defer stop()
-	var wg sync.WaitGroup
-	for i := range states {
-		st := &state{rec: create(t, s, record()), acked: 1}
-		states[i] = st
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				next := st.rec
-				next.Data = fmt.Appendf(nil, "version %d", st.rec.Version+1)
-				switch err := s.Update(background, next); {
-				case err == nil:
-					st.rec.Version++
-					st.acked = st.rec.Version
-					st.ok.Add(1)
-				case errors.Is(err, backend.ErrConflict): // an unacknowledged one was done
-					if rec, err := s.Load(background, st.rec.ID); err == nil {
-						st.rec.Version = rec.Version
-					}
-				case errors.Is(err, backend.ErrNotFound):
-					t.Errorf("Update = %v: the record is there", err)
-					return
-				default:
-					st.err.Add(1)
-				}
-			}
-		})
-	}
-	total := func(n func(*state) uint64) (sum uint64) {
-		for _, st := range states {
-			sum += n(st)
-		}
-		return sum
-	}
-	oks := func() uint64 { return total(func(st *state) uint64 { return st.ok.Load() }) }
-	for range 3 {
-		done := oks()
-		eventually(t, 10*time.Second, "writes go on", func() bool { return oks() > done+100 })
-		if err := server.Kill9(); err != nil {
-			t.Fatal(err)
-		}
-		failed := total(func(st *state) uint64 { return st.err.Load() })
-		eventually(t, 5*time.Second, "workers see errors", func() bool {
-			return total(func(st *state) uint64 { return st.err.Load() }) > failed+workers
-		})
-		if err := server.Restart(); err != nil {
-			t.Fatal(err)
-		}
-		done = oks()
-		eventually(t, time.Second, "the first success after the restart", func() bool { return oks() > done })
-	}
-	stop()
-	wg.Wait()
-	for i, st := range states {
-		got := load(t, s, st.rec.ID)
-		if got.Version < st.acked {
-			t.Errorf("worker %d: version %d was acknowledged, %d is stored", i, st.acked, got.Version)
-		}
-		if want := fmt.Sprintf("version %d", got.Version); string(got.Data) != want {
-			t.Errorf("worker %d: version %d has data %q", i, got.Version, got.Data)
-		}
-	}
+	sqltest.KilledUnderLoad(t, s, server)
 	if used := s.db.(pgxDB).pool.Stat().AcquiredConns(); used != 0 || len(s.slots) != 0 {
 		t.Errorf("%d connections and %d slots are in use after it", used, len(s.slots))
 	}
@@ -163,7 +71,7 @@ func TestFrozenServer(t *testing.T) {
 		}
 	})
 	defer thaw()
-	silent(t, s, rec, ops)
+	refusal.Silent(t, s, rec, ops)
 	within(t, 5*time.Second, "Open on a frozen server", func() {
 		if err := openErr(server.DSN("session_x")); err == nil {
 			t.Error("Open on a frozen server: no error")
@@ -171,29 +79,6 @@ func TestFrozenServer(t *testing.T) {
 	})
 	thaw()
 	within(t, time.Second, "the first Load after it is thawed", func() { load(t, s, rec.ID) })
-}
-
-// silent checks that every call on a server that does not respond ends in time.
-func silent(t *testing.T, s *Store, rec backend.Record, ops map[string]func() error) {
-	t.Helper()
-	for range 2 { // the second time on new connections
-		each(ops, func(name string, err error, took time.Duration) {
-			noOutcome(t, name, err)
-			if took > 4*time.Second {
-				t.Errorf("%s on a silent server took %v", name, took)
-			}
-		})
-	}
-	within(t, 5*time.Second, "100 Loads on a silent server", func() {
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() {
-				_, err := s.Load(background, rec.ID)
-				noOutcome(t, "Load", err)
-			})
-		}
-		wg.Wait()
-	})
 }
 
 // TestSilentNetwork: no packet comes through, neither way, and no connection
@@ -206,7 +91,7 @@ func TestSilentNetwork(t *testing.T) {
 	ops := operations(t, s)
 	link.Stall(true)
 	defer link.Stall(false)
-	silent(t, s, rec, ops)
+	refusal.Silent(t, s, rec, ops)
 	link.Stall(false)
 	within(t, time.Second, "the first Load when packets come again", func() { load(t, s, rec.ID) })
 }

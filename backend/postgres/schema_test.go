@@ -30,6 +30,7 @@ func createInChild() int {
 
 // TestProcessesCreateTheTable: four processes and sixteen goroutines at once.
 func TestProcessesCreateTheTable(t *testing.T) {
+	t.Parallel()
 	for range repeats(t, 2) {
 		db := database(t)
 		var wg sync.WaitGroup
@@ -75,6 +76,7 @@ func TestSchemaTwice(t *testing.T) {
 }
 
 func TestTableNames(t *testing.T) {
+	t.Parallel()
 	db := database(t)
 	do(t, db, `CREATE SCHEMA "Web_1" AUTHORIZATION session`)
 	p := pool(t, server.DSN(db))

@@ -206,8 +206,8 @@ func TestFrozen(t *testing.T) {
 			wg.Go(func() {
 				start := time.Now()
 				err := fn(limited)
-				if took := time.Since(start); err == nil || errors.Is(err, backend.ErrNotFound) || took > 3*time.Second {
-					t.Errorf("%s: got %v after %v, want an error within 3 s", name, err, took)
+				if took := time.Since(start); err == nil || errors.Is(err, backend.ErrNotFound) || took > 8*time.Second {
+					t.Errorf("%s: got %v after %v, want an error within 3 s, or 8 on a busy machine", name, err, took)
 				}
 				if !s.Bounded() && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%s: got %v, want the context's error", name, err)

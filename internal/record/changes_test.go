@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -133,7 +134,7 @@ func TestManyKeysTakeTimeInProportion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			work := func(n int) time.Duration {
 				best := time.Hour
-				for range 3 {
+				for range 2 {
 					v := &Changes{}
 					v.Reset(Body{}, 16<<20)
 					began := time.Now()
@@ -157,10 +158,16 @@ func TestManyKeysTakeTimeInProportion(t *testing.T) {
 				}
 				return best
 			}
-			few, many := work(5_000), work(80_000)
-			t.Logf("5,000 keys: %v; 80,000: %v", few, many)
-			if many > 150*few { // 16 times as many; quadratic would be 256
-				t.Errorf("80,000 keys take %v, 5,000 took %v: %.1f times as long, want at most 150", many, few, float64(many)/float64(few))
+			// 16 times as many keys; quadratic would be 256. The machine may be busy.
+			const most = 150
+			ratio := math.Inf(1)
+			for try := 0; try < 5 && ratio > most; try++ {
+				few, many := work(5_000), work(80_000)
+				ratio = min(ratio, float64(many)/float64(few))
+				t.Logf("5,000 keys: %v; 80,000: %v", few, many)
+			}
+			if ratio > most {
+				t.Errorf("80,000 keys take %.1f times as long as 5,000 at best, want at most %v", ratio, most)
 			}
 		})
 	}

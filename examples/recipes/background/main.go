@@ -23,7 +23,7 @@ func order(w http.ResponseWriter, r *http.Request) {
 }
 
 func fetch(w http.ResponseWriter, r *http.Request) {
-	session.FromContext(r).NoTouch() // a page that asks again and again is no activity of the user
+	session.FromContext(r).NoTouch() // a page that keeps asking is not an active user
 	text, _ := reports.Load(session.FromContext(r).User())
 	fmt.Fprint(w, text)
 }

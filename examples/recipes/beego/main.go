@@ -1,4 +1,4 @@
-// Beego is original.txt, ported: app.conf and template stay, and users stay logged in.
+// Beego is original.txt, ported: app.conf and the template stay, and users stay logged in.
 package main
 
 import (

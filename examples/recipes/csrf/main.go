@@ -1,5 +1,5 @@
-// Csrf refuses what other sites have a browser send, by the standard library's
-// CrossOriginProtection: no tokens in forms, and scripts need nothing either.
+// Csrf refuses requests that other sites make a browser send. It needs no tokens
+// in forms, and nothing in scripts.
 package main
 
 import (

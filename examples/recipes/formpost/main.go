@@ -1,4 +1,4 @@
-// Formpost is a login whose result another site posts here: SAML, Sign in with Apple.
+// Formpost takes the result of a login that another site posts: SAML, Sign in with Apple.
 package main
 
 import (

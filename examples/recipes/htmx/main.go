@@ -1,4 +1,4 @@
-// Htmx swaps a part of a page: with a message, and a login that may have ended.
+// Htmx swaps part of a page: with a message, and for a login that may have ended.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Managers is a shop with a back office: two sessions in one browser.
+// Managers is a shop with a back office: two independent sessions in one browser.
 package main
 
 import (

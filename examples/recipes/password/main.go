@@ -1,4 +1,4 @@
-// Password logs in by argon2id: in a minute 10 tries for a name, and 30 from an address.
+// Password checks passwords with argon2id: 10 tries a minute for each name, 30 from each address.
 package main
 
 import (
@@ -29,7 +29,7 @@ func routes(accounts map[string]account) http.Handler {
 	r.Use(httprate.LimitBy(30, time.Minute, byAddress), httprate.LimitBy(10, time.Minute, byName), middleware.Throttle(4))
 	r.Post("/login", func(w http.ResponseWriter, r *http.Request) {
 		if a := accounts[r.PostFormValue("name")]; subtle.ConstantTimeCompare(hash(r.PostFormValue("password"), a.salt), a.hash) != 1 {
-			http.Error(w, "name or password is wrong", http.StatusUnauthorized) // after as long for a name that is not known
+			http.Error(w, "name or password is wrong", http.StatusUnauthorized) // an unknown name takes as long
 		} else {
 			session.FromContext(r).SetUser(r.PostFormValue("name"))
 		}
@@ -37,4 +37,4 @@ func routes(accounts map[string]account) http.Handler {
 	return r
 }
 
-func main() { log.Fatal(http.ListenAndServe("127.0.0.1:8080", routes(nil))) }
+func main() { log.Fatal(http.ListenAndServe("127.0.0.1:8080", routes(nil))) } // accounts: from your database

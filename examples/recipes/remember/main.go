@@ -1,4 +1,4 @@
-// Remember keeps those logged in who ask for it, for a month after each visit.
+// Remember keeps users who ask for it logged in, for a month after each visit.
 package main
 
 import (

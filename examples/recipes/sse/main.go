@@ -1,4 +1,4 @@
-// Sse sends events until the user logs out, in whatever process that happens.
+// Sse sends events until the user logs out, in this process or another.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Subdomains has one login for www.shop.example and account.shop.example.
+// Subdomains shares one login between www.shop.example and account.shop.example.
 package main
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// config is that of all programs of the site, which share the store. Every host below the domain gets the cookie, so
-// give none away; __Secure- has the browser refuse one that plain HTTP planted.
+// config is the same in every program of the site, and so is the store. Every host below the domain gets the cookie, so
+// don't give one away. With __Secure- in its name, the browser refuses a cookie that was planted over plain HTTP.
 func config(domain string) session.Config {
 	return session.Config{Cookie: cookie.Options{Name: "__Secure-shop", Domain: domain}}
 }

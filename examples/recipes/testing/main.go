@@ -1,4 +1,4 @@
-// Testing is what main_test.go tests: a cart that only members can order.
+// Testing is an order form for members, with its tests in main_test.go.
 package main
 
 import (

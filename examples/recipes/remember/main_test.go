@@ -20,7 +20,7 @@ func TestRemember(t *testing.T) {
 		if cookie := cookieOf(t, res.ResponseRecorder); cookie.MaxAge != int(30*day/time.Second) {
 			t.Errorf("the browser keeps the cookie for %d s, want 30 days", cookie.MaxAge)
 		}
-		for visit := range 8 { // 8 visits, 25 days apart: 175 days are over at the seventh
+		for visit := range 8 { // 25 days apart; the eighth is after 200 days, beyond half a year
 			time.Sleep(25 * day)
 			res = c.Serve(h, res.Next("GET", "/"))
 			if got, want := res.Session().User() == "ada", visit < 7; got != want {

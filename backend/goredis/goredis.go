@@ -81,10 +81,6 @@ type Options struct {
 	EveryWrite bool
 }
 
-func (o Options) engine() redisengine.Options {
-	return redisengine.Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes, Replicas: o.Replicas, ReplicaWait: o.ReplicaWait, EveryWrite: o.EveryWrite}
-}
-
 // engine has the methods that all backends on Redis have in common.
 type engine = redisengine.Store
 
@@ -117,7 +113,7 @@ func New(client redis.UniversalClient, opts Options) (*Store, error) {
 	if v := reflect.ValueOf(client); client == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("goredis: New needs a client")
 	}
-	return newStore(newWire(client), opts.engine())
+	return newStore(newWire(client), redisengine.Options(opts))
 }
 
 func newStore(w *wire, opts redisengine.Options) (*Store, error) {

@@ -5,8 +5,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -14,39 +12,8 @@ import (
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/internal/redisengine"
+	"github.com/chisession/session/backend/internal/redistest"
 )
-
-// A duel has two functions take turns, in random order, and reports the
-// median of the ratios between neighbours: what the machine does meanwhile
-// hits both. ns/op is one turn of each.
-func duel(b *testing.B, raw, ours func() error) {
-	b.Helper()
-	const turn = 32
-	measure := func(fn func() error) float64 {
-		start := time.Now()
-		for range turn {
-			if err := fn(); err != nil {
-				b.Fatal(err)
-			}
-		}
-		return float64(time.Since(start))
-	}
-	var ratios, raws []float64
-	for b.Loop() {
-		var r, o float64
-		if rand.IntN(2) == 0 {
-			r, o = measure(raw), measure(ours)
-		} else {
-			o, r = measure(ours), measure(raw)
-		}
-		ratios, raws = append(ratios, o/r), append(raws, r/turn)
-	}
-	slices.Sort(ratios)
-	slices.Sort(raws)
-	b.ReportMetric(ratios[len(ratios)/2], "ratio")
-	b.ReportMetric(ratios[len(ratios)*3/4]-ratios[len(ratios)/4], "spread")
-	b.ReportMetric(raws[len(raws)/2], "raw-ns")
-}
 
 // rawPool is what the duels are against: a redigo pool with time-outs and
 // nothing else.
@@ -71,7 +38,7 @@ func BenchmarkDuel(b *testing.B) {
 	b.Run("LoadAndUpdate", func(b *testing.B) {
 		rec := create(b, s, "", data)
 		value, key := redisengine.Encode(rec, 1), s.Key(rec.ID)
-		duel(b,
+		redistest.Duel(b,
 			func() error {
 				return errors.Join(rawDo(pool, "GET", key), rawDo(pool, "SET", "raw", value, "PX", 3600_000))
 			},
@@ -90,12 +57,12 @@ func BenchmarkDuel(b *testing.B) {
 		ttl := time.Until(rec.Expires).Milliseconds()
 		rawSet := func() error { return rawDo(pool, "SET", "raw", value, "PX", ttl) }
 		b.Run("Load/"+name, func(b *testing.B) {
-			duel(b,
+			redistest.Duel(b,
 				func() error { return rawDo(pool, "GET", key) },
 				func() error { _, err := s.Load(ctx, rec.ID); return err })
 		})
 		b.Run("Update/"+name, func(b *testing.B) {
-			duel(b, rawSet, func() error {
+			redistest.Duel(b, rawSet, func() error {
 				err := s.Update(ctx, rec)
 				rec.Version++
 				return err
@@ -103,14 +70,14 @@ func BenchmarkDuel(b *testing.B) {
 		})
 		b.Run("Touch/"+name, func(b *testing.B) {
 			expires := rec.Expires
-			duel(b, rawSet, func() error {
+			redistest.Duel(b, rawSet, func() error {
 				expires = expires.Add(time.Millisecond)
 				return s.Touch(ctx, rec.ID, expires)
 			})
 		})
 		var made []backend.Record
 		b.Run("Create/"+name, func(b *testing.B) {
-			duel(b,
+			redistest.Duel(b,
 				func() error { return rawDo(pool, "SET", "raw"+newRecord("", "").ID.String(), value, "PX", ttl) },
 				func() error {
 					rec := newRecord(user, data)
@@ -119,7 +86,7 @@ func BenchmarkDuel(b *testing.B) {
 				})
 		})
 		b.Run("DeleteVersion/"+name, func(b *testing.B) {
-			duel(b, func() error { return rawDo(pool, "DEL", "raw") }, func() error {
+			redistest.Duel(b, func() error { return rawDo(pool, "DEL", "raw") }, func() error {
 				if len(made) == 0 {
 					return s.Delete(ctx, rec.ID)
 				}

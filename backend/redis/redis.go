@@ -106,10 +106,6 @@ type Options struct {
 	EveryWrite bool
 }
 
-func (o Options) engine() redisengine.Options {
-	return redisengine.Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes, Replicas: o.Replicas, ReplicaWait: o.ReplicaWait, EveryWrite: o.EveryWrite}
-}
-
 // engine has the methods that all backends on Redis have in common.
 type engine = redisengine.Store
 
@@ -139,7 +135,7 @@ func New(pool *redis.Pool, opts Options) (*Store, error) {
 		return nil, errors.New("redis: New needs a pool")
 	}
 	w := &wire{pool: pool}
-	e, err := redisengine.New(Name, w, opts.engine())
+	e, err := redisengine.New(Name, w, redisengine.Options(opts))
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +204,7 @@ func open(t target) (*Store, error) {
 		MaxIdle:             t.poolSize,
 		IdleTimeout:         t.idle,
 	}}
-	e, err := redisengine.New(Name, w, t.opts.engine())
+	e, err := redisengine.New(Name, w, redisengine.Options(t.opts))
 	if err != nil {
 		return nil, err
 	}

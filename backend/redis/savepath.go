@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -88,7 +87,7 @@ func parseSentinels(savePath string) (target, error) {
 	}
 	return target{
 		network: "tcp", tls: place.TLS, user: place.User, password: place.Password, db: place.DB,
-		poolSize: place.PoolSize, idle: defaultIdle, opts: fromEngine(place.Options), sentinels: &place,
+		poolSize: place.PoolSize, idle: defaultIdle, opts: Options(place.Options), sentinels: &place,
 	}, nil
 }
 
@@ -144,26 +143,12 @@ func parseURL(savePath string) (target, error) {
 
 // finish fills in the numbers.
 func (t target) finish(addrErr error, poolSize, db, idle string) (target, error) {
-	size, sizeErr := number("pool size", poolSize, defaultPoolSize, maxPoolSize)
-	seconds, idleErr := number("idle timeout (seconds)", idle, int(defaultIdle/time.Second), 1<<30)
-	database, dbErr := number("database", db, 0, 1<<30)
+	size, sizeErr := redisengine.Natural("pool size", poolSize, defaultPoolSize, maxPoolSize)
+	seconds, idleErr := redisengine.Natural("idle timeout (seconds)", idle, int(defaultIdle/time.Second), 1<<30)
+	database, dbErr := redisengine.Natural("database", db, 0, 1<<30)
 	t.poolSize, t.db = cmp.Or(size, defaultPoolSize), database
 	t.idle = cmp.Or(time.Duration(seconds)*time.Second, defaultIdle)
 	return t, errors.Join(addrErr, sizeErr, dbErr, idleErr)
-}
-
-// number reads a field of the save path; empty is the default.
-func number(field, s string, otherwise, limit int) (int, error) {
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return otherwise, nil
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 0 || n > limit {
-		// Not quoted: a field out of place may be the password.
-		return 0, fmt.Errorf("the save path's %s is not a number from 0 to %d", field, limit)
-	}
-	return n, nil
 }
 
 // hostPort completes an address with what it leaves out.
@@ -184,9 +169,5 @@ func hostPort(s string) (string, error) {
 // options reads the parameters that are Options.
 func options(query url.Values) (Options, error) {
 	o, err := redisengine.ParseOptions(query)
-	return fromEngine(o), err
-}
-
-func fromEngine(o redisengine.Options) Options {
-	return Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes, Replicas: o.Replicas, ReplicaWait: o.ReplicaWait, EveryWrite: o.EveryWrite}
+	return Options(o), err
 }

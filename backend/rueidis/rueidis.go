@@ -82,10 +82,6 @@ type Options struct {
 	EveryWrite bool
 }
 
-func (o Options) engine() redisengine.Options {
-	return redisengine.Options{Prefix: o.Prefix, MaxBytes: o.MaxBytes, Replicas: o.Replicas, ReplicaWait: o.ReplicaWait, EveryWrite: o.EveryWrite}
-}
-
 // engine has the methods that all backends on Redis have in common.
 type engine = redisengine.Store
 
@@ -115,7 +111,7 @@ func New(client rueidis.Client, opts Options) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("rueidis: New needs a client")
 	}
-	return newStore(&wire{client: client}, opts.engine())
+	return newStore(&wire{client: client}, redisengine.Options(opts))
 }
 
 func newStore(w *wire, opts redisengine.Options) (*Store, error) {

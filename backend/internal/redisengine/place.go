@@ -138,8 +138,8 @@ func (p Place) fill(hosts, path string, secure bool, query url.Values) (Place, e
 		hostErr = errors.New("the save path names several hosts: write redis+cluster:// or redis+sentinel://")
 	}
 	p.SentinelUser, p.SentinelPassword = query.Get("sentineluser"), query.Get("sentinelpassword")
-	p.DB, dbErr = natural("database", db, 0, 1<<30)
-	p.PoolSize, sizeErr = natural("pool size", query.Get("poolsize"), defaultPoolSize, maxPoolSize)
+	p.DB, dbErr = Natural("database", db, 0, 1<<30)
+	p.PoolSize, sizeErr = Natural("pool size", query.Get("poolsize"), defaultPoolSize, maxPoolSize)
 	p.PoolSize = cmp.Or(p.PoolSize, defaultPoolSize)
 	var tlsErr, optErr error
 	p.TLS, tlsErr = TLSConfig(secure, query.Get("cafile"))
@@ -178,9 +178,10 @@ func address(s, port string) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(n)), nil
 }
 
-// natural reads a number from 0 to most; empty is the default.
-func natural(what, s string, otherwise, most int) (int, error) {
-	if s == "" {
+// Natural reads a number from 0 to most, of a part of a save path; nothing is the
+// default. The error has not what was read: a part out of place may be the password.
+func Natural(what, s string, otherwise, most int) (int, error) {
+	if s = strings.TrimSpace(s); s == "" {
 		return otherwise, nil
 	}
 	n, err := strconv.Atoi(s)
@@ -229,7 +230,7 @@ func Secure(ctx context.Context, raw net.Conn, addr string, config *tls.Config) 
 
 // ParseOptions reads what a save path's query says of Options.
 func ParseOptions(query url.Values) (Options, error) {
-	replicas, err := natural("?replicas=", query.Get("replicas"), 0, 1000)
+	replicas, err := Natural("?replicas=", query.Get("replicas"), 0, 1000)
 	o := Options{Prefix: query.Get("prefix"), Replicas: replicas}
 	if s := query.Get("replicawait"); s != "" {
 		var bad error

@@ -40,11 +40,12 @@ func TestConformance(t *testing.T) {
 			})
 		}
 	}
-	s, c := sentinels.get(t), cluster.get(t)
+	s := sentinels.take(t)
 	must(t, "settle", s.Settle())
 	suite("Sentinels", s.SavePath, goredis.Name, rueidis.Name)
 	if runs > 1 {
 		suite("Sentinels", s.SavePath, redis.Name)
+		c := cluster.take(t)
 		must(t, "settle", c.Settle())
 		suite("Redis Cluster", c.SavePath, onCluster...)
 	}
@@ -52,7 +53,7 @@ func TestConformance(t *testing.T) {
 
 // TestGaleraConformance runs the suite on two stores, each on a node of its own.
 func TestGaleraConformance(t *testing.T) {
-	g := galera.get(t)
+	g := galera.take(t)
 	must(t, "settle", g.Settle())
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		db, err := g.Nodes[0].CreateDatabase()
@@ -65,7 +66,7 @@ func TestGaleraConformance(t *testing.T) {
 // TestGaleraPool: a caller's pool that may read the past is refused, with the cure,
 // and one that has it is not.
 func TestGaleraPool(t *testing.T) {
-	g := galera.get(t)
+	g := galera.take(t)
 	db, err := g.Nodes[0].CreateDatabase()
 	must(t, "CreateDatabase", err)
 	for params, ok := range map[string]bool{"": false, "?wsrep_sync_wait=1": false, "?wsrep_sync_wait=7": true} {

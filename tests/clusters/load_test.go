@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,18 +15,29 @@ import (
 )
 
 const (
+	enough    = 50          // logouts, before a failure and after it
+	patience  = time.Minute // until there were so many
 	workers   = 8
 	usersEach = 10
-	leftAlone = time.Second          // until something is done with a session
-	perWorker = 3 * time.Millisecond // between two calls of a worker
-	maxCall   = 3 * time.Second      // what the backends promise of every call
+	leftAlone = time.Second     // until something is done with a session
+	maxCall   = 3 * time.Second // what the backends promise of every call
 )
+
+// perWorker is the time between two calls of a worker: shorter where many runs are
+// counted.
+var perWorker = func() time.Duration {
+	if runs == 1 {
+		return 10 * time.Millisecond
+	}
+	return 3 * time.Millisecond
+}()
 
 // A load is users who log in and out, and what they were told. Only what the store
 // has answered with success counts, afterwards.
 type load struct {
 	store backend.Store
 	stop  chan struct{}
+	end   sync.Once // closes stop
 	wg    sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows
@@ -38,19 +50,62 @@ type load struct {
 	failed    time.Time     // when the last of those failed, before the machine came back
 	mended    bool          // it is back, or coming
 	returning int           // calls that failed since
+	stalled   time.Duration // for which the machine had no time for us
 	errs      map[string]int
 }
 
-func startLoad(store backend.Store) *load {
+func startLoad(t *testing.T, store backend.Store) *load {
 	l := &load{began: time.Now(), store: store, stop: make(chan struct{}), logins: map[uuid.UUID]backend.Record{}, ended: map[uuid.UUID]string{}, errs: map[string]int{}}
 	for i := range workers {
 		l.wg.Go(func() { l.work(i) })
 	}
+	l.wg.Go(l.watch)
+	t.Cleanup(l.done)
 	return l
 }
 
+// watch measures how much of the time the machine had for others only: that is not
+// the stores' fault.
+func (l *load) watch() {
+	const step = 20 * time.Millisecond
+	for {
+		start := time.Now()
+		select {
+		case <-l.stop:
+			return
+		case <-time.After(step):
+		}
+		if late := time.Since(start) - step; late > step {
+			l.note(func() { l.stalled += late })
+		}
+	}
+}
+
+// sizes returns how many sessions there are, and how many have been ended.
+func (l *load) sizes() (live, ended int) {
+	l.note(func() { live, ended = len(l.logins), len(l.ended) })
+	return live, ended
+}
+
+// await waits until there are so many sessions, and so many more have been ended:
+// with fewer, a test would prove nothing. How long that takes is the machine's
+// affair.
+func (l *load) await(live, more int) error {
+	_, before := l.sizes()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		has, ended := l.sizes()
+		switch {
+		case has >= live && ended >= before+more:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("%d sessions and %d more logouts after %v, want %d and %d: that is no load", has, ended-before, patience, live, more)
+		}
+	}
+}
+
+// done ends it. It is idempotent.
 func (l *load) done() {
-	close(l.stop)
+	l.end.Do(func() { close(l.stop) })
 	l.wg.Wait()
 }
 

@@ -3,6 +3,7 @@ package clusters
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -24,7 +25,19 @@ var runs = func() int {
 	return n
 }()
 
+// sideBySide has a test of a plain run go on beside others.
+func sideBySide(t *testing.T) bool {
+	if runs == 1 {
+		t.Parallel()
+	}
+	return runs == 1
+}
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // they wait, for servers and for each other
+		panic(err)
+	}
 	code := m.Run()
 	if err := errors.Join(sentinels.stop(), cluster.stop(), galera.stop(), writeTable()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

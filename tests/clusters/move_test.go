@@ -21,11 +21,13 @@ import (
 // TestMoveBetweenBackends: who is logged in through one backend is so through the
 // others, and is found and logged out by them.
 func TestMoveBetweenBackends(t *testing.T) {
+	several := cluster.take(t)
+	must(t, "settle", several.Settle())
 	server, err := testserver.StartRedis(testserver.RedisOptions{})
 	must(t, "StartRedis", err)
 	t.Cleanup(func() { must(t, "Stop", server.Stop()) })
 	moves(t, onSentinels, server.URL())
-	moves(t, onCluster, cluster.get(t).SavePath("prefix=moves:"))
+	moves(t, onCluster, several.SavePath("prefix=moves:"))
 }
 
 func moves(t *testing.T, names []string, savePath string) {

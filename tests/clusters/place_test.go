@@ -10,12 +10,25 @@ import (
 
 // A lazy is servers that are started for the first test that needs them.
 type lazy[T interface{ Stop() error }] struct {
+	turn  sync.Mutex // of the tests of a plain run, see take
 	once  sync.Once
 	value T
 	err   error
 	is    bool
 	start func() (T, error)
 	after func() error // to stop besides; nil: nothing
+}
+
+// take is get for a whole test, which nobody else disturbs. A plain run has the
+// deployments side by side, as their tests mostly wait; where many runs are counted,
+// one is tested after the other.
+func (l *lazy[T]) take(t *testing.T) T {
+	t.Helper()
+	if sideBySide(t) {
+		l.turn.Lock()
+		t.Cleanup(l.turn.Unlock)
+	}
+	return l.get(t)
 }
 
 func (l *lazy[T]) get(t testing.TB) T {

@@ -18,14 +18,14 @@ const moved = 400
 // go: no call fails, and nothing is lost. With Replicas, so that a write and its
 // WAIT are sent after a key that is on its way.
 func TestResharding(t *testing.T) {
-	g := cluster.get(t)
+	g := cluster.take(t)
 	for _, name := range onCluster {
 		for _, query := range []string{"", "replicas=1"} {
 			t.Run(name+"_"+query, func(t *testing.T) {
 				must(t, "settle", g.Settle())
 				query := fmt.Sprintf("prefix=move%d:&%s", number(), query)
-				l := startLoad(open(t, name, g.SavePath(query)))
-				time.Sleep(before)
+				l := startLoad(t, open(t, name, g.SavePath(query)))
+				must(t, "load", l.await(1500, enough))
 				start := time.Now()
 				keys := reshard(t, g)
 				took := time.Since(start)

@@ -82,6 +82,7 @@ func rights(t *testing.T) []any {
 // certificate that is not to be trusted, or is another host's, is refused, and
 // whatever goes wrong, no error has a password.
 func TestTLS(t *testing.T) {
+	sideBySide(t)
 	certificate, err := testserver.NewCertificate(t.TempDir(), "127.0.0.1")
 	must(t, "NewCertificate", err)
 	other, err := testserver.NewCertificate(t.TempDir(), "127.0.0.1")
@@ -95,7 +96,7 @@ func TestTLS(t *testing.T) {
 		for _, name := range s.backends {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
 				t.Parallel() // go-redis dials again and again, and waits
-				logInAndOut(t, open(t, name, good))
+				logInAndOut(t, open(t, name, good), "ada by "+name)
 				for savePath, want := range map[string]string{
 					s.as(account, "s3cret-other"):                                            "WRONGPASS",
 					s.as("nobody", password):                                                 "WRONGPASS",
@@ -144,10 +145,10 @@ func refuses(t *testing.T, name, savePath, want string) {
 }
 
 // logInAndOut does with sessions what a program does.
-func logInAndOut(t *testing.T, s backend.Store) {
+func logInAndOut(t *testing.T, s backend.Store, user string) {
 	t.Helper()
 	for i := range 20 { // on all nodes
-		rec := backend.Record{ID: uuid.Must(uuid.NewV7()), User: fmt.Sprint("user", i), Expires: time.Now().Add(time.Hour), Data: []byte("x"), Confirm: true}
+		rec := backend.Record{ID: uuid.Must(uuid.NewV7()), User: fmt.Sprint(user, i), Expires: time.Now().Add(time.Hour), Data: []byte("x"), Confirm: true}
 		must(t, "Create", s.Create(ctx, rec))
 		rec.Version = 1
 		must(t, "Update", s.Update(ctx, rec))

@@ -182,8 +182,8 @@ func (b Backend) deadlines(t *testing.T) {
 		},
 	} {
 		start := time.Now()
-		if err := call(); err == nil || strings.Contains(err.Error(), "not the context's") || time.Since(start) > 3*time.Second {
-			t.Errorf("%s: %v after %v; want an error within 3 seconds", name, err, time.Since(start))
+		if err := call(); err == nil || strings.Contains(err.Error(), "not the context's") || time.Since(start) > 8*time.Second {
+			t.Errorf("%s: %v after %v; want an error within 3 seconds, or 8 on a busy machine", name, err, time.Since(start))
 		}
 	}
 }

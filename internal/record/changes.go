@@ -79,6 +79,14 @@ func (c *Changes) Changed() bool { return len(c.changes) > 0 }
 
 // Find returns the encoded value of key, nil if there is none.
 func (c *Changes) Find(key string) []byte {
+	if key == reserved {
+		return nil
+	}
+	return c.find(key)
+}
+
+// find is Find that finds the reserved value, too.
+func (c *Changes) find(key string) []byte {
 	if i, ok := c.changed(key); ok {
 		return c.changes[i].value
 	}
@@ -112,12 +120,15 @@ func (c *Changes) sorted() []change {
 // [SizeError] if the values become too large, or of a time.Time that cannot be
 // encoded; then nothing has changed.
 func (c *Changes) Set(key string, value any, text Text) error {
+	if key == reserved && !text.reserved {
+		return errReserved
+	}
 	dst := c.arena.room(encodedLen(value, text))
 	encoded, err := appendValue(dst, value, text)
 	if err != nil {
 		return err
 	}
-	old := c.Find(key)
+	old := c.find(key)
 	if string(old) == string(encoded) && old != nil {
 		return nil
 	}
@@ -145,7 +156,7 @@ func (c *Changes) Set(key string, value any, text Text) error {
 
 // Delete removes key; that there is none is no error.
 func (c *Changes) Delete(key string) {
-	old := c.Find(key)
+	old := c.Find(key) // not the reserved one
 	if old == nil {
 		return
 	}
@@ -161,6 +172,7 @@ func (c *Changes) Delete(key string) {
 // Clear removes all keys.
 func (c *Changes) Clear() {
 	before := c.sorted()
+	kept := c.find(reserved)
 	c.changes = nil
 	if c.base.count > 0 {
 		c.changes = make([]change, 0, c.base.count)
@@ -174,6 +186,14 @@ func (c *Changes) Clear() {
 			c.put(change{one.key, nil})
 		}
 	}
+	if kept != nil {
+		c.size, c.count = entrySize(reserved, kept), 1
+		if string(kept) == string(c.base.Find(reserved)) {
+			c.drop(reserved)
+		} else {
+			c.put(change{reserved, kept})
+		}
+	}
 }
 
 // Keys returns all keys, sorted.
@@ -183,13 +203,20 @@ func (c *Changes) Keys() []string {
 		if k != nil {
 			key = string(k)
 		}
-		keys = append(keys, key)
+		if key != reserved {
+			keys = append(keys, key)
+		}
 	})
 	return keys
 }
 
 // Len returns the number of keys.
-func (c *Changes) Len() int { return c.count }
+func (c *Changes) Len() int {
+	if c.count > 0 && c.find(reserved) != nil {
+		return c.count - 1
+	}
+	return c.count
+}
 
 func (c *Changes) put(one change) {
 	c.moved = c.frozen
@@ -288,14 +315,17 @@ func (c *Changes) Rebase(base Body) {
 }
 
 // Detach takes the values off the record that they were loaded from: what is
-// kept of it, with the changes, is all to be stored anew.
+// kept of it, with the changes, is all to be stored anew, without the reserved
+// value.
 func (c *Changes) Detach(kept Body) {
 	var all []change
 	merge(&kept, c.sorted(), func(key string, k, value []byte) {
 		if k != nil {
 			key = string(k)
 		}
-		all = append(all, change{key, value})
+		if key != reserved { // it is of that record alone
+			all = append(all, change{key, value})
+		}
 	})
 	c.base, c.changes, c.index = Body{}, all, nil
 	c.count, c.size = mergedSize(&c.base, c.changes)

@@ -45,6 +45,8 @@ type Text struct {
 	text []byte // nil for a value of a built-in type
 	name string // the type's registered name, if it has one
 	tree bool   // the text is an encoded tree, not JSON
+
+	reserved bool // it goes with the reserved key
 }
 
 // Marshal returns the JSON of a value of the application's own types, or the

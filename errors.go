@@ -64,6 +64,13 @@ var (
 	ErrCrossSite = errors.New("session: a request from another site, which the browser sends no SameSite cookie with, starts no session in the place of the user's: " +
 		"use SetUser or Renew where it logs in, have the browser send it again from a page of yours, or set Config.AllowCrossSite")
 
+	// ErrUnproven says that [Manager.Start] hands out no session for this request,
+	// as it is not known to come from the device that the session is bound to:
+	// package devicebound wants to respond, so have its Binding serve the request.
+	// The session and its cookie stay as they are. Without that package it does
+	// not occur, nor behind the middleware, which responds by itself.
+	ErrUnproven = errors.New("session: bound to a device, and the request does not prove to come from it: have the devicebound.Binding serve it")
+
 	// ErrClosed says that the manager was closed.
 	ErrClosed = errors.New("session: the manager is closed")
 )

@@ -20,7 +20,7 @@ type Event struct {
 
 	// User is whose session it is, as it was stored (of an EventFailed, as it was
 	// to be stored); empty for an anonymous one,
-	// and where nobody knows: a rejected token, changes that were lost, and
+	// and where nobody knows: a rejected token (but for ReasonUnproven), changes that were lost, and
 	// Manager.Revoke, which ends a session by its ID without loading it.
 	User string `json:"user,omitempty"`
 
@@ -160,6 +160,7 @@ const (
 	ReasonSuperseded Reason = "superseded"   // the secret was replaced by a renewal moments ago
 	ReasonUnreadable Reason = "unreadable"   // the record is damaged, or from another version
 	ReasonTossed     Reason = "tossed"       // one request brought several well-formed tokens
+	ReasonUnproven   Reason = "unproven"     // the session is bound to a device, the request is not from it: package devicebound
 )
 
 // Stats counts what a manager did since it was made.

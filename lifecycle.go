@@ -96,11 +96,24 @@ func (s *Session) SetUser(user string) {
 	}
 	s.renew(user != "")
 	if was := s.currentUser(); was != "" && was != user {
-		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+		s.resetValues()
 		s.want.settings, s.want.changed = settings{}, changedSecret|changedOwner
 	}
 	s.want.user = user
 	s.want.changed |= changedUser
+}
+
+// resetValues drops all values but what a guard keeps of the browser, which is
+// the same whoever logs in.
+func (s *Session) resetValues() {
+	kept := s.vals.Reserved()
+	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+	if kept == nil {
+		return
+	}
+	if err := s.vals.SetReserved(kept); err != nil {
+		s.keepError("SetUser", err)
+	}
 }
 
 // startAfresh makes a session that is lost a new one, of this request's own

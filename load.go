@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/guard"
 	"github.com/chisession/session/internal/record"
+	"github.com/chisession/session/internal/response"
 	"github.com/chisession/session/internal/stored"
 )
 
@@ -18,11 +21,13 @@ import (
 //
 // While it runs, s is handed out in the context of the store calls: it is
 // empty, can be read, and refuses to be changed.
-func (m *Manager) load(s *Session, h http.Header) error {
+//
+// If the manager has a guard, that may want to respond itself: instead of the
+// program, which then must not see the session.
+func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, err error) {
 	const most = 4
 	var seen [most]record.Credentials
 	n := 0
-	var err error
 	s.mu.Lock()
 	s.work.busy, s.phase = true, phaseLoading
 	s.mu.Unlock()
@@ -41,23 +46,24 @@ func (m *Manager) load(s *Session, h http.Header) error {
 		seen[n] = cred
 		s.want.next = cred // only load itself looks at it here
 		n++
-		err = m.loadOne(s, &seen[n-1])
+		instead, err = m.loadOne(s, &seen[n-1])
 		return err == nil && n < most
 	})
 	s.mu.Lock()
 	s.phase = phaseOpen
+	s.want.noTouch = s.want.noTouch || instead != nil
 	s.free()
-	return err
+	return instead, err
 }
 
 // loadOne makes s the session of cred if there is one.
-func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
+func (m *Manager) loadOne(s *Session, cred *record.Credentials) (instead http.Handler, err error) {
 	ctx, cancel := m.loadContext(s.x)
 	got, values, err := m.store.Load(ctx, cred)
 	cancel()
 	m.stats.add(statLoads, cred)
 	if err != nil {
-		return m.notLoaded(s, cred, got.Version, got.User, err)
+		return nil, m.notLoaded(s, cred, got.Version, got.User, err)
 	}
 	m.stats.add(statHits, cred)
 	s.mu.Lock()
@@ -65,7 +71,10 @@ func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 	s.rec, s.reply.live = got, true
 	s.trouble.lost, s.trouble.late = nil, false
 	s.vals.Reset(values, m.cfg.MaxBytes)
-	return nil
+	if m.guard != nil {
+		instead = m.guard.admit(s)
+	}
+	return instead, nil
 }
 
 // notLoaded tells why cred is no session's, or returns the store's error.
@@ -211,4 +220,121 @@ func (s *Session) reload() error {
 	}
 	s.reportLoss(&out)
 	return s.trouble.lost
+}
+
+// A guardian is what a manager's guard does to sessions. It is an interface, of
+// types that are here anyhow, so that a program without a guard has none of the
+// code behind it.
+type guardian interface {
+	endpoint(r *http.Request) http.Handler
+	serve(x *exchange, r *http.Request, next http.Handler) http.Handler
+	admit(s *Session) (instead http.Handler)
+	header(s *Session, h http.Header, state cookieState, cred *record.Credentials)
+	see(s *Session) any
+}
+
+// Guard has a guard look after all sessions of m from now on; where makes it,
+// from what it has to know of m. It is for packages of this module, and called
+// before m serves anything: see package devicebound.
+func (m *Manager) Guard(where func(guard.Manager) (guard.Guard, error)) error {
+	if m.guard != nil {
+		return errors.New("session: this manager's sessions are bound already")
+	}
+	byCookie := m.cfg.Transport.cookie()
+	for i := range m.cfg.Transport.first {
+		byCookie = byCookie || m.cfg.Transport.first[i].cookie()
+	}
+	g, err := where(guard.Manager{Cookie: m.cookie.Options(), ByCookie: byCookie, Disabled: m.cfg.Disabled})
+	if err != nil {
+		return err
+	}
+	m.guard = &guarded{g}
+	return nil
+}
+
+// guarded is a guard as a guardian.
+type guarded struct{ guard guard.Guard }
+
+// endpoint returns what serves r in place of the program, nil if the program
+// does.
+func (g *guarded) endpoint(r *http.Request) http.Handler { return g.guard.Endpoint(r) }
+
+// serve returns what serves r, whose session has been loaded: next, or an
+// endpoint.
+func (g *guarded) serve(x *exchange, r *http.Request, next http.Handler) http.Handler {
+	endpoint := g.endpoint(r)
+	if endpoint == nil {
+		return next
+	}
+	x.get().NoTouch()
+	return endpoint
+}
+
+// admit has the guard decide about a request of the program's whose session has
+// been loaded into s, mu held. If it is not to have it, s is empty again.
+func (g *guarded) admit(s *Session) (instead http.Handler) {
+	if g.endpoint(s.x.request) != nil {
+		return nil
+	}
+	c := &s.rec
+	verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c), Kept: s.vals.Reserved()})
+	if verdict.Refused {
+		s.m.stats.add(statRejected, &c.Cred)
+		s.tell(&c.Cred, Event{Kind: EventRejected, User: c.User, Reason: ReasonUnproven})
+		s.startOver()
+		s.reply.live = false
+	}
+	return verdict.Instead
+}
+
+// header has the guard complete the header of a response, mu held: state and
+// cred are what Session.token has decided.
+func (g *guarded) header(s *Session, h http.Header, state cookieState, cred *record.Credentials) {
+	kept := s.vals.Reserved()
+	switch {
+	case state == cookieRemove:
+	case state != cookieSet && (!s.rec.Exists || !s.reply.live || response.Shareable(h)):
+		return
+	case kept != nil: // it goes on as it is
+		return
+	}
+	view := &guard.Session{Cred: cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
+		New: state == cookieSet, Gone: state == cookieRemove, Kept: kept}
+	if view.New {
+		view.Since = time.Now()
+	}
+	g.guard.Header(h, s.x.request, view)
+}
+
+// see returns what a guard's own handler sees of s, mu held; nil if there is
+// no session.
+func (g *guarded) see(s *Session) any {
+	if !s.rec.Exists {
+		return (*guard.Session)(nil)
+	}
+	cred := s.rec.Cred
+	return &guard.Session{Cred: &cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
+		Kept: s.vals.Reserved(), Keep: s.keep}
+}
+
+// keep stores the reserved value if there is none yet, and returns what it is
+// then.
+func (s *Session) keep(value []byte) (kept []byte, err error) {
+	err = s.Update(func(v *Values) error {
+		if kept = v.c.Reserved(); kept != nil {
+			return nil
+		}
+		kept = value
+		return v.c.SetReserved(value)
+	})
+	return kept, err
+}
+
+// since returns when the session of c got its secret.
+func since(c *stored.Copy) time.Time {
+	created := record.CreatedAt(c.Cred.ID())
+	if renewed := time.UnixMicro(c.Head.Renewed); renewed.After(created) {
+		return renewed
+	}
+	return created
 }

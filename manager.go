@@ -38,6 +38,7 @@ type Manager struct {
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
 	generic   seen        // keys that Get returned the generic form of
+	guard     guardian    // nil if there is none
 	closed    atomic.Bool
 	off       *Session // what handlers get when sessions are disabled
 	skipped   *Session // ...or skipped

@@ -135,12 +135,19 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 	}
 	x := m.newExchange(w, r)
 	if s := x.session.Load(); s != nil {
-		if err := m.load(s, r.Header); err != nil && !m.outage(s, err) {
+		instead, err := m.load(s, r.Header)
+		if err != nil && !m.outage(s, err) {
 			m.sendError(x, w, r, s.triedID(), err)
 			return
 		}
+		if instead != nil {
+			next = instead
+		}
 	}
 	r = r.WithContext(x)
+	if m.guard != nil {
+		next = m.guard.serve(x, r, next)
+	}
 	returned := false
 	defer func() {
 		if !returned {
@@ -362,7 +369,7 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	m.log(ctx, r, level, "session: request failed", attrs...)
 	w.Header().Set("Cache-Control", "no-store")
-	if m.cfg.ErrorHandler != nil {
+	if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r) == nil) {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
 		none.m, none.quiet = m, true
 		m.cfg.ErrorHandler(w, r.WithContext(instead{r.Context(), m, none}), err)
@@ -453,7 +460,8 @@ func (x *exchange) release() {
 // of the store, when that is due; so for these it is too late for
 // [Session.NoTouch] then.
 //
-// A session that cannot be loaded is an error, whatever Config.OnOutage says.
+// A session that cannot be loaded is an error, whatever Config.OnOutage says. So
+// is one that package devicebound wants to respond for: see ErrUnproven.
 func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error) {
 	if m.cfg.Disabled {
 		return nil, ErrDisabled
@@ -465,6 +473,9 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		s.startAgain()
 		return s, err
 	}
+	if m.guard != nil && m.guard.endpoint(r) != nil {
+		return nil, ErrUnproven
+	}
 	s := m.newExchange(w, r).get()
 	if a := adoption.Of(r.Context()); a != nil {
 		m.lend(a)
@@ -472,8 +483,11 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	}
 	h := w.Header()
 	s.x.setVary(h)
-	if err := m.load(s, r.Header); err != nil {
+	switch instead, err := m.load(s, r.Header); {
+	case err != nil:
 		return nil, err
+	case instead != nil:
+		return nil, ErrUnproven
 	}
 	s.mu.Lock()
 	s.reply.used, s.start.header = true, h

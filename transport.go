@@ -254,6 +254,9 @@ func (x *exchange) bring(h http.Header) bool {
 		s.warnPlainHTTP()
 		x.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))
 	}
+	if x.m.guard != nil {
+		x.m.guard.header(s, h, state, cred)
+	}
 	x.hasToken = state != cookieAlone
 	if x.hasToken {
 		response.Confine(h)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/internal/caller"
+	"github.com/chisession/session/internal/guard"
 	"github.com/chisession/session/internal/record"
 	"github.com/chisession/session/internal/requestmethod"
 )
@@ -243,6 +244,9 @@ func (s *Session) Local(key any) any {
 	defer s.unlock()
 	if _, ok := key.(requestmethod.Key); ok && s.x != nil {
 		return s.x.request.Method
+	}
+	if _, ok := key.(guard.Key); ok && s.m.guard != nil {
+		return s.m.guard.see(s)
 	}
 	return s.locals[key]
 }

@@ -26,7 +26,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chisession/session/backend"
-	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // Name is the name that this backend is registered by.
@@ -76,7 +75,7 @@ type Store struct {
 	db         db
 	closeOwned func() // closes a pool of our own; nil for a caller's
 	bounded    bool
-	slots      sqlcall.Slots // one for each connection of a pool of our own, nil for others
+	slots      chan struct{} // one for each connection of a pool of our own, nil for others
 	stmts      statements
 	promise    Promise
 	closed     atomic.Bool
@@ -162,7 +161,7 @@ func openWith(dsn string, opts Options) (*Store, error) {
 	}
 	s, err := newStore(&Store{
 		db: pgxDB{pool: pool, owned: true}, closeOwned: pool.Close, bounded: endsByItself(cfg.ConnConfig),
-		slots: make(sqlcall.Slots, pool.Config().MaxConns),
+		slots: make(chan struct{}, pool.Config().MaxConns),
 	}, opts)
 	if err != nil {
 		pool.Close()

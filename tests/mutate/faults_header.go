@@ -105,8 +105,8 @@ var headerFaults = []fault{
 		what: `caches may keep what an ErrorHandler sends`,
 		file: "middleware.go",
 		old: `	w.Header().Set("Cache-Control", "no-store")
-	if m.cfg.ErrorHandler != nil {`,
-		new: `	if m.cfg.ErrorHandler != nil {`,
+	if m.cfg.ErrorHandler != nil && (`,
+		new: `	if m.cfg.ErrorHandler != nil && (`,
 		pkg: ".", test: `TestBehaviour/error_response/no_cache_keeps_the_response_of_an_ErrorHandler`,
 	},
 	{

@@ -48,6 +48,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
+	_ backend.Comparer         = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 )
 

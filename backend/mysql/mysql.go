@@ -62,7 +62,7 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter] and
+// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter], [backend.Comparer] and
 // [backend.Bounded].
 type Store struct {
 	db      *sqlx.DB
@@ -85,6 +85,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
+	_ backend.Comparer         = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Durable          = (*Store)(nil)
 )

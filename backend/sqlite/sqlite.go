@@ -53,7 +53,7 @@ type Options struct {
 // number of processes.
 //
 // Besides [backend.Store] it is a [backend.VersionedDeleter],
-// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter],
+// [backend.Sweeper], [backend.UserIndex], [backend.Lister], [backend.Counter], [backend.Comparer],
 // [backend.Bounded] and [backend.Durable].
 type Store struct {
 	read, write *sql.DB // the same for a caller's
@@ -71,6 +71,7 @@ var (
 	_ backend.UserIndex        = (*Store)(nil)
 	_ backend.Lister           = (*Store)(nil)
 	_ backend.Counter          = (*Store)(nil)
+	_ backend.Comparer         = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Durable          = (*Store)(nil)
 )

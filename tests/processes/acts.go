@@ -75,6 +75,16 @@ func (g *gates) handler(act act) http.HandlerFunc {
 	}
 }
 
+// watch is a request that ends with its session. Once it watches, it waits at the
+// gate.
+func (g *gates) watch(w http.ResponseWriter, r *http.Request) {
+	s := session.FromContext(r)
+	done := s.Done()
+	g.named(r.FormValue("gate")).pass(r.Context())
+	wait(r.Context(), done)
+	answer(w, s, nil)
+}
+
 func answer(w http.ResponseWriter, s *session.Session, err error) {
 	now := state{ID: s.ID(), User: s.User(), New: s.IsNew(), Values: map[string]any{}, Shown: shown(s)}
 	for _, key := range s.Keys() {

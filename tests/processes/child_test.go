@@ -25,6 +25,10 @@ const envServer = "TWOPROC_SERVER"
 var (
 	mariaDB     = lazy[*testserver.MariaDB]{start: func() (*testserver.MariaDB, error) { return testserver.StartMariaDB(testserver.MariaDBOptions{}) }}
 	redisServer = lazy[*testserver.Redis]{start: func() (*testserver.Redis, error) { return testserver.StartRedis(testserver.RedisOptions{}) }}
+
+	postgresServer = lazy[*testserver.Postgres]{start: func() (*testserver.Postgres, error) {
+		return testserver.StartPostgres(testserver.PostgresOptions{})
+	}}
 )
 
 func TestMain(m *testing.M) {
@@ -33,7 +37,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	for _, stop := range []func() error{mariaDB.stop, redisServer.stop} {
+	for _, stop := range []func() error{mariaDB.stop, redisServer.stop, postgresServer.stop} {
 		if err := stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
@@ -50,7 +54,7 @@ type lazy[T interface{ Stop() error }] struct {
 	err     error
 }
 
-func (l *lazy[T]) get(t *testing.T) T {
+func (l *lazy[T]) get(t testing.TB) T {
 	t.Helper()
 	if !l.started {
 		l.server, l.err = l.start()
@@ -69,14 +73,17 @@ func (l *lazy[T]) stop() error {
 	return l.server.Stop()
 }
 
-// stores are the backends that two processes can share. Each test gets a place
+// A sharedStore is a backend that two processes can share. Each test gets a place
 // of its own.
-var stores = []struct {
+type sharedStore struct {
 	name     string
-	savePath func(t *testing.T) string
-}{
-	{"file", func(t *testing.T) string { return t.TempDir() + "/sessions" }},
-	{"mysql", func(t *testing.T) string {
+	savePath func(t testing.TB) string
+}
+
+// stores are those on which every test runs.
+var stores = []sharedStore{
+	{"file", func(t testing.TB) string { return t.TempDir() + "/sessions" }},
+	{"mysql", func(t testing.TB) string {
 		server := mariaDB.get(t)
 		name, err := server.CreateDatabase()
 		if err != nil {
@@ -89,15 +96,37 @@ var stores = []struct {
 		})
 		return server.DSN(name)
 	}},
-	{"redis", func(t *testing.T) string {
-		return fmt.Sprintf("%s?prefix=%d-%d:", redisServer.get(t).URL(), os.Getpid(), unique.Add(1))
+	{"redis", onRedis},
+}
+
+// moreStores are the other backends, which differ from those in what they look up,
+// and not in what sessions make of it.
+var moreStores = []sharedStore{
+	{"goredis", onRedis},
+	{"rueidis", onRedis},
+	{"postgres", func(t testing.TB) string {
+		server := postgresServer.get(t)
+		name, err := server.CreateDatabase()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return server.DSN(name)
 	}},
+	{"sqlite", func(t testing.TB) string { return t.TempDir() + "/sessions.db" }},
+}
+
+func onRedis(t testing.TB) string {
+	return fmt.Sprintf("%s?prefix=%d-%d:", redisServer.get(t).URL(), os.Getpid(), unique.Add(1))
 }
 
 var unique atomic.Int64
 
 // forEachStore runs a test with two processes on each of the stores.
 func forEachStore(t *testing.T, run func(t *testing.T, a, b *child), args ...string) {
+	forEach(t, stores, run, args...)
+}
+
+func forEach(t *testing.T, stores []sharedStore, run func(t *testing.T, a, b *child), args ...string) {
 	for _, store := range stores {
 		t.Run(store.name, func(t *testing.T) {
 			place := append([]string{"-provider", store.name, "-save-path", store.savePath(t)}, args...)

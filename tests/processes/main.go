@@ -23,8 +23,12 @@ import (
 
 	"github.com/chisession/session"
 	_ "github.com/chisession/session/backend/file"
+	_ "github.com/chisession/session/backend/goredis"
 	_ "github.com/chisession/session/backend/mysql"
+	_ "github.com/chisession/session/backend/postgres"
 	_ "github.com/chisession/session/backend/redis"
+	_ "github.com/chisession/session/backend/rueidis"
+	_ "github.com/chisession/session/backend/sqlite"
 )
 
 func main() {
@@ -102,6 +106,7 @@ func routes(m *session.Manager) http.Handler {
 	})
 	r.Group(func(r chi.Router) {
 		r.Use(m.Middleware)
+		r.Get("/watch", g.watch)
 		for name, act := range acts {
 			r.Get("/"+name, g.handler(act))
 		}

@@ -44,14 +44,20 @@ func (c call) with(index string, id []byte) call {
 // script makes one call. A server that does not have the script gets it, which
 // costs one round trip more.
 func (s *Store) script(ctx context.Context, c call) (any, error) {
-	cmd := s.waiting(Command{Words: c.words(), Key: c.key, Again: c.again}, c.wait)
+	reply, err := s.scriptWords(ctx, s.waiting(Command{Words: c.words(), Key: c.key, Again: c.again}, c.wait))
+	if errors.Is(err, backend.ErrNotReplicated) {
+		s.followed.slot(c.key).Store(nil)
+	}
+	return reply, err
+}
+
+// scriptWords sends an EVALSHA of session.lua, or if the server does not have that,
+// an EVAL.
+func (s *Store) scriptWords(ctx context.Context, cmd Command) (any, error) {
 	reply, err := s.do(ctx, cmd)
 	if Refused(err, "NOSCRIPT") {
 		cmd.Words[0], cmd.Words[1] = "EVAL", scriptText
 		reply, err = s.do(ctx, cmd)
-	}
-	if errors.Is(err, backend.ErrNotReplicated) {
-		s.followed.slot(c.key).Store(nil)
 	}
 	return reply, err
 }

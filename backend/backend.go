@@ -209,8 +209,11 @@ type Version struct {
 // less, be it that the server compares.
 type Comparer interface {
 	// Changed returns the IDs of those of known, up to [MaxCompared], of which
-	// there is no live record, or one of another version. It may also return
-	// others of them, and one more than once: whoever asks then Loads these.
+	// there is no record, or one of another version. It may leave out those that
+	// have expired, as whoever asks knows when, and for half a minute those that
+	// only an Update with neither Confirm nor Shorten has changed, which ended
+	// nothing. It may also return others of them, and one more than once: whoever
+	// asks then Loads these.
 	Changed(ctx context.Context, known []Version) ([]uuid.UUID, error)
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"runtime"
+
+	"github.com/chisession/session/backend/internal/quiet"
 )
 
 // The backend stands on openat and flock. Elsewhere it builds, and says so at
@@ -45,6 +47,8 @@ func (d dir) rename(string, string) error           { return errSystem }
 func (d dir) makeDir(string, bool) error            { return errSystem }
 func (d dir) makeMarker(string, bool) (bool, error) { return false, errSystem }
 func (d dir) sync() error                           { return errSystem }
+func (d dir) sign() (quiet.Sign, error)             { return quiet.Sign{}, errSystem }
+func (d dir) stamp() error                          { return errSystem }
 func (d dir) names() (*os.File, error)              { return nil, errSystem }
 func (h handle) close() error                       { return nil }
 func (h handle) readAt([]byte, int64) (int, error)  { return 0, errSystem }

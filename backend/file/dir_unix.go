@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/chisession/session/backend/internal/quiet"
 )
 
 // All files are reached by one name below a directory that is held open, and
@@ -240,6 +242,25 @@ func (d dir) removeDir(name string) error {
 
 func (d dir) rename(from, to string) error {
 	return retry(func() error { return unix.Renameat(d.fd, from, d.fd, to) })
+}
+
+// sign returns what d looks like: another one after a file in it was made, renamed
+// or removed, or after stamp.
+func (d dir) sign() (quiet.Sign, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
+		return quiet.Sign{}, err
+	}
+	return quiet.Sign{Modified: [2]int64{st.Mtim.Nano()}, Size: [2]int64{int64(st.Ino)}}, nil
+}
+
+// stamp has d look as if it had changed.
+func (d dir) stamp() error {
+	now, err := unix.TimeToTimespec(time.Now())
+	if err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(d.fd, ".", []unix.Timespec{now, now}, 0)
 }
 
 func (d dir) sync() error { return retry(func() error { return fsync(d.fd) }) }

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/quiet"
 )
 
 const (
@@ -92,6 +93,7 @@ type Store struct {
 
 	chmod   bool          // the umask takes away what 0600 needs
 	doubts  doubts        // see disk.go
+	quiet   quiet.Cache   // what Changed need not read again
 	corrupt atomic.Uint64 // see Corrupt
 	next    atomic.Uint64 // where the next Sweep begins, in shards; 256 are a round
 

@@ -312,6 +312,7 @@ func (s *Store) update(sh *shard, h handle, e entry, rec backend.Record) error {
 		ms = max(ms, e.expires)
 	}
 	err := s.store(sh, h, e, rec, ms)
+	s.show(sh, rec)
 	if !moved {
 		return err
 	}

@@ -2,19 +2,63 @@ package sqlite
 
 import (
 	"context"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/quiet"
 )
 
 // Changed implements [backend.Comparer]: one statement, which looks each record up
-// by its ID.
+// by its ID. In a Store of [Open], that is done only for those that it has not found
+// as they are before, unless something has been written to the database since.
 func (s *Store) Changed(ctx context.Context, known []backend.Version) ([]uuid.UUID, error) {
+	sign, shows := s.sign()
+	asked := make([]backend.Version, 0, len(known))
+	for _, k := range known {
+		if !shows || !s.quiet.Has(k, sign) {
+			asked = append(asked, k)
+		}
+	}
+	changed, err := s.compare(ctx, asked)
+	if err != nil || !shows || len(asked) == 0 {
+		return changed, err
+	}
+	for _, k := range asked {
+		if !slices.Contains(changed, k.ID) {
+			s.quiet.Note(k, sign)
+		}
+	}
+	return changed, nil
+}
+
+// sign returns what the database's files look like, which every transaction changes,
+// one of another process too. It reports false if nobody knows where they are.
+func (s *Store) sign() (sign quiet.Sign, ok bool) {
+	if s.file == "" {
+		return sign, false
+	}
+	for i, name := range []string{s.file, s.file + "-wal"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return sign, false
+		}
+		sign.Modified[i], sign.Size[i] = info.ModTime().UnixNano(), info.Size()
+	}
+	return sign, true
+}
+
+// compare is Changed for what has to be looked up.
+func (s *Store) compare(ctx context.Context, known []backend.Version) ([]uuid.UUID, error) {
 	if len(known) == 0 {
-		return nil, nil
+		if s.closed.Load() {
+			return nil, backend.ErrClosed
+		}
+		return nil, ctx.Err()
 	}
 	ids, list := make([]byte, 0, len(known)*16), make([]byte, 0, len(known)*12)
 	for i, k := range known {

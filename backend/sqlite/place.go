@@ -82,7 +82,7 @@ func (p Path) open() (*Store, error) {
 	}
 	read.SetMaxOpenConns(readers())
 	read.SetMaxIdleConns(readers())
-	return &Store{read: read, write: write, owned: true}, nil
+	return &Store{read: read, write: write, owned: true, file: p.File}, nil
 }
 
 // dsn is the file for the driver, with pragmas for each connection.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/quiet"
 )
 
 // Name is the name that this backend is registered by.
@@ -58,10 +59,12 @@ type Options struct {
 type Store struct {
 	read, write *sql.DB // the same for a caller's
 	owned       bool
+	file        string        // "" for a caller's
 	writer      chan struct{} // held by the one of this store that writes
 	stmts       statements
 	synchronous int // SQLite's setting, as the connection that writes had it at start
 	closed      atomic.Bool
+	quiet       quiet.Cache // what Changed need not look up again
 }
 
 var (

@@ -141,10 +141,11 @@ func (s *Store) verify(c *Copy, rec *backend.Record, cred *record.Credentials) (
 }
 
 // Due reports whether the session of c has to be looked at again at now, in Unix
-// ms, although its record has not changed: it may be over by what is in the head.
+// ms, although its record has not changed: it has expired, unless somebody has
+// touched it, or is over by what is in the head.
 func (s *Store) Due(c *Copy, now int64) bool {
 	_, absolute := s.Timeouts(c.Head.Idle, c.Head.Absolute)
-	return c.Head.Ended(now) || record.CreatedMillis(c.Cred.ID())+absolute.Milliseconds() <= now
+	return c.Expires <= now || record.CreatedMillis(c.Cred.ID())+absolute.Milliseconds() <= now
 }
 
 // Touch moves the expiry of a record to expires, in Unix ms.

@@ -16,8 +16,8 @@ import (
 
 const (
 	// Every is the longest pause between two passes over all watches; each is
-	// shorter by a random part, up to a quarter, so that several processes spread.
-	Every = time.Second
+	// shorter by a random part, up to a sixth, so that several processes spread.
+	Every = 1500 * time.Millisecond
 
 	// batch is how many records the store is asked about at once.
 	batch = backend.MaxCompared
@@ -42,7 +42,7 @@ func (p *Poller) run(stop <-chan struct{}) {
 	}
 }
 
-func pause() time.Duration { return Every - rand.N(Every/4) }
+func pause() time.Duration { return Every - rand.N(Every/6) }
 
 // A pass looks once at all sessions. Its slices are used again by the next one.
 type pass struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -99,6 +100,50 @@ func (w *wire) pipeline(ctx context.Context, cmds []redisengine.Command) (any, e
 		}
 	}
 	return replies, nil
+}
+
+// Primaries implements [redisengine.Wire]. A ring's servers are primaries, too.
+func (w *wire) Primaries(ctx context.Context, fn func(redisengine.Ask) error) error {
+	var each func(context.Context, func(context.Context, *redis.Client) error) error
+	switch c := w.client.(type) {
+	case *redis.ClusterClient:
+		each = c.ForEachMaster
+	case *redis.Ring:
+		each = c.ForEachShard
+	default:
+		return fn(func(words ...any) (any, error) { return w.Do(ctx, redisengine.Command{Words: words, Again: true}) })
+	}
+	var mu sync.Mutex // guards nodes
+	var nodes []*redis.Client
+	_, err := w.call(ctx, func(ctx context.Context) (any, error) {
+		return nil, each(ctx, func(_ context.Context, c *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			nodes = append(nodes, c)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, node := range nodes {
+		if err := fn(w.asking(ctx, node)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asking returns a way to ask one server.
+func (w *wire) asking(ctx context.Context, server *redis.Client) redisengine.Ask {
+	return func(words ...any) (any, error) {
+		return w.call(ctx, func(ctx context.Context) (any, error) {
+			c := redis.NewCmd(ctx, words...)
+			return reply(c, server.Process(ctx, c))
+		})
+	}
 }
 
 // Mode implements [redisengine.Wire].

@@ -22,7 +22,7 @@
 // An ACL needs: GET, SET, DEL, PING, TIME, GETRANGE, SETRANGE, PEXPIREAT,
 // PEXPIRETIME, ZADD, ZSCORE, ZRANGE, ZREM, ZREMRANGEBYSCORE, EVAL, EVALSHA on
 // the keys prefix*; [Open] and Store.Check say which is missing. With HELLO as
-// well, a login is one round trip and not two.
+// well, a login is one round trip and not two, and with SCAN there is a Count.
 //
 // # Cluster
 //
@@ -32,11 +32,12 @@
 // index of a user is written before the record, which is written only if that
 // succeeded, so all of it may pass a proxy.
 //
-// # No Counter
+// # Count
 //
-// Store is not a backend.Counter: Redis has no cheap exact count of the keys
-// with a prefix, and a second key in every write to keep one would cost more
-// than the number is worth. DBSIZE of a database of its own comes close.
+// Redis has no cheap count of the keys with a prefix, and a second key in every
+// write to keep one would cost more than the number is worth: Store.Count has the
+// server look at every key of the database (SCAN), in steps between which it serves
+// others. It is for operators and gauges, not for requests.
 package redis
 
 import (
@@ -71,6 +72,7 @@ var (
 	_ backend.Store            = (*Store)(nil)
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Confirmer        = (*Store)(nil)
 	_ backend.Durable          = (*Store)(nil)

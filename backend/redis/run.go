@@ -118,6 +118,11 @@ func (w *wire) Many(ctx context.Context, cmds []redisengine.Command) ([]any, err
 	return replies, nil
 }
 
+// Primaries implements [redisengine.Wire].
+func (w *wire) Primaries(ctx context.Context, fn func(redisengine.Ask) error) error {
+	return fn(func(words ...any) (any, error) { return w.Do(ctx, redisengine.Command{Words: words, Again: true}) })
+}
+
 // Mode implements [redisengine.Wire].
 func (w *wire) Mode(ctx context.Context) (string, error) {
 	reply, err := w.Do(ctx, redisengine.Command{Words: []any{"HELLO"}, Again: true})

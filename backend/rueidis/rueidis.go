@@ -54,6 +54,7 @@ var (
 	_ backend.Store            = (*Store)(nil)
 	_ backend.VersionedDeleter = (*Store)(nil)
 	_ backend.UserIndex        = (*Store)(nil)
+	_ backend.Counter          = (*Store)(nil)
 	_ backend.Bounded          = (*Store)(nil)
 	_ backend.Confirmer        = (*Store)(nil)
 	_ backend.Durable          = (*Store)(nil)

@@ -73,6 +73,49 @@ func (w *wire) multi(ctx context.Context, cmds []redisengine.Command) (any, erro
 	return replies, nil
 }
 
+// Primaries implements [redisengine.Wire]. rueidis knows the replicas of a cluster as
+// well, and does not tell which they are: they say it themselves.
+func (w *wire) Primaries(ctx context.Context, fn func(redisengine.Ask) error) error {
+	if !w.cluster {
+		return fn(w.asking(ctx, w.client))
+	}
+	for _, node := range w.client.Nodes() {
+		ask := w.asking(ctx, node)
+		greeting, err := ask("HELLO")
+		if err != nil {
+			return err
+		}
+		if field(greeting, "role") != "master" {
+			continue
+		}
+		if err := fn(ask); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asking returns a way to ask one server.
+func (w *wire) asking(ctx context.Context, server rueidis.Client) redisengine.Ask {
+	return func(words ...any) (any, error) {
+		return w.tries(ctx, true, func() (any, error) {
+			return reply(server.Do(ctx, w.build(redisengine.Command{Words: words, Again: true})))
+		})
+	}
+}
+
+// field returns a field of a reply that has names and values.
+func field(reply any, name string) string {
+	fields, _ := reply.([]any)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if got, _ := fields[i].([]byte); string(got) == name {
+			value, _ := fields[i+1].([]byte)
+			return string(value)
+		}
+	}
+	return ""
+}
+
 // Mode implements [redisengine.Wire].
 func (w *wire) Mode(ctx context.Context) (string, error) {
 	if w.cluster {

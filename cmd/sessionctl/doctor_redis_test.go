@@ -179,3 +179,15 @@ func pass(from, to net.Conn, change func([]byte) []byte) {
 		}
 	}
 }
+
+// TestStatsWithoutScan: an account that may not count still has all the rest shown.
+func TestStatsWithoutScan(t *testing.T) {
+	r := goodRedis(t)
+	if _, err := r.Do("ACL", "SETUSER", "shop", "reset", "on", ">hunter2-acl", "~session:*", "+@all", "-scan"); err != nil {
+		t.Fatal(err)
+	}
+	text := must(t, "stats", "--provider", "redis", "--save-path", "redis://shop:hunter2-acl@"+r.Addr()+"/0")
+	if !strings.Contains(text, "not counted: ") || !strings.Contains(text, "'scan'") || !strings.Contains(text, "memory used in bytes") {
+		t.Errorf("stats of an account without SCAN:\n%s", text)
+	}
+}

@@ -1,5 +1,5 @@
 // Package admin tests the operators' page on the SQL stores, which can count and
-// list what they have; what the page is like is tested beside it, in memory.
+// list what they have, and on Redis, which can count; what the page is like is tested beside it, in memory.
 package admin
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/chisession/session/backend"
 	_ "github.com/chisession/session/backend/mysql" // known by name from here on
 	_ "github.com/chisession/session/backend/postgres"
+	_ "github.com/chisession/session/backend/redis"
 	_ "github.com/chisession/session/backend/sqlite"
 	"github.com/chisession/session/internal/testserver"
 	"github.com/chisession/session/sessiontest"
@@ -54,6 +55,19 @@ func TestPage(t *testing.T) {
 			t.Run("end", s.testEnd)
 			t.Run("any name", s.testAnyName)
 		})
+	}
+}
+
+// TestPageOnRedis: Redis has no list of the newest, and the page says so; it does
+// count what lives, and ends it.
+func TestPageOnRedis(t *testing.T) {
+	t.Parallel()
+	server := started[*testserver.Redis](t)(testserver.StartRedis(testserver.RedisOptions{}))
+	s := open(t, "redis", server.Addr()+",10,"+server.Password())
+	t.Run("counts", s.testCounts)
+	t.Run("end", s.testEnd)
+	if body := s.root.get(t, "/ops"); !strings.Contains(body, "This store has no list of the newest sessions") {
+		t.Error("the page does not say that it has no list")
 	}
 }
 

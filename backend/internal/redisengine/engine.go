@@ -74,6 +74,10 @@ type Wire interface {
 	// trip, and returns their replies; a Refusal takes the place of one.
 	Many(ctx context.Context, cmds []Command) ([]any, error)
 
+	// Primaries calls fn with a way to ask each primary, one after the other,
+	// until it returns an error. Of what is no cluster there is one.
+	Primaries(ctx context.Context, fn func(Ask) error) error
+
 	// Mode asks for the mode that the server runs in, as HELLO has it: one of
 	// standalone, cluster, or empty if it does not say. An error that is no
 	// Refusal means that there was no reply.

@@ -118,8 +118,8 @@ func TestNoMathRandForTokens(t *testing.T) {
 	allowed := map[string]string{
 		"internal/record/head.go":  "commit IDs, which are readable and open nothing",
 		"internal/stored/retry.go": "the pause before a retry", "gc/gc.go": "the collector's jitter",
-		"internal/watch/pass.go": "the poller's jitter",
-		"backend/mysql/call.go":  "the pause before a retry", "backend/postgres/call.go": "the pause before a retry",
+		"internal/watch/pass.go":              "the poller's jitter",
+		"backend/internal/sqlcall/sqlcall.go": "the pause before a retry", "backend/internal/redistest/duel.go": "whose turn it is in a benchmark",
 		"backend/sqlite/call.go": "the pause before a retry", "backend/file/shard.go": "the pause before a lock is tried again",
 	}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // The server's errors that mean something to us.
@@ -63,19 +64,25 @@ func isServer(err error, numbers ...uint16) bool {
 // prepares no more of them.
 func preparesNoMore(err error) bool { return isServer(err, errPreparedFull) }
 
-// retryable reports whether the same statement may succeed if it is run
-// again.
-func retryable(err error, rep repeat) bool {
+// retryable says whether the same statement may succeed if it is run again.
+func retryable(err error, rep repeat) sqlcall.Verdict {
+	broken := sqlcall.No // the connection, in the middle of the statement
+	if rep == again {
+		broken = sqlcall.Unknown
+	}
 	if server, ok := errors.AsType[*mysql.MySQLError](err); ok {
 		switch server.Number {
 		case errDeadlock, errLockWait, errCheckRead, errNotPrepared:
-			return true // it was rolled back, or not begun
+			return sqlcall.Undone // it was rolled back, or not begun
 		case errKilled, errIdleClosed:
-			return rep == again
+			return broken
 		}
-		return false
+		return sqlcall.No
 	}
-	return rep == again && errors.Is(err, mysql.ErrInvalidConn)
+	if errors.Is(err, mysql.ErrInvalidConn) {
+		return broken
+	}
+	return sqlcall.No
 }
 
 // failure turns an error of the driver into what callers of a store
@@ -87,7 +94,7 @@ func (s *Store) failure(op string, err error, took time.Duration) error {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return backend.ErrNotFound
-	case errors.Is(err, errBusy):
+	case errors.Is(err, sqlcall.ErrBusy):
 		return fmt.Errorf("mysql: %s: %w for %v (%d of them)", op, err, took.Round(time.Millisecond), maxConns)
 	case errors.Is(err, mysql.ErrInvalidConn):
 		return fmt.Errorf("mysql: %s: no answer, connection lost after %v: %w", op, took.Round(time.Millisecond), err)

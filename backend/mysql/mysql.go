@@ -27,6 +27,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // Name is the name that this backend is registered by.
@@ -70,7 +71,7 @@ type Store struct {
 	bounded bool
 	hosts   *hosts        // of an owned pool
 	texts   bool          // nothing is prepared
-	slots   chan struct{} // one for each connection of an owned pool, nil for others
+	slots   sqlcall.Slots // one for each connection of an owned pool, nil for others
 	maxData int           // bytes of Data that a statement can carry
 	stmts   statements
 	closed  atomic.Bool
@@ -164,7 +165,7 @@ func openStore(ctx context.Context, dsn string, interpolate bool) (*Store, error
 			return nil, err
 		}
 	}
-	s := &Store{db: p.db, owned: true, bounded: p.bounded, texts: p.texts, hosts: p.hosts, slots: make(chan struct{}, maxConns)}
+	s := &Store{db: p.db, owned: true, bounded: p.bounded, texts: p.texts, hosts: p.hosts, slots: make(sqlcall.Slots, maxConns)}
 	if err := s.start(ctx, Options{}); err != nil {
 		_ = p.db.Close() // the error of start is the one to tell
 		return nil, err

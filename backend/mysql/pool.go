@@ -128,6 +128,3 @@ func badDSN(err error) error {
 	}
 	return fmt.Errorf("mysql: the DSN cannot be read%s; it looks like user:password@tcp(host:3306)/database?param=value", detail)
 }
-
-// errBusy is the answer when no connection became free in time.
-var errBusy = errors.New("all connections of the pool are busy")

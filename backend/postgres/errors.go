@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // The server's errors that mean something to us, by SQLSTATE.
@@ -52,36 +53,28 @@ func demoted(err error) bool {
 	return false
 }
 
-// A retry says whether the same statement may succeed if it is run again.
-type retry int
-
-const (
-	no      retry = iota // it would fail the same, or must not run twice
-	undone               // it may: this one changed nothing
-	unknown              // it may: this one was done, or not
-)
-
-func retryable(err error, rep repeat) retry {
+// retryable says whether the same statement may succeed if it is run again.
+func retryable(err error, rep repeat) sqlcall.Verdict {
 	switch sqlState(err) {
 	case stateSerialization, stateDeadlock, stateLockTimeout, stateReadOnly:
-		return undone // the statement was rolled back
+		return sqlcall.Undone // the statement was rolled back
 	case stateShutdown, stateCrash:
 		// The statement is rolled back, unless the server was waiting for
 		// its standby to confirm it.
 	case "":
 		if pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) {
-			return undone
+			return sqlcall.Undone
 		}
 		if _, ok := errors.AsType[unconnected](err); ok || !lost(err) {
-			return no
+			return sqlcall.No
 		}
 	default:
-		return no
+		return sqlcall.No
 	}
 	if rep == again {
-		return unknown
+		return sqlcall.Unknown
 	}
-	return no
+	return sqlcall.No
 }
 
 // lost reports whether err is that of a connection that broke. One on which
@@ -93,9 +86,6 @@ func lost(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, pgconn.ErrConnClosed)
 }
-
-// errBusy is the error when no connection became free in time.
-var errBusy = errors.New("all connections of the pool are busy")
 
 // failure turns an error of the driver into what callers of a store
 // understand. No text in it comes from a statement's parameters.
@@ -110,7 +100,7 @@ func (s *Store) failure(ctx context.Context, op string, err error, took time.Dur
 		return serverFailure(op, state, err)
 	}
 	switch {
-	case errors.Is(err, errBusy):
+	case errors.Is(err, sqlcall.ErrBusy):
 		return fmt.Errorf("postgres: %s: %w for %v (%d of them)", op, err, took.Round(time.Millisecond), cap(s.slots))
 	case err.Error() == "closed pool", strings.HasSuffix(err.Error(), "database is closed"): // of puddle, of database/sql
 		return fmt.Errorf("postgres: %s: %w", op, backend.ErrClosed)

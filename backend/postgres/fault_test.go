@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // connections are the server's processes for the connections to db, but those
@@ -359,7 +360,7 @@ func TestRetries(t *testing.T) {
 			var calls atomic.Int32
 			began := time.Now()
 			err := s.call(background, "try", rep, func(bool) error { calls.Add(1); return c.err })
-			if err == nil || calls.Load() != want && time.Since(began) < retryWithin {
+			if err == nil || calls.Load() != want && time.Since(began) < sqlcall.RetryWithin {
 				t.Errorf("%v, repeat %v: called %d times, %v; want %d and an error", c.err, rep, calls.Load(), err, want)
 			}
 		}

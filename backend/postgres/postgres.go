@@ -26,6 +26,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // Name is the name that this backend is registered by.
@@ -75,7 +76,7 @@ type Store struct {
 	db         db
 	closeOwned func() // closes a pool of our own; nil for a caller's
 	bounded    bool
-	slots      chan struct{} // one for each connection of a pool of our own, nil for others
+	slots      sqlcall.Slots // one for each connection of a pool of our own, nil for others
 	stmts      statements
 	promise    Promise
 	closed     atomic.Bool
@@ -162,7 +163,7 @@ func openWith(dsn string, opts Options) (*Store, error) {
 	}
 	s, err := newStore(&Store{
 		db: pgxDB{pool: pool, owned: true}, closeOwned: pool.Close, bounded: endsByItself(cfg.ConnConfig),
-		slots: make(chan struct{}, pool.Config().MaxConns),
+		slots: make(sqlcall.Slots, pool.Config().MaxConns),
 	}, opts)
 	if err != nil {
 		pool.Close()

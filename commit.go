@@ -68,6 +68,9 @@ func (s *Session) commit(now int64) error {
 		s.touch(ctx)
 		return nil
 	}
+	if again, err := s.admit(ctx); err != nil || again {
+		return err
+	}
 	if s.rec.Exists {
 		err := s.update(ctx, nil)
 		if err != errAfresh {
@@ -298,6 +301,7 @@ func (s *Session) change(t *try) stored.Change {
 		Idle:     set.idle,
 		Absolute: set.absolute,
 		Persist:  set.persist,
+		Login:    t.changed&changedUser != 0 && set.user != "" && !s.start.candidate,
 		Shorten:  t.changed&(changedIdle|changedAbsolute|changedOwner) != 0,
 		Still:    s.want.noTouch,
 		Confirm:  t.changed&(changedSecret|changedOwner) != 0,

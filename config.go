@@ -94,9 +94,14 @@ type Config struct {
 	MaxBytes int
 
 	// MaxPerUser is how many sessions one user may have; a login above it
-	// ends those that logged in longest ago. 0 is no limit. The store must
+	// ends those that logged in longest ago, unless OnMaxPerUser says otherwise. 0
+	// is no limit. The store must
 	// be a backend.UserIndex.
 	MaxPerUser int
+
+	// OnMaxPerUser says what a login above MaxPerUser does; default
+	// MaxPerUserEndOldest.
+	OnMaxPerUser MaxPerUserPolicy
 
 	// NoSeal stores values readable for whoever can read the store. By
 	// default only the browser that holds the cookie can open them. Readable
@@ -148,6 +153,38 @@ type Config struct {
 	// middleware steps aside, and a handler that uses a session all the
 	// same is told so in the log.
 	Disabled bool
+}
+
+// A MaxPerUserPolicy is what a login above Config.MaxPerUser does.
+type MaxPerUserPolicy int
+
+const (
+	// MaxPerUserEndOldest ends the user's sessions that logged in longest ago.
+	MaxPerUserEndOldest MaxPerUserPolicy = iota
+
+	// MaxPerUserRefuse refuses the login: it is not stored, Save returns
+	// ErrTooManySessions, and a handler that does not call Save has its response
+	// replaced by 403. So Save after SetUser, and tell the user where to end a
+	// session. The same user again in a session of its own is not refused.
+	//
+	// Of several logins at once that see one free place, those that find after
+	// they are stored that there are too many are undone: their session ends, with
+	// what it had before the login. So the limit holds, and at times all of them
+	// are refused. It costs a login one list of the user's sessions more than
+	// MaxPerUserEndOldest. What package migrate takes over is not refused, and
+	// counts.
+	MaxPerUserRefuse
+)
+
+// String returns the constant's name.
+func (p MaxPerUserPolicy) String() string {
+	switch p {
+	case MaxPerUserEndOldest:
+		return "MaxPerUserEndOldest"
+	case MaxPerUserRefuse:
+		return "MaxPerUserRefuse"
+	}
+	return fmt.Sprintf("MaxPerUserPolicy(%d)", int(p))
 }
 
 // An Outage is what to do with a request whose session cannot be loaded.
@@ -215,6 +252,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("session: Config.MaxBytes is %d: give a positive number of bytes, or 0 for %d", c.MaxBytes, DefaultMaxBytes)
 	case c.MaxPerUser < 0:
 		return fmt.Errorf("session: Config.MaxPerUser is %d: give a positive number, or 0 for no limit", c.MaxPerUser)
+	case c.OnMaxPerUser != MaxPerUserEndOldest && c.OnMaxPerUser != MaxPerUserRefuse:
+		return fmt.Errorf("session: Config.OnMaxPerUser is %v: use MaxPerUserEndOldest or MaxPerUserRefuse", c.OnMaxPerUser)
 	case c.OnOutage != OutageFail && c.OnOutage != OutageAnonymous:
 		return fmt.Errorf("session: Config.OnOutage is %v: use OutageFail or OutageAnonymous", c.OnOutage)
 	}

@@ -71,6 +71,13 @@ var (
 	// not occur, nor behind the middleware, which responds by itself.
 	ErrUnproven = errors.New("session: bound to a device, and the request does not prove to come from it: have the devicebound.Binding serve it")
 
+	// ErrTooManySessions says that Config.OnMaxPerUser refused a login, as the user
+	// has Config.MaxPerUser sessions already. What this request changed since it
+	// was last stored is dropped; the session is what it was, and the handler may
+	// go on with it. Save returns it; a handler that does not call Save has its
+	// response replaced by 403.
+	ErrTooManySessions = errors.New("session: the user has as many sessions as Config.MaxPerUser allows; the login is refused")
+
 	// ErrClosed says that the manager was closed.
 	ErrClosed = errors.New("session: the manager is closed")
 )

@@ -61,6 +61,10 @@ const (
 	// EventLogin: a SetUser with a name was stored.
 	EventLogin EventKind = "login"
 
+	// EventRefused: a SetUser with a name was not stored, as Config.OnMaxPerUser
+	// refused it; Reason is ReasonMaxPerUser. User is who was to be logged in.
+	EventRefused EventKind = "refused"
+
 	// EventLogout: a SetUser with the empty name was stored. The logout by
 	// Destroy is an EventEnded.
 	EventLogout EventKind = "logout"
@@ -114,9 +118,17 @@ func (m *Manager) tellOf(cred *record.Credentials, x *exchange, e Event) {
 // tell is Manager.tellOf once mu is free.
 func (s *Session) tell(cred *record.Credentials, e Event) {
 	if s.m.cfg.On != nil {
-		m, x, of := s.m, s.x, *cred
-		s.later(func() { m.tellOf(&of, x, e) })
+		s.tellLater(*cred, e)
 	}
+}
+
+// tellLater is apart from tell, and not inlined, as its closure moves e to the heap:
+// a program without Config.On does not pay for that.
+//
+//go:noinline
+func (s *Session) tellLater(of record.Credentials, e Event) {
+	m, x := s.m, s.x
+	s.later(func() { m.tellOf(&of, x, e) })
 }
 
 // tellCreated tells that a session was stored for the first time.

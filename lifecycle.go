@@ -82,6 +82,8 @@ func (s *Session) keepError(method string, err error) {
 // nothing, the new session has this request's own changes alone. With
 // Config.MaxPerUser each of them counts: at 1, the login that is stored last
 // ends the other, and the browser may have kept that one, so leave room for two.
+//
+// With Config.OnMaxPerUser it may be refused: [ErrTooManySessions].
 func (s *Session) SetUser(user string) {
 	if !s.beginChange("SetUser") {
 		return
@@ -141,6 +143,36 @@ func (s *Session) currentUser() string {
 		return s.want.user
 	}
 	return s.rec.User
+}
+
+// AuthenticatedAt returns when the user last proved who it is, to the second: when
+// SetUser was called with its name, at the login or again. So a page that needs
+// a fresh password asks for one if it is long ago, and calls SetUser with the same
+// user when it was right, which keeps everything and renews the token:
+//
+//	if time.Since(s.AuthenticatedAt()) > 15*time.Minute {
+//		http.Redirect(w, r, "/password", http.StatusSeeOther)
+//		return
+//	}
+//
+// It is the zero time, which is long ago, for an anonymous session, and where it
+// is not known: for a session that package migrate took over. Renew and all other
+// changes leave it as it is. It takes 4 bytes of the record of a session that has a
+// user, readable in the store as its name is.
+func (s *Session) AuthenticatedAt() time.Time {
+	if !s.begin("AuthenticatedAt") {
+		return time.Time{}
+	}
+	defer s.unlock()
+	switch {
+	case s.currentUser() == "":
+		return time.Time{}
+	case s.want.changed&changedUser != 0 && !s.start.candidate:
+		return time.Now().Truncate(time.Second) // it is stored with the time of then
+	case s.rec.Head.Login == 0:
+		return time.Time{}
+	}
+	return time.Unix(int64(s.rec.Head.Login), 0)
 }
 
 // SetLabel gives the session a name for lists of devices ("Firefox, Lisbon").

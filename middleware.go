@@ -100,6 +100,7 @@ func (m *Manager) contradicts(outer *Manager) string {
 		{"TouchEvery", out.TouchEvery, in.TouchEvery, false},
 		{"MaxBytes", out.MaxBytes, in.MaxBytes, false},
 		{"MaxPerUser", out.MaxPerUser, in.MaxPerUser, false},
+		{"OnMaxPerUser", out.OnMaxPerUser, in.OnMaxPerUser, false},
 		{"NoSeal", out.NoSeal, in.NoSeal, false},
 		{"OnOutage", out.OnOutage, in.OnOutage, false},
 		{"Transport", outer.key, m.key, false},
@@ -360,6 +361,9 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	if isA[*logoutError](err) {
 		level = slog.LevelInfo // two requests of one browser met; it tries again
 	}
+	if errors.Is(err, ErrTooManySessions) {
+		level = slog.LevelInfo // as it is meant to be
+	}
 	if errors.Is(err, ErrCrossSite) {
 		level = slog.LevelWarn // any page of any site can have this logged
 	}
@@ -406,7 +410,7 @@ func requestAttrs(r *http.Request) []slog.Attr {
 // handler's own.
 func status(err error) int {
 	switch {
-	case errors.Is(err, ErrCrossSite):
+	case errors.Is(err, ErrCrossSite), errors.Is(err, ErrTooManySessions):
 		return http.StatusForbidden
 	case errors.Is(err, backend.ErrTooLarge), errors.Is(err, backend.ErrUser):
 		return http.StatusInternalServerError

@@ -178,11 +178,100 @@ func (s *Session) trim(ctx context.Context, out *stored.Outcome, t *try) error {
 	if !out.Created && t.changed&changedUser == 0 {
 		return nil
 	}
+	if s.m.refuses() {
+		return s.confirmPlace(ctx, out.Copy.User, out.Created)
+	}
 	return s.trimUser(ctx, out.Copy.User)
 }
 
+// admit comes before a write that is a login: where MaxPerUser refuses, the login
+// needs a free place. If it reports true, another goroutine of this request has
+// destroyed the session meanwhile, and there is nothing to store in its place.
+func (s *Session) admit(ctx context.Context) (again bool, err error) {
+	user := s.want.user
+	if !s.m.refuses() || s.want.changed&changedUser == 0 || user == "" || s.start.candidate {
+		return false, nil
+	}
+	epoch := s.work.epoch
+	others, err := s.others(ctx, user)
+	switch {
+	case s.work.epoch != epoch:
+		return true, nil
+	case err != nil:
+		return false, err
+	case others < s.m.cfg.MaxPerUser:
+		return false, nil
+	}
+	return false, s.refuseLogin(user)
+}
+
+// refuses reports whether logins can be refused.
+func (m *Manager) refuses() bool {
+	return m.cfg.MaxPerUser > 0 && m.cfg.OnMaxPerUser == MaxPerUserRefuse
+}
+
+// others returns how many other sessions user has.
+func (s *Session) others(ctx context.Context, user string) (n int, err error) {
+	var infos []Info
+	own := s.rec.Cred.ID()
+	s.outside(func() { infos, err = s.m.Sessions(ctx, user) })
+	for i := range infos {
+		if infos[i].id != own {
+			n++
+		}
+	}
+	return n, err
+}
+
+// refuseLogin drops the login, and what came with it. The session is what is
+// stored.
+func (s *Session) refuseLogin(user string) error {
+	s.want.settings, s.want.changed = settings{}, 0
+	s.m.stats.add(statErrors, &s.rec.Cred)
+	s.ensureID()
+	s.tell(&s.rec.Cred, Event{Kind: EventRefused, User: user, Reason: ReasonMaxPerUser})
+	if !s.rec.Exists {
+		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
+		return ErrTooManySessions
+	}
+	if err := s.reload(); err != nil { // SetUser may have dropped a former user's values
+		return err
+	}
+	return ErrTooManySessions
+}
+
+// confirmPlace comes after a login that had a free place: another may have taken
+// it at the same time. Whoever looks last sees all the others, so if every login
+// that sees too many is undone, none is left above the limit.
+func (s *Session) confirmPlace(ctx context.Context, user string, created bool) error {
+	if user == "" || s.start.candidate {
+		return nil
+	}
+	epoch := s.work.epoch
+	others, err := s.others(ctx, user)
+	if err != nil || others < s.m.cfg.MaxPerUser || s.work.epoch != epoch {
+		return err
+	}
+	id, version, cred := s.rec.Cred.ID(), s.rec.Version, s.rec.Cred
+	s.outside(func() { err = s.m.store.DeleteVersion(ctx, id, version) })
+	if err != nil && !errors.Is(err, backend.ErrNotFound) {
+		return s.m.failed("undo a login", err)
+	}
+	s.m.stats.add(statDeletes, &cred)
+	s.tell(&cred, Event{Kind: EventEnded, User: user, Reason: ReasonMaxPerUser})
+	if s.work.epoch == epoch {
+		s.work.epoch++
+		s.startOver()
+		s.reply.cookie = cookieAlone // which may be that of a login beside this one: a double click
+		if !created {
+			s.reply.cookie = s.removalCookie()
+		}
+	}
+	return ErrTooManySessions
+}
+
 func (s *Session) trimUser(ctx context.Context, user string) (err error) {
-	if s.m.cfg.MaxPerUser == 0 || user == "" || s.start.candidate {
+	if s.m.cfg.MaxPerUser == 0 || user == "" || s.start.candidate || s.m.cfg.OnMaxPerUser != MaxPerUserEndOldest {
 		return nil
 	}
 	var ended []string

@@ -346,6 +346,9 @@ func (s *Session) Update(fn func(*Values) error) error {
 	if err := firstError(s.remove(ctx), s.trouble.lost); err != nil {
 		return err
 	}
+	if again, err := s.admit(ctx); err != nil || again {
+		return firstError(err, ErrDestroyed)
+	}
 	if s.rec.Exists {
 		err := s.update(ctx, fn)
 		if err != errAfresh {

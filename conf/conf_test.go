@@ -36,9 +36,9 @@ func loadText(text string, env vars) (session.Config, error) {
 
 // plain returns c in a form that == and %+v take: the fields conf sets.
 func plain(c session.Config) string {
-	return fmt.Sprintf("off=%t provider=%q path=%q cookie=%+v idle=%v absolute=%v touch=%v store=%v sweep=%v bytes=%d user=%d noseal=%t outage=%v",
+	return fmt.Sprintf("off=%t provider=%q path=%q cookie=%+v idle=%v absolute=%v touch=%v store=%v sweep=%v bytes=%d user=%d %v noseal=%t outage=%v",
 		c.Disabled, c.Provider, c.SavePath, c.Cookie, c.IdleTimeout, c.AbsoluteTimeout, c.TouchEvery, c.StoreTimeout,
-		c.SweepEvery, c.MaxBytes, c.MaxPerUser, c.NoSeal, c.OnOutage)
+		c.SweepEvery, c.MaxBytes, c.MaxPerUser, c.OnMaxPerUser, c.NoSeal, c.OnOutage)
 }
 
 func expectConfig(t *testing.T, what string, got, want session.Config) {

@@ -103,6 +103,10 @@ var keys = []Key{{
 	Meaning: "How many sessions one user may have. A login above it ends those that logged in longest ago.",
 	set:     number(0, func(c *session.Config) *int { return &c.MaxPerUser }),
 }, {
+	Name: "sessiononmaxperuser", Field: "OnMaxPerUser", Values: "endoldest or refuse", Default: "endoldest",
+	Meaning: "What a login above sessionmaxperuser does: endoldest ends the user's sessions that logged in longest ago, refuse refuses the login with 403.",
+	set:     onMaxPerUser,
+}, {
 	Name: "sessionnoseal", Field: "NoSeal", Values: wantBool, Default: "false",
 	Meaning: "Stores values readable for whoever can read the store.",
 	set:     boolean(func(c *session.Config, on bool) { c.NoSeal = on }),

@@ -104,6 +104,20 @@ func cookieLifetime(c *session.Config, value string) error {
 	return nil
 }
 
+func onMaxPerUser(c *session.Config, value string) error {
+	switch strings.ToLower(value) {
+	case "":
+		return errBlank
+	case "endoldest":
+		c.OnMaxPerUser = session.MaxPerUserEndOldest
+	case "refuse":
+		c.OnMaxPerUser = session.MaxPerUserRefuse
+	default:
+		return errSyntax
+	}
+	return nil
+}
+
 func onOutage(c *session.Config, value string) error {
 	switch strings.ToLower(value) {
 	case "":

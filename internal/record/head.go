@@ -26,6 +26,7 @@ import (
 //	absolute uvarint  ms; 0 = the manager's
 //	label    uvarint length, bytes
 //	ends     8 bytes  Unix ms; only with flagEnds
+//	login    4 bytes  Unix s; only with flagLogin
 //	values            sealed: nonce and AES-256-GCM of a body; tagged: nonce
 //	                  and tag, then a body in the clear; else just a body
 const (
@@ -36,7 +37,8 @@ const (
 	FlagTransient = 1 << 2 // SetPersistent(false)
 	flagTagged    = 1 << 3 // Config.NoSeal: readable, and authenticated all the same
 	flagEnds      = 1 << 4 // the expiry is in the head: see Head.Ends
-	flagsKnown    = flagSealed | FlagPersist | FlagTransient | flagTagged | flagEnds
+	flagLogin     = 1 << 5 // it is known when the user logged in: see Head.Login
+	flagsKnown    = flagSealed | FlagPersist | FlagTransient | flagTagged | flagEnds | flagLogin
 
 	headFixed = 2 + sha256.Size + 8 + 8
 	MaxLabel  = 255
@@ -53,6 +55,7 @@ var errFormat = errors.New("record is damaged, or from another version")
 // A Head is the readable part of a record.
 type Head struct {
 	Flags    byte              // FlagPersist, FlagTransient or neither, and what Encode sets
+	Login    uint32            // when the user last proved who it is, Unix s (until 2106); 0 if nobody knows
 	Hash     [sha256.Size]byte // of the secret
 	Commit   uint64            // see NewCommit
 	Renewed  int64             // Unix µs; 0 if never
@@ -119,6 +122,15 @@ func (h *Head) Parse(data []byte) error {
 		}
 		h.size += 8
 	}
+	if h.Flags&flagLogin != 0 {
+		if len(data)-h.size < 4 {
+			return errFormat
+		}
+		if h.Login = binary.BigEndian.Uint32(data[h.size:]); h.Login == 0 {
+			return errFormat
+		}
+		h.size += 4
+	}
 	return nil
 }
 
@@ -134,6 +146,9 @@ func appendHead(dst []byte, h *Head) []byte {
 	if h.Flags&flagEnds != 0 {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(h.Ends))
 	}
+	if h.Flags&flagLogin != 0 {
+		dst = binary.BigEndian.AppendUint32(dst, h.Login)
+	}
 	return dst
 }
 
@@ -142,6 +157,9 @@ func headLen(h *Head) int {
 		uvarintLen(uint64(h.Absolute/time.Millisecond)) + uvarintLen(uint64(len(h.Label))) + len(h.Label)
 	if h.Flags&flagEnds != 0 {
 		n += 8
+	}
+	if h.Flags&flagLogin != 0 {
+		n += 4
 	}
 	return n
 }

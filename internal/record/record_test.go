@@ -182,3 +182,36 @@ func TestDataOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadLogin: when the user logged in takes four bytes where it is known, and
+// none where it is not.
+func TestHeadLogin(t *testing.T) {
+	cred := NewCredentials(time.Now())
+	encode := func(h Head) []byte {
+		data, _, err := encodeRecord(cred.ID(), "ada", &h, &Body{}, nil, Plain, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	for _, ends := range []int64{0, 1_767_225_600_000} {
+		h := sampleHead(&cred)
+		h.Ends = ends
+		without := encode(h)
+		h.Login = 1_767_225_600
+		with := encode(h)
+		if len(with) != len(without)+4 {
+			t.Errorf("%d bytes with it, %d without, want 4 more", len(with), len(without))
+		}
+		if got, err := ParseHead(with); err != nil || got.Login != h.Login || got.Ends != ends || string(got.Label) != "Firefox" {
+			t.Errorf("ParseHead = %+v, %v", got, err)
+		}
+		if got, err := ParseHead(without); err != nil || got.Login != 0 {
+			t.Errorf("without it: ParseHead = %+v, %v", got, err)
+		}
+		end := headLen(&h)
+		if _, err := ParseHead(with[:end]); err == nil {
+			t.Error("a head that was cut short is read")
+		}
+	}
+}

@@ -20,6 +20,7 @@ type Change struct {
 	Label          string
 	Idle, Absolute time.Duration // its own timeouts; 0 is the store's
 	Persist        byte          // record.FlagPersist, record.FlagTransient or neither
+	Login          bool          // User has just proven who it is
 
 	// Shorten lets the expiry move back. Still leaves it where it is; else it
 	// moves to what activity makes it that is Early: noted as if it had been
@@ -132,6 +133,12 @@ func (w *Write) head(c *Copy, change *Change, now int64) record.Head {
 	}
 	if w.isNew || change.Renew {
 		h.Hash = change.Next.Hash()
+	}
+	switch {
+	case change.Login:
+		h.Login = uint32(now / 1000)
+	case change.User != "":
+		h.Login = c.Head.Login
 	}
 	if change.Renew {
 		h.Renewed = max(time.Now().UnixMicro(), c.Head.Renewed)

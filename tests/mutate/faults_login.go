@@ -63,6 +63,29 @@ var loginFaults = []fault{
 		pkg:  ".", test: `TestEventContextOutlivesTheClient`,
 	},
 	{
+		what: `a login that has looked for a free place has it, whoever took it meanwhile`,
+		file: "users.go",
+		old:  `if err != nil || others < s.m.cfg.MaxPerUser || s.work.epoch != epoch {`,
+		new:  `if true || err != nil || others < s.m.cfg.MaxPerUser || s.work.epoch != epoch {`,
+		pkg:  ".", test: `TestMaxPerUserRefusesAtOnce`,
+	},
+	{
+		what: `a refused double click takes the cookie of the first click`,
+		file: "users.go",
+		old:  `		if !created {
+			s.reply.cookie`,
+		new: `		if true {
+			s.reply.cookie`,
+		pkg: ".", test: `TestMaxPerUserRefusalOfADoubleClick`,
+	},
+	{
+		what: `every write is a login`,
+		file: "internal/stored/change.go",
+		old:  `	case change.Login:`,
+		new:  `	case change.User != "" && h.Login == 0:`,
+		pkg:  ".", test: `TestAuthenticatedAt`,
+	},
+	{
 		what: `a flash message that goes nowhere is logged with a line of the library`,
 		file: "internal/caller/caller.go",
 		old:  `(rest[0] == '.' || strings.HasPrefix(rest, "/flash."))`,

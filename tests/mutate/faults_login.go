@@ -72,7 +72,7 @@ var loginFaults = []fault{
 	{
 		what: `a refused double click takes the cookie of the first click`,
 		file: "users.go",
-		old:  `		if !created {
+		old: `		if !created {
 			s.reply.cookie`,
 		new: `		if true {
 			s.reply.cookie`,

@@ -9,10 +9,10 @@ import (
 
 // sweepBatch is how many rows one statement deletes: few enough that its
 // locks are held for milliseconds.
-const sweepBatch = 250
+const sweepBatch = 125
 
 // Sweep implements [backend.Sweeper]. It deletes by the index on expires, in
-// statements of at most 250 rows; each decides for itself what has expired.
+// statements of at most 125 rows; each decides for itself what has expired.
 func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
 	swept := 0
 	for swept < limit {

@@ -6,7 +6,6 @@ replace github.com/chisession/session => ../../
 
 require (
 	github.com/chisession/session v0.1.0
-	github.com/google/uuid v1.6.0
 	github.com/redis/rueidis v1.0.79
 )
 
@@ -14,5 +13,6 @@ require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	github.com/go-sql-driver/mysql v1.10.1 // indirect
 	github.com/gomodule/redigo v1.9.3 // indirect
+	github.com/google/uuid v1.6.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 )

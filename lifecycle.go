@@ -372,12 +372,12 @@ func (s *Session) NoTouch() {
 	s.want.noTouch = true
 }
 
-// Done returns a channel that is closed when the session has ended: it was
-// destroyed by another request, revoked, pushed out by MaxPerUser, or has
-// expired, in this process or another; or when it was renewed by another request,
-// a login or logout by SetUser included, as the token of this request opens
-// nothing any more: it is another user's session by now, perhaps, and a browser
-// that comes again comes with the new token. It is for responses that go on for
+// Done returns a channel that is closed when the session has ended, in this
+// process or another: destroyed by another request, revoked, pushed out by
+// MaxPerUser, or expired. It is also closed when another request has renewed the
+// session, by Renew, or by SetUser for a login or logout: then the token of this
+// request opens nothing any more, and the session may be another user's. A browser
+// that connects again brings the new token. Done is for responses that go on for
 // long: server-sent events, WebSockets, long polls.
 //
 //	for {
@@ -392,9 +392,9 @@ func (s *Session) NoTouch() {
 //	}
 //
 // It is closed within two seconds, unless the store is slow to tell, and only on
-// proof: while the store fails it stays open, which is logged and
-// counted. The session's time runs on: to watch is no activity of the user (see
-// [Session.Save] for how to note some).
+// proof: while the store fails it stays open, which is logged and counted. Watching
+// is no activity of the user, so the session can expire meanwhile ([Session.Save]
+// notes activity).
 //
 // All calls in one request return the same channel. A session that is not stored
 // yet is watched from when it is; for a visitor without one the channel stays

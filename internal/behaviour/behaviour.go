@@ -4,6 +4,7 @@
 //
 //	go test -run 'TestBehaviour/cookie_header/of_two_cookies_the_first_live_one_wins/memory' .
 //	go -C tests test -run TestBehaviour/logout ./behaviour
+//	go -C tests test -run Behaviour///redis ./behaviour
 //
 // Each topic has a file, which begins with the list of its cases. A case stands
 // on an app (manager, chi router, server) and its browsers (clients with a

@@ -2,7 +2,7 @@
 // on the backends that have a server, and what happens when that server is
 // killed or frozen. To run one backend's tests alone:
 //
-//	go -C tests test -run //redis ./behaviour
+//	go -C tests test -run 'Behaviour///redis|Outage/redis' ./behaviour
 package behaviour
 
 import (

@@ -1,13 +1,34 @@
 package session_test
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
+	"go.uber.org/goleak"
+
+	_ "github.com/chisession/session/backend/mysql" // save paths that it refuses are tested
+	_ "github.com/chisession/session/backend/redis" // and so are Redis's
 	"github.com/chisession/session/internal/behaviour"
+	"github.com/chisession/session/internal/testserver"
 )
 
 // TestBehaviour runs what sessions promise, on the backends that need no server.
 // The others are in tests/behaviour.
 func TestBehaviour(t *testing.T) {
 	behaviour.Run(t, behaviour.Memory, behaviour.File)
+}
+
+// TestMain fails the run if a goroutine is left over: of a manager that was not
+// closed, of a request that was not released, of a store.
+func TestMain(m *testing.M) {
+	testserver.MoreParallel(4)
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }

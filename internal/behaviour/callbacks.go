@@ -495,7 +495,7 @@ func callbacksMayChange(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			newInquiry(t, map[string]func(*session.Session){name: change}, 2*time.Second).live(false)
+			newInquiry(t, map[string]func(*session.Session){name: change}, 8*time.Second).live(false)
 		})
 	}
 }
@@ -505,7 +505,7 @@ func callbacksMayWait(t *testing.T) {
 	for name, wait := range waits {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			q := newInquiry(t, map[string]func(*session.Session){name: wait}, 3*time.Second)
+			q := newInquiry(t, map[string]func(*session.Session){name: wait}, 8*time.Second)
 			q.once = true
 			q.live(false)
 		})

@@ -88,7 +88,8 @@ const (
 	EventUnavailable EventKind = "unavailable"
 
 	// EventFailed: a session could not be stored, with the Err that the
-	// response, or the log line, was made from.
+	// response, or the log line, was made from. A refused login is none, but
+	// an EventRefused.
 	EventFailed EventKind = "failed"
 )
 

@@ -183,7 +183,9 @@ func (g *gate) Open() (instead func()) {
 
 // refuse sends the error response in place of the handler's.
 func (x *exchange) refuse(s *Session, err error) {
-	s.failed(err)
+	if !errors.Is(err, ErrTooManySessions) { // which Config.On was told of already, and is no failure
+		s.failed(err)
+	}
 	s.m.sendError(x, x.writer.Unwrap(), x.request, s.ID(), err)
 }
 

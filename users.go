@@ -227,7 +227,6 @@ func (s *Session) others(ctx context.Context, user string) (n int, err error) {
 // stored.
 func (s *Session) refuseLogin(user string) error {
 	s.want.settings, s.want.changed = settings{}, 0
-	s.m.stats.add(statErrors, &s.rec.Cred)
 	s.ensureID()
 	s.tell(&s.rec.Cred, Event{Kind: EventRefused, User: user, Reason: ReasonMaxPerUser})
 	if !s.rec.Exists {

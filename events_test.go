@@ -103,7 +103,7 @@ func TestEventsOfALife(t *testing.T) {
 	visit(m, "/show", old)
 	token, _ = visit(m, "/nobody", token)
 	token, _ = visit(m, "/ada", token)
-	token, _ = visit(m, "/destroy", token)
+	visit(m, "/destroy", token)
 	j.want(t,
 		`/set created ""`,
 		`/ada renewed "ada"`, `/ada login "ada" after ""`,

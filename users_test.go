@@ -60,7 +60,7 @@ func TestMaxPerUserRefuses(t *testing.T) {
 	m := open(t, session.Config{MaxPerUser: 2, OnMaxPerUser: session.MaxPerUserRefuse, On: j.on})
 	_, first := serveOne(m, "", asAda)
 	_, second := serveOne(m, "", asAda)
-	w, guest := serveOne(m, "", func(_ http.ResponseWriter, s *session.Session) { s.Set("cart", "tea") })
+	_, guest := serveOne(m, "", func(_ http.ResponseWriter, s *session.Session) { s.Set("cart", "tea") })
 	j.lines = nil
 	w, same := serveOne(m, guest, asAda)
 	if w.Code != http.StatusForbidden || same != guest {

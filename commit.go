@@ -22,7 +22,7 @@ import (
 // there is no such error: [Session.Reload] tells.
 //
 // What another goroutine changes while Save runs is stored with the next one,
-// or at the handler's end. Called from below (by a store, say), or when
+// or at the handler's end. Called from within a store call of the session, or when
 // another Save of this session takes too long, it is ErrNested.
 func (s *Session) Save() error {
 	if err := s.claim(nestedAfter); err != nil {

@@ -95,8 +95,7 @@ type Config struct {
 
 	// MaxPerUser is how many sessions one user may have; a login above it
 	// ends those that logged in longest ago, unless OnMaxPerUser says otherwise. 0
-	// is no limit. The store must
-	// be a backend.UserIndex.
+	// is no limit. The store must be a backend.UserIndex.
 	MaxPerUser int
 
 	// OnMaxPerUser says what a login above MaxPerUser does; default
@@ -105,7 +104,7 @@ type Config struct {
 
 	// NoSeal stores values readable for whoever can read the store. By
 	// default only the browser that holds the cookie can open them. Readable
-	// or not, they are authenticated: who can write the store, and has no
+	// or not, they are authenticated: whoever can write to the store, and has no
 	// cookie, can change neither a value nor the user of a session.
 	NoSeal bool
 
@@ -131,7 +130,7 @@ type Config struct {
 	// goroutine that it happened in: for audit logs and metrics. ctx has the
 	// values of the request's context, of what runs outside of the session's
 	// middleware (chi's route context, a request ID, a trace) and the session; it
-	// is not done when the client has gone. What On does delays the request.
+	// is not canceled when the client has gone. What On does delays the request.
 	// It runs outside of all locks: it may call every method of the session
 	// that only reads, and Identity, at any time; one that changes the session
 	// may be refused (ErrNested).
@@ -139,9 +138,9 @@ type Config struct {
 
 	// ErrorHandler responds to a request whose session could not be loaded or
 	// stored; nothing has been sent yet. The default sends a plain status
-	// text: 503 when the store failed, or when a new token would reach
-	// nobody as the request's context is done, 403 for ErrCrossSite, 500 when the handler failed
-	// (it Set what cannot be stored). The error is logged already, and
+	// text: 503 when the store failed, or when a new token would reach nobody, as
+	// the request's context is done; 403 for ErrCrossSite and ErrTooManySessions;
+	// 500 when the handler failed (it Set what cannot be stored). The error is logged already, and
 	// Cache-Control is no-store, if the handler sets no other.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 

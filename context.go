@@ -225,8 +225,9 @@ func (m *Manager) FromContext(r *http.Request) *Session {
 // and metrics: a logger, a tracer or a driver may call it at any time, with any
 // context of the request, also after the request is over. It never waits for a
 // store call, never logs, does not make a session where there is none, and does
-// not count as using it (see "Vary" in [Manager.Middleware]). Both are empty
-// where there is no session; the ID is also before it is loaded, or has one.
+// not count as using it (see "Caches and CDNs" in docs/deployment.md). Both are
+// empty where there is no session; the ID is empty, too, before the session is
+// loaded, and in a new one before it has an ID.
 func Identity(ctx context.Context) (id, user string) {
 	if ctx == nil {
 		return "", ""

@@ -41,8 +41,8 @@ var (
 	// Config.OnOutage let the handler run all the same.
 	ErrUnavailable = errors.New("session: the store did not answer, so this session keeps nothing")
 
-	// ErrNested says that a session was to be changed or stored from below:
-	// an Update by the function of an Update, any change by what runs while
+	// ErrNested says that a session was to be changed or stored from within a
+	// call of its own: an Update by the function of an Update, any change by what runs while
 	// it is loaded, a Save, Reload or Update by what runs while it is stored
 	// (a store, its driver, a tracer, a logger). It also says that one of
 	// these waited for another of the same session for too long. Nothing was

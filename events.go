@@ -18,9 +18,9 @@ type Event struct {
 	// ID is the session's public ID. That of a rejected token may be invented.
 	ID string `json:"id"`
 
-	// User is whose session it is, as it was stored (of an EventFailed, as it was
-	// to be stored); empty for an anonymous one,
-	// and where nobody knows: a rejected token (but for ReasonUnproven), changes that were lost, and
+	// User is whose session it is, as it was stored (of an EventFailed and an
+	// EventRefused, as it was to be stored); empty for an anonymous one, and where
+	// nobody knows: a rejected token (but for ReasonUnproven), changes that were lost, and
 	// Manager.Revoke, which ends a session by its ID without loading it.
 	User string `json:"user,omitempty"`
 
@@ -29,7 +29,7 @@ type Event struct {
 	// is.
 	PreviousUser string `json:"previous_user,omitempty"`
 
-	// Reason is why a session ended, or why a token was rejected.
+	// Reason is why a session ended, a login was refused, or a token was rejected.
 	Reason Reason `json:"reason,omitempty"`
 
 	// Err is what went wrong: see EventFailed, EventUnavailable and EventLost.
@@ -159,14 +159,14 @@ func (s *Session) tellWrite(out *stored.Outcome, t *try, was string) {
 	}
 }
 
-// A Reason tells why a session ended or a token was rejected.
+// A Reason tells why a session ended, a login was refused, or a token was rejected.
 type Reason string
 
 // The reasons.
 const (
 	ReasonDestroyed  Reason = "destroyed"    // Session.Destroy: logout
 	ReasonRevoked    Reason = "revoked"      // Manager.Revoke, RevokeUser
-	ReasonMaxPerUser Reason = "max-per-user" // trimmed by a newer login
+	ReasonMaxPerUser Reason = "max-per-user" // the user has more than MaxPerUser: ended by a newer login, or this login was refused
 	ReasonAbsolute   Reason = "absolute"     // the absolute timeout passed
 	ReasonUnknown    Reason = "unknown"      // no such record: expired, ended, or invented
 	ReasonSecret     Reason = "secret"       // the record is there, the secret is not its secret

@@ -57,8 +57,8 @@ func (k Key[T]) Get(from Getter) (value T, ok bool) {
 	return value, false
 }
 
-// Or returns the value, or otherwise if there is none. See [Key.Get] for what
-// is no T.
+// Or returns the value, or otherwise if there is none, or one that is no T: see
+// [Key.Get].
 func (k Key[T]) Or(from Getter, otherwise T) T {
 	if value, ok := k.Get(from); ok {
 		return value
@@ -87,8 +87,8 @@ type Setter interface {
 }
 
 // Pop returns the value of key as a T and removes it. One that is no T is left
-// where it is, logged and counted, as by [Key.Get]. What several requests pop
-// at once, each may see; where exactly one must, use Update.
+// where it is, logged and counted, as by [Key.Get]. Several requests that pop at
+// once may each get the value; where only one may, use Update.
 func Pop[T any](s *Session, key string) (value T, ok bool) {
 	value, ok = NewKey[T](key).Get(s)
 	if !ok && s.Has(key) { // of another type

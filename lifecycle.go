@@ -397,7 +397,7 @@ func (s *Session) NoTouch() {
 // notes activity).
 //
 // All calls in one request return the same channel. A session that is not stored
-// yet is watched from when it is; for a visitor without one the channel stays
+// yet is watched once it is; for a visitor without one the channel stays
 // open. Destroy of this request closes it at once, and what is set after that
 // belongs to a session that nobody watches. It is also closed when the handler
 // returns, or [Session.Release] is called, whatever the session does, so that
@@ -408,7 +408,8 @@ func (s *Session) NoTouch() {
 //
 // The manager asks the store about all watched sessions together, every one and a
 // half seconds, 500 a call: 10,000 of them take less than 1 % of a core while nobody
-// writes to them (see docs/frameworks.md), and a Load for each that somebody did.
+// writes to them, and each that somebody has written to a Load more (see
+// docs/frameworks.md).
 func (s *Session) Done() <-chan struct{} {
 	if !s.begin("Done") {
 		return ended

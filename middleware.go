@@ -454,17 +454,16 @@ func (x *exchange) release() {
 // not Set it), and where it finds a live session, it keeps the response out of
 // shared caches, unless there is a Cache-Control already: with "private", and
 // once the session is changed with "no-store". After that only methods that
-// change the session write to the header; others may be called beside anything.
+// change the session write to the header; all others may run beside whatever does.
 //
 // Behind this manager's middleware, Start returns the session that is there;
 // behind that of another one with the same cookie name and other rules it is an
 // error. All Starts of one request return the same session, for which r gets
-// another context: so handlers and middleware that r is passed to find it. What
-// is started again before it was released is not ended by Release, only stored.
+// another context: so handlers and middleware that r is passed to find it. If
+// Start is called again before Release, the inner Release only stores.
 //
-// A cookie that the browser keeps for a time is sent again by Start, with a Touch
-// of the store, when that is due; so for these it is too late for
-// [Session.NoTouch] then.
+// A persistent cookie is sent again by Start itself, with a Touch of the store,
+// when that is due: with those, [Session.NoTouch] comes too late.
 //
 // A session that cannot be loaded is an error, whatever Config.OnOutage says. So
 // is one that package devicebound wants to respond for: see ErrUnproven.

@@ -331,7 +331,8 @@ func (s *Session) Unavailable() bool {
 	return s.trouble.outage
 }
 
-// Err returns the first change of this request that cannot be stored, or nil.
+// Err returns the error of the first change of this request that cannot be stored,
+// or nil.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -190,8 +190,8 @@ func (s *Session) Len() int {
 	return s.vals.Len()
 }
 
-// Pop returns the value of key and removes it: what several requests pop at
-// once, each may see; where exactly one must, use Update.
+// Pop returns the value of key and removes it. Several requests that pop at once
+// may each get the value; where only one may, use Update.
 func (s *Session) Pop(key string) any {
 	encoded := s.pop(key)
 	if encoded == nil {

@@ -5,7 +5,7 @@
 // it; the server's own expiry ends it, so there is nothing to sweep, and an
 // eviction loses whole sessions, never halves. Every key has a time to live
 // at every moment. The sessions of a user are found through one sorted set a
-// user, prefix + "@" + user. No KEYS, no SCAN, no keyspace notifications.
+// user, prefix + "@" + user. No request needs KEYS, SCAN or keyspace notifications.
 //
 // In the plain case every call is one round trip: Load one GET, Update one
 // compare-and-swap script, which enters the session in its user's index first

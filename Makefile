@@ -31,6 +31,11 @@ e2e:
 	@./tests/browser/install.sh
 	$(GO) -C tests test -count=$(COUNT) -timeout 15m ./browser
 
+## release-check: make a release in a clone, install sessionctl from its tags, and require every module
+.PHONY: release-check
+release-check:
+	$(GO) -C tests test -count=1 -timeout 15m ./release
+
 ## lint: gofmt, go vet, staticcheck, go mod tidy and verify, in all modules; govulncheck where its database can be reached
 .PHONY: lint
 lint:

@@ -84,14 +84,15 @@ func cloned(t *testing.T) string {
 }
 
 // userOf returns the environment of a user for whom the module's address leads to
-// the clone, and who has no network: all other modules come from this machine's
-// cache.
+// the clone: all other modules come from this machine's cache, or from where it
+// gets them.
 func userOf(t *testing.T, clone, home string) []string {
 	t.Helper()
 	cache := strings.TrimSpace(run(t, ".", nil, "go", "env", "GOMODCACHE"))
+	proxy := strings.TrimSpace(run(t, ".", nil, "go", "env", "GOPROXY"))
 	return []string{
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://" + clone + ".insteadOf", "GIT_CONFIG_VALUE_0=https://" + module,
-		"GOPRIVATE=" + module + "," + module + "/*", "GOPROXY=file://" + filepath.ToSlash(cache) + "/cache/download", "GONOSUMDB=*",
+		"GOPRIVATE=" + module + "," + module + "/*", "GOPROXY=file://" + filepath.ToSlash(cache) + "/cache/download," + proxy, "GONOSUMDB=*",
 		"GOMODCACHE=" + filepath.Join(home, "cache"), "GOBIN=" + filepath.Join(home, "bin"), "GOFLAGS=-modcacherw", "GOWORK=off",
 	}
 }

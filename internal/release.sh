@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 root=github.com/chisession/session
 # In an order in which no module requires a later one.
 modules=(backend/goredis backend/postgres backend/rueidis backend/sqlite
-	promsession otelsession ginsession echosession devicename cmd/sessionctl)
+	promsession otelsession ginsession echosession cmd/sessionctl)
 
 fail() { echo "$0: $*" >&2; exit 1; }
 
@@ -56,7 +56,7 @@ for dir in "${modules[@]}"; do
 		go mod edit -dropreplace="$line" -require="$line@$version"
 	done
 	go mod tidy
-	git diff --quiet -- . || git commit -q -m "$dir: $version" -- . # devicename requires no other module of these
+	git commit -q -m "$dir: $version" -- .
 	git tag "$dir/$version"
 	cd - >/dev/null
 done

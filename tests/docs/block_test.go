@@ -79,6 +79,7 @@ var packages = map[string]string{
 	"cookie":      module + "/cookie",
 	"flash":       module + "/flash",
 	"sessiontest": module + "/sessiontest",
+	"devicebound": module + "/devicebound",
 	"chi":         "github.com/go-chi/chi/v5",
 	"sqlx":        "github.com/jmoiron/sqlx",
 	"context":     "context",

@@ -31,6 +31,7 @@ import (
 	_ "github.com/chisession/session/backend/redis"
 	_ "github.com/chisession/session/conf"
 	_ "github.com/chisession/session/cookie"
+	_ "github.com/chisession/session/devicebound"
 	_ "github.com/chisession/session/flash"
 	_ "github.com/chisession/session/migrate/beego"
 	_ "github.com/chisession/session/migrate/gorilla"

@@ -35,7 +35,8 @@ type Info struct {
 }
 
 // Sessions returns the live sessions of user, the latest login first. The
-// store must be a backend.UserIndex, as the four of this module are.
+// store must be a backend.UserIndex, as those of this repository are. It is an
+// error if user is empty, as in an anonymous session.
 func (m *Manager) Sessions(ctx context.Context, user string) ([]Info, error) {
 	if m.store.Can.UserIndex == nil {
 		return nil, m.lacks("Sessions", "backend.UserIndex")
@@ -91,7 +92,8 @@ func (m *Manager) info(rec backend.Record) Info {
 	return info
 }
 
-// Revoke ends the session with this public ID, wherever its browser is.
+// Revoke ends the session with this public ID, wherever its browser is and
+// whosever it is: where users choose the ID, end only what is in their [Manager.Sessions].
 // Requests under way cannot bring it back. That there is none is no error.
 func (m *Manager) Revoke(ctx context.Context, id string) error {
 	parsed, err := parseID(id)

@@ -79,6 +79,13 @@ var loginFaults = []fault{
 		pkg: ".", test: `TestMaxPerUserRefusalOfADoubleClick`,
 	},
 	{
+		what: `a refused login is told as a failure as well`,
+		file: "middleware.go",
+		old:  `if !errors.Is(err, ErrTooManySessions) {`,
+		new:  `if true {`,
+		pkg:  ".", test: `TestMaxPerUserRefuses`,
+	},
+	{
 		what: `every write is a login`,
 		file: "internal/stored/change.go",
 		old:  `	case change.Login:`,

@@ -27,7 +27,7 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func() error)
 	}
 	defer s.slots.Leave()
 	err := sqlcall.Do(ctx, start, func(bool) error { return s.try(f) }, func(err error) (sqlcall.Verdict, int) {
-		return retryable(err, rep), sqlcall.Retries
+		return retryable(err, rep), retries(err)
 	})
 	if err == nil {
 		return nil
@@ -36,6 +36,14 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func() error)
 		err = ctxErr
 	}
 	return s.failure(op, err, time.Since(start))
+}
+
+// retries is how often a statement may be run again after err.
+func retries(err error) int {
+	if isServer(err, errDeadlock) || isServer(err, errCheckRead) {
+		return sqlcall.Contests
+	}
+	return sqlcall.Retries
 }
 
 // try runs f once. After a failure of the host's own the next try is on another.

@@ -8,10 +8,6 @@ import (
 	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
-// maxContests is how often a statement is run again that the server undid as
-// others had changed its row.
-const maxContests = 8
-
 // repeat says what may be done about a connection that broke in the middle of
 // a statement.
 type repeat = sqlcall.Repeat
@@ -40,11 +36,11 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func(unsure b
 
 // retries is how often a statement may be run again after err. Where an account or
 // a database has set the isolation to serializable or repeatable read, of several
-// updates of a row all but the first are undone, each time: some of a crowd lose
-// more than three times, and what they need is a while.
+// updates of a row all but the first are undone, each time.
 func retries(err error) int {
-	if sqlState(err) == stateSerialization {
-		return maxContests
+	switch sqlState(err) {
+	case stateSerialization, stateDeadlock:
+		return sqlcall.Contests
 	}
 	return sqlcall.Retries
 }

@@ -339,7 +339,7 @@ func TestRetries(t *testing.T) {
 		err         error
 		once, again int32
 	}{
-		{server(stateDeadlock), 4, 4},
+		{server(stateDeadlock), 9, 9},
 		{server(stateSerialization), 9, 9},
 		{server(stateLockTimeout), 4, 4},
 		{server(stateReadOnly), 4, 4},

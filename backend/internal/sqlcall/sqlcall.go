@@ -14,6 +14,11 @@ const (
 	// a number of its own.
 	Retries = 3
 
+	// Contests is how often a statement is run again that the server undid in
+	// favour of another's. Some of a crowd at one row lose more than three times,
+	// and what they need is a while.
+	Contests = 8
+
 	// RetryWithin is how long after the beginning of a call a statement may be
 	// run again; so a call has an end.
 	RetryWithin = time.Second

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"github.com/chisession/session/backend/internal/sqlcall"
 )
 
 // TestKilledIdleConnections: connections that the server closed meanwhile are

@@ -14,8 +14,8 @@
 // token or a value. Its one script, which its policy allows by its hash, makes
 // times local; without it they are UTC, and all else works.
 //
-// Of a user with very many sessions it shows the newest 200, and how many there
-// are. Where the store was measured and is a [backend.Lister], it shows the newest sessions of
-// all, and finds users by the beginnings of their names. What is searched for
-// stands in the address, and so perhaps in a log of requests.
+// For a user with very many sessions it shows the newest 200, and how many there
+// are. Where the store was measured and is a [backend.Lister], it shows the newest
+// sessions of all users, and finds users by the beginnings of their names. What is
+// searched for is in the URL, and so perhaps in a log of requests.
 package admin

@@ -14,7 +14,8 @@ import (
 // session.Config.WrapStore. A call costs about 150 ns more.
 //
 // Only loads, creates, updates, touches and deletes are measured, not sweeps,
-// counts and lists. The returned store can what store can ([backend.Able]).
+// counts and lists. The returned store has the abilities of store
+// ([backend.Able]).
 func Measure(store backend.Store) (backend.Store, *Meter) {
 	can := backend.AbilitiesOf(store)
 	c := &measured{Store: store, meter: &Meter{lister: can.Lister, start: time.Now()}}

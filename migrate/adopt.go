@@ -26,8 +26,8 @@ import (
 // It logs, at start, where it looks and how many old sessions it sees there, if
 // source is a [Surveyor], and waits up to Options.Timeout for that.
 //
-// It panics, at start, if m would answer a request that brings nothing but the
-// old cookie in a header: such a client could not be given its session. With
+// It panics, at start, if m would give the new token in a header to a client that brings
+// nothing but the old cookie: such a client could not use it. With
 // session.FirstOf, put session.Transport{} last. A request that chose a header
 // (it brings it, if only without a value) passes untouched: the old session
 // waits for one that takes cookies. It panics, too, if Options.IDPrefix cannot

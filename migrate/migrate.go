@@ -9,10 +9,10 @@
 //
 // # What is promised
 //
-// The old record is read and decoded; a mark in the new store says that this
-// process is at it, so no other is; the values are stored in a new session; the
-// mark says which; the old record is removed; and only then does the response,
-// with the new cookie, begin.
+// The old record is read and decoded. A mark in the new store reserves the adoption
+// for this process. The values are stored in a new session, and the mark then names
+// it. The old record is removed, and only then does the response, with the new
+// cookie, begin.
 //
 //   - Of any number of requests, in any number of processes, one adopts a
 //     session, and all of them get it. Options.Adopted runs once for it. No
@@ -23,19 +23,19 @@
 //     most if the process died in the middle of it, or the mark leads to the new session.
 //   - The old cookie opens the new session until a response with the new cookie
 //     has left for a client that was there to take it, and for 10 seconds more,
-//     for the requests that the browser sent before it came. Then it is worth
-//     nothing, and neither after a logout. So neither a response that
-//     http.TimeoutHandler gave up on nor one that the network lost costs the
-//     user the session. A response that is lost after it has left does, if the
-//     user does not come back within the 10 seconds.
+//     for the requests that the browser sent before it came. After that, or after
+//     a logout, it is worth nothing. So a response that http.TimeoutHandler gave
+//     up on, or whose client had gone, does not cost the user the session. One
+//     that is lost on the way does, unless the user comes back within the 10
+//     seconds.
 //   - A session is only adopted where the browser will keep the new cookie (see
 //     [ErrUndeliverable]): until then the old record stays, and the request is
 //     one without a session.
 //   - A session with a value that cannot be read, or that the new one cannot
 //     keep, stays where it is (see Options.Lossy).
 //   - If the new store fails right after the removal, the response has the new
-//     cookie all the same: the manager's 503, or with session.OutageAnonymous the
-//     page of somebody who is not logged in. The next request is.
+//     cookie all the same: it is the manager's 503, or with session.OutageAnonymous
+//     the page of a visitor. The next request is logged in.
 //
 // Requests that bring the same old cookie at the same time, as those of several
 // tabs do, wait for the one that adopts, and get the same session and cookie.
@@ -45,8 +45,7 @@
 // An adoption costs two calls of the old store and five of the new one.
 //
 // Stop the old application first: one that still runs writes its records back,
-// and gives browsers that bring the new cookie a new one of its own, if both
-// have one name.
+// and if both cookies have the same name, replaces the new cookie by one of its own.
 //
 // # Bytes from the old store
 //
@@ -192,8 +191,8 @@ type Format struct {
 	// Form is what an ID looks like, for the log: "32 hexadecimal digits".
 	Form string
 
-	// Valid reports whether a cookie's value has the form of an ID. What has
-	// not never reaches the source.
+	// Valid reports whether a cookie's value has the form of an ID. Any
+	// other value never reaches the source.
 	Valid func(id string) bool
 
 	// Decode returns the values of a record, and the instant at which it

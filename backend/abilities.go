@@ -20,16 +20,16 @@ type Abilities struct {
 	Durability string // what its method Durability says
 }
 
-// An Able store says itself what it can. A wrapper is one: the methods of a type
-// cannot depend on what it wraps. [With] makes one.
+// An Able store declares its abilities itself. A wrapper has to, as the methods of a
+// type cannot depend on what it wraps. [With] makes one.
 type Able interface {
-	// Abilities returns what the store can, always the same.
+	// Abilities returns the store's abilities, always the same.
 	Abilities() Abilities
 }
 
-// AbilitiesOf returns what store can: what it says, if it is [Able], and else
-// which of the optional interfaces it implements. Whoever wraps a store, and
-// whoever uses one, asks here and not by a type assertion.
+// AbilitiesOf returns the abilities of store: those that it declares, if it is
+// [Able], and else the optional interfaces that it implements. Code that wraps or
+// uses a store asks here, and not by a type assertion.
 func AbilitiesOf(store Store) Abilities {
 	if able, ok := store.(Able); ok {
 		return able.Abilities()
@@ -55,9 +55,9 @@ func AbilitiesOf(store Store) Abilities {
 	return can
 }
 
-// With returns store as one that can what can says, and nothing else. A wrapper
-// of a store returns itself with those of the parts of [AbilitiesOf] the store
-// that it wraps in its own way, and the others as they are:
+// With returns store with the abilities in can, and no others. A wrapper starts from
+// [AbilitiesOf] the store inside, replaces those that it handles in its own way, and
+// leaves the others as they are:
 //
 //	can := backend.AbilitiesOf(inner)
 //	if can.UserIndex != nil {

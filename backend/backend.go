@@ -110,7 +110,7 @@ func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
 // goroutines and, unless it lives in memory, of processes.
 //
 // Every method ends soon after its context does, with the context's error
-// (or one that wraps it). A Store that never waits for anything need not look.
+// (or one that wraps it). A [Bounded] store need not look at it: its calls end anyway.
 //
 // After any other error than those above, a Create or Update may have been
 // done, not done, or where it has several parts, such as an entry in an index
@@ -206,14 +206,14 @@ type Version struct {
 // A Comparer can tell, of many records at once, which are no longer as somebody
 // knows them. It is what makes it cheap to watch sessions (Session.Done): where
 // nothing has changed, it should cost the process about a microsecond a record or
-// less, be it that the server compares.
+// less; it may be the server that compares.
 type Comparer interface {
 	// Changed returns the IDs of those of known, up to [MaxCompared], of which
 	// there is no record, or one of another version. It may leave out those that
-	// have expired, as whoever asks knows when, and for half a minute those that
-	// only an Update with neither Confirm nor Shorten has changed, which ended
-	// nothing. It may also return others of them, and one more than once: whoever
-	// asks then Loads these.
+	// have expired, as the caller knows when that is, and, for half a minute, those
+	// changed only by an Update with neither Confirm nor Shorten, which ended
+	// nothing. It may also return IDs of known that have not changed, and one
+	// more than once: the caller Loads all that are returned.
 	Changed(ctx context.Context, known []Version) ([]uuid.UUID, error)
 }
 

@@ -18,7 +18,7 @@ run:
 ## test: all tests with -race, on private servers that they start themselves (installs what is missing)
 .PHONY: test
 test: servers
-	COUNT=$(COUNT) ./internal/modules.sh test tests . backend/* examples/login/stores examples/recipes otelsession promsession ginsession echosession cmd/sessionctl benchmarks
+	COUNT=$(COUNT) ./internal/modules.sh test tests . backend/* examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename cmd/sessionctl benchmarks
 
 ## servers: install the servers that the tests start, where they are missing
 .PHONY: servers
@@ -40,7 +40,7 @@ release-check:
 .PHONY: lint
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
-	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* examples/login/stores examples/recipes otelsession promsession ginsession echosession cmd/sessionctl benchmarks tests
+	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename cmd/sessionctl benchmarks tests
 	./internal/vulncheck.sh
 
 ## fuzz: every fuzz target for FUZZTIME (default 30s)

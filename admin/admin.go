@@ -26,6 +26,11 @@ type Options struct {
 	// newest sessions, too, and finds users by the beginnings of their names.
 	Meter *Meter
 
+	// DeviceName, if set, makes the name that the page shows of a session's label:
+	// devicename.Name, where the label is the User-Agent header, say. It is called
+	// for each session that is shown, and not for one without a label.
+	DeviceName func(label string) string
+
 	// TrustedOrigins are origins ("https://ops.example") besides the page's
 	// own, from which its forms may be sent.
 	TrustedOrigins []string

@@ -20,6 +20,20 @@ const (
 	listTimeout = 3 * time.Second
 )
 
+// What stands in place of a label.
+const (
+	unreadable = "(cannot be read)"
+	noLabel    = "(no label)"
+)
+
+// deviceName returns what the page shows of a label.
+func (h *handler) deviceName(label string) string {
+	if label == "" || h.opts.DeviceName == nil {
+		return label
+	}
+	return h.opts.DeviceName(label)
+}
+
 // A listed is a session in the list of the newest ones.
 type listed struct {
 	ID, User, Label    string
@@ -48,6 +62,9 @@ func (h *handler) listNewest(r *http.Request, c *content) {
 	now := time.Now()
 	for _, rec := range records {
 		if one, live := newestOf(rec, now); live {
+			if one.Label != unreadable && one.Label != noLabel {
+				one.Label = h.deviceName(one.Label)
+			}
 			c.Newest = append(c.Newest, one)
 		}
 	}
@@ -61,7 +78,7 @@ func (h *handler) listNewest(r *http.Request, c *content) {
 // be read is shown all the same: somebody will want to know.
 func newestOf(rec backend.Record, now time.Time) (one listed, live bool) {
 	one = listed{
-		ID: rec.ID.String(), User: rec.User, Label: "(cannot be read)",
+		ID: rec.ID.String(), User: rec.User, Label: unreadable,
 		Created: record.CreatedAt(rec.ID), ExpiresAt: rec.Expires,
 	}
 	head, err := record.ParseHead(rec.Data)
@@ -71,6 +88,6 @@ func newestOf(rec backend.Record, now time.Time) (one listed, live bool) {
 	if head.Ends != 0 {
 		one.ExpiresAt = time.UnixMilli(min(head.Ends, rec.Expires.UnixMilli()))
 	}
-	one.Label = cmp.Or(string(head.Label), "(no label)")
+	one.Label = cmp.Or(string(head.Label), noLabel)
 	return one, !head.Ended(now.UnixMilli())
 }

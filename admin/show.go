@@ -131,6 +131,7 @@ func (h *handler) list(r *http.Request, c *content) {
 		if mine {
 			c.Mine = own
 		}
+		info.Label = h.deviceName(info.Label)
 		if i < maxListed {
 			c.Sessions = append(c.Sessions, item{info, mine})
 		}

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 root=github.com/chisession/session
 # In an order in which no module requires a later one.
 modules=(backend/goredis backend/postgres backend/rueidis backend/sqlite
-	promsession otelsession ginsession echosession cmd/sessionctl)
+	promsession otelsession ginsession echosession devicename cmd/sessionctl)
 
 fail() { echo "$0: $*" >&2; exit 1; }
 

@@ -288,7 +288,8 @@ func (c *scene) management() {
 		c.Stats()
 	})
 	page, err := admin.New(c.Manager, admin.Options{
-		Logger: slog.New(nosyLog{c.inquiry, "admin.Options.Logger"}),
+		DeviceName: func(label string) string { c.ask("admin.Options.DeviceName", nil); return label },
+		Logger:     slog.New(nosyLog{c.inquiry, "admin.Options.Logger"}),
 		Authorize: func(r *http.Request) error {
 			c.ask("admin.Options.Authorize", r.Context())
 			if r.Header.Get("X-Refused") != "" {
@@ -301,7 +302,7 @@ func (c *scene) management() {
 		c.t.Fatal(err)
 	}
 	c.cookies = ""
-	c.visit("again", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.SetUser("ada") })
+	c.visit("again", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.SetUser("ada"); s.SetLabel("two") })
 	show := func(w http.ResponseWriter, r *http.Request, _ *session.Session) { page.ServeHTTP(w, r) }
 	for _, prepare := range []func(*http.Request){
 		func(r *http.Request) { r.Method, r.URL.RawQuery = "GET", "user=ada" },

@@ -126,7 +126,9 @@ func place(remoteAddr string) string {
 }
 
 // device makes a name of a browser's User-Agent, as "Firefox on Linux". The
-// header is whatever the client likes; only these words are ever kept.
+// header is whatever the client likes; only these words are ever kept. Package
+// devicename knows many more browsers, and is a module of its own; these few
+// lines keep the example in the library's module without one more dependency.
 func device(userAgent string) string {
 	return first(userAgent, "A browser", [][2]string{
 		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS", "Firefox"}, {"Chrome/", "Chrome"}, {"CriOS", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},

@@ -56,7 +56,7 @@ for dir in "${modules[@]}"; do
 		go mod edit -dropreplace="$line" -require="$line@$version"
 	done
 	go mod tidy
-	git commit -q -m "$dir: $version" -- .
+	git diff --quiet -- . || git commit -q -m "$dir: $version" -- . # devicename requires no other module of these
 	git tag "$dir/$version"
 	cd - >/dev/null
 done

@@ -54,10 +54,9 @@ func record(scene, failure, backend, replicas string, got toll) {
 
 const tableHead = `# What failovers undid
 
-Written by ` + "`make clusters`" + `, from what was counted: real servers under load, and what is left of all that was answered with
-success. "Refused without a replica" is a 503 to a login or logout
-that no replica had: all that is refused while the only replica of a shard is promoted. "Back" is the time from the failure to
-the last call that failed otherwise while the machine was away, of which a Sentinel or a node waits %v
+Written by ` + "`make clusters`" + `, from what was counted: real servers under load, and what is left of all that was acknowledged.
+"Refused without a replica" is a 503 to a login or logout that no replica had, as while the only replica of a shard is
+promoted. "Back" is the time from the failure to the last call that failed for another reason while the machine was away, of which a Sentinel or a node waits %v
 before it believes that the other is gone.
 
 | deployment | what failed | Replicas | runs | by | logouts undone | sessions lost | renewals reverted | live sessions outside their index | refused without a replica | other failures, and of those when the machine came back | back: median, longest | slowest call |

@@ -114,7 +114,7 @@ func TestMemoryCap(t *testing.T) {
 }
 
 // flood sends n requests with the header lines that header makes, and checks
-// answers, heap and store; then check.
+// responses, heap and store; then check.
 func flood(t *testing.T, k kind, n int, note noter, header func() string, check func(c *child, m measures)) {
 	t.Helper()
 	savePath := k.fresh(t)
@@ -154,11 +154,11 @@ func flood(t *testing.T, k kind, n int, note noter, header func() string, check 
 	for status, n := range statuses {
 		total += n
 		if status != 200 && status != 400 {
-			t.Errorf("%d answers have the status %d", n, status)
+			t.Errorf("%d responses have the status %d", n, status)
 		}
 	}
 	if total != n || last.Panics != 0 {
-		t.Errorf("%d answers of %d, %d panics", total, n, last.Panics)
+		t.Errorf("%d responses of %d, %d panics", total, n, last.Panics)
 	}
 	check(c, last)
 	if k.name != "memory" {
@@ -235,7 +235,7 @@ func pipe(t *testing.T, c *child, n int, header func() string) map[int]int {
 				t.Errorf("the response has a cookie: %q", set)
 			}
 		}
-		if fatal { // net/http answers 400 and hangs up
+		if fatal { // net/http responds 400 and hangs up
 			conn.Close()
 			conn = nil
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 var killProcess = row{serverProcess, "kill -9 in mid-write, under load, again and again",
-	"the next process answers within 1 s: no stuck lock, no half state, every acknowledged write there, no key without a time to live, nothing readable in the store"}
+	"the next process responds within 1 s: no stuck lock, no half state, every acknowledged write there, no key without a time to live, nothing readable in the store"}
 
 func TestKillProcess(t *testing.T) {
 	on(t, killProcess, cheap(lasting), func(t *testing.T, k kind, note noter) {
@@ -91,7 +91,7 @@ func TestKillLogin(t *testing.T) {
 				if a.Value == mark && !a.New {
 					before++ // the login was not stored, or its response came
 				} else if a.New && a.Keys == 0 && a.User == "" {
-					after++ // stored, and the answer with the new token lost
+					after++ // stored, and the response with the new token lost
 					tokens[i] = c.ok("", "/set?value="+mark).token
 					if tokens[i] == "" { // for 10 s the old token may start nothing: come without it
 						t.Error("no new session")
@@ -157,14 +157,14 @@ func TestClose(t *testing.T) {
 		if after.Closed != "<nil>" {
 			t.Errorf("Close: %s", after.Closed)
 		}
-		note("Close took %v; %d answers before it, %d refusals during and after; goroutines %d → %d, descriptors %d → %d",
+		note("Close took %v; %d responses before it, %d refusals during and after; goroutines %d → %d, descriptors %d → %d",
 			took.Round(time.Millisecond), served, w.refused.Load()-refused, before.Goroutines, after.Goroutines, before.Descriptors, after.Descriptors)
 		c.end()
 	})
 }
 
 var shutdown = row{serverProcess, "http.Server.Shutdown and Close under load, with slow requests",
-	"the requests under way are answered and stored; the process ends by itself; the next one has all of it"}
+	"the requests under way get their responses and are stored; the process ends by itself; the next one has all of it"}
 
 // TestShutdown ends a process in the way that it should be.
 func TestShutdown(t *testing.T) {

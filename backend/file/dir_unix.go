@@ -251,16 +251,17 @@ func (d dir) sign() (quiet.Sign, error) {
 	if err := unix.Fstat(d.fd, &st); err != nil {
 		return quiet.Sign{}, err
 	}
-	return quiet.Sign{Modified: [2]int64{st.Mtim.Nano()}, Size: [2]int64{int64(st.Ino)}}, nil
+	return quiet.Sign{Modified: [2]int64{st.Ctim.Nano()}, Size: [2]int64{int64(st.Ino)}}, nil
 }
 
-// stamp has d look as if it had changed.
+// stamp has d look as if it had changed: to set its mode, even to what it is,
+// moves the time of its last change.
 func (d dir) stamp() error {
-	now, err := unix.TimeToTimespec(time.Now())
-	if err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
 		return err
 	}
-	return unix.UtimesNanoAt(d.fd, ".", []unix.Timespec{now, now}, 0)
+	return unix.Fchmod(d.fd, uint32(st.Mode)&0o7777)
 }
 
 func (d dir) sync() error { return retry(func() error { return fsync(d.fd) }) }

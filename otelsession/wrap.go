@@ -55,7 +55,7 @@ type Options struct {
 // too_large, bad_user, closed, timeout or error, which are failures and come
 // with error.type; or canceled, when the client has gone.
 //
-// The result can what store can, no more and no less ([backend.Able]). A call costs
+// The result has the abilities of store, no more and no less ([backend.Able]). A call costs
 // some microseconds more: three without an SDK, four with metrics, nine with a
 // recorded span, where it was measured.
 //

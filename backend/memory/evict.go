@@ -25,14 +25,13 @@ const heavy = 16
 // Evicted returns how many live sessions had to go because the store was at
 // one of its bounds. Expired ones that made room are not counted.
 //
-// Who goes: an expired session if one comes into view. Else a new anonymous
+// What is evicted: an expired session, if one comes into view. Else a new anonymous
 // session takes the place of an anonymous one, and never of a user's. A user's
 // session, new or grown, takes the place of an anonymous one, until fifteen in
 // sixteen are of users; then that of another session of the same user; and if
-// there is none, that of a user who has more than 16, or of any. So who fills
-// the store, without an account or with one, displaces what is his. Among
-// those that may go it is the one that was not used for longest out of a
-// sample of 32. A use is any call that finds the session.
+// there is none, that of a user who has more than 16, or of any. So whoever
+// fills the store displaces sessions of their own kind. Among those that may go it
+// is the one that was not used for longest, out of a sample of 32. A use is any call that finds the session.
 func (s *Store) Evicted() uint64 { return s.evicted.Load() }
 
 // A bound is a largest usage.

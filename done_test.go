@@ -381,3 +381,46 @@ func TestDoneHammer(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// TestDoneOfAFailedLoad: a hook that runs while the session is loaded may ask for
+// its Done. If the session cannot be loaded, no handler ends that; it must not be
+// watched for ever.
+func TestDoneOfAFailedLoad(t *testing.T) {
+	for name, serve := range map[string]func(*session.Manager, *http.Request){
+		"middleware": func(m *session.Manager, r *http.Request) {
+			m.Middleware(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+		},
+		"Start": func(m *session.Manager, r *http.Request) {
+			if _, err := m.Start(httptest.NewRecorder(), r); err == nil {
+				t.Error("Start: no error")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner, err := memory.New(memory.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fault := backendtest.NewFault(inner)
+			var done <-chan struct{}
+			m, err := session.New(session.Config{Store: fault.Store(), Logger: slog.New(slog.DiscardHandler),
+				On: func(ctx context.Context, e session.Event) {
+					if e.Kind == session.EventUnavailable {
+						done = session.FromCtx(ctx).Done()
+					}
+				}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			res := request(m, nil, func(s *session.Session) { s.Set("k", 1) })
+			fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errors.New("down")))
+			r := httptest.NewRequest("GET", "/", nil)
+			r.AddCookie(res.Cookies()[0])
+			serve(m, r)
+			if done == nil || !isClosed(done, 0) {
+				t.Errorf("the channel of Done (%v) is not closed", done)
+			}
+		})
+	}
+}

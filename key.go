@@ -37,7 +37,7 @@ func (k Key[T]) String() string {
 
 // Get returns the value, and whether there is one. One that is no T, stored by
 // another version of the program, say, reads as absent: that is logged with
-// both types and counted in [Stats] as Unreadable, and the value stays as it
+// both types and counted in [Stats] as Unreadable (but for nil), and the value stays as it
 // is. In the function of an Update it makes the Update fail, so that it is not
 // overwritten unseen.
 func (k Key[T]) Get(from Getter) (value T, ok bool) {
@@ -48,6 +48,9 @@ func (k Key[T]) Get(from Getter) (value T, ok bool) {
 	decoded, err := record.DecodeTo[T](encoded)
 	if err == nil {
 		return decoded, true
+	}
+	if record.IsNil(encoded) { // as Update has it: a zero T
+		return value, false
 	}
 	if v, updating := from.(*Values); updating {
 		v.fail(notA[T](k.name, encoded))

@@ -182,3 +182,26 @@ func TestGenericFormIsTold(t *testing.T) {
 		t.Errorf("1000 keys were told of %d times, want a bounded number", n)
 	}
 }
+
+// TestKeyOfNil: a nil that was Set without the key is no T, and stands for none; so
+// an Update may replace it, as the function Update does.
+func TestKeyOfNil(t *testing.T) {
+	c := newKeyClient(t)
+	count := session.NewKey[int]("count")
+	logged := c.serve(func(s *session.Session) {
+		s.Set("count", nil)
+		if n, ok := count.Get(s); n != 0 || ok {
+			t.Errorf("Get = %v, %v, want 0, false", n, ok)
+		}
+		err := s.Update(func(v *session.Values) error {
+			count.Set(v, count.Or(v, 41)+1)
+			return nil
+		})
+		if n, ok := count.Get(s); err != nil || n != 42 || !ok {
+			t.Errorf("after an Update: %v, %v, %v, want 42", n, ok, err)
+		}
+	})
+	if logged != "" {
+		t.Errorf("logged: %s", logged)
+	}
+}

@@ -60,7 +60,7 @@ func (m *Manager) Middleware(next http.Handler) http.Handler {
 			case err != nil:
 				m.sendError(r.Context(), w, r, "", err)
 			case outer.inUse():
-				next.ServeHTTP(w, outer.within(r))
+				m.pass(next, w, r, outer.within(r))
 			default:
 				m.serve(next, w, r)
 			}
@@ -126,7 +126,15 @@ func (m *Manager) aside(next http.Handler, w http.ResponseWriter, r *http.Reques
 		next.ServeHTTP(w, r)
 		return
 	}
-	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, why)))
+	m.pass(next, w, r, r.WithContext(context.WithValue(r.Context(), sessionKey{}, why)))
+}
+
+// pass has next serve inner, which is r, or a copy of it with another context.
+func (m *Manager) pass(next http.Handler, w http.ResponseWriter, r, inner *http.Request) {
+	if inner != r {
+		defer m.removeUploads(inner)
+	}
+	next.ServeHTTP(w, inner)
 }
 
 func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
@@ -135,6 +143,7 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 		return
 	}
 	x := m.newExchange(w, r)
+	defer x.release() // of a session that could not be loaded, too: a hook may have asked for its Done
 	if s := x.session.Load(); s != nil {
 		instead, err := m.load(s, r.Header)
 		if err != nil && !m.outage(s, err) {
@@ -154,7 +163,6 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 		if !returned {
 			x.panicked()
 		}
-		x.release()
 		m.removeUploads(r)
 	}()
 	next.ServeHTTP(x.writer.As(), r)
@@ -378,7 +386,9 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r) == nil) {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
 		none.m, none.quiet = m, true
-		m.cfg.ErrorHandler(w, r.WithContext(instead{r.Context(), m, none}), err)
+		told := r.WithContext(instead{r.Context(), m, none})
+		defer m.removeUploads(told)
+		m.cfg.ErrorHandler(w, told, err)
 		return
 	}
 	code := status(err)
@@ -488,12 +498,19 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	}
 	h := w.Header()
 	s.x.setVary(h)
+	loaded := false
+	defer func() {
+		if !loaded {
+			s.x.release()
+		}
+	}()
 	switch instead, err := m.load(s, r.Header); {
 	case err != nil:
 		return nil, err
 	case instead != nil:
 		return nil, ErrUnproven
 	}
+	loaded = true
 	s.mu.Lock()
 	s.reply.used, s.start.header = true, h
 	s.limit(h, true)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/chisession/session/internal/caller"
 	"github.com/chisession/session/internal/guard"
+	"github.com/chisession/session/internal/local"
 	"github.com/chisession/session/internal/record"
-	"github.com/chisession/session/internal/requestmethod"
 )
 
 // Get returns the value of key, nil if there is none. Built-in types, time.Time
@@ -230,10 +230,24 @@ func (s *Session) SetLocal(key, value any) {
 		return
 	}
 	defer s.unlock()
+	s.keepLocal(key, value)
+}
+
+func (s *Session) keepLocal(key, value any) {
 	if s.locals == nil {
 		s.locals = make(map[any]any)
 	}
 	s.locals[key] = value
+}
+
+// localOnce returns what is kept under once.Key, and keeps it if nothing is.
+func (s *Session) localOnce(once local.Once) any {
+	value, ok := s.locals[once.Key]
+	if !ok {
+		value = once.New()
+		s.keepLocal(once.Key, value)
+	}
+	return value
 }
 
 // Local returns what SetLocal kept under key, or nil.
@@ -242,11 +256,15 @@ func (s *Session) Local(key any) any {
 		return nil
 	}
 	defer s.unlock()
-	if _, ok := key.(requestmethod.Key); ok && s.x != nil {
+	switch key := key.(type) {
+	case local.Method:
 		return s.x.request.Method
-	}
-	if _, ok := key.(guard.Key); ok && s.m.guard != nil {
-		return s.m.guard.see(s)
+	case local.Once:
+		return s.localOnce(key)
+	case guard.Key:
+		if s.m.guard != nil {
+			return s.m.guard.see(s)
+		}
 	}
 	return s.locals[key]
 }

@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 
 	"github.com/chisession/session"
-	"github.com/chisession/session/internal/requestmethod"
+	requestlocal "github.com/chisession/session/internal/local"
 )
 
 // MaxMessages is how many messages wait in a session at most; the oldest goes
@@ -35,10 +34,11 @@ func (f Flash) Add(level Level, format string, args ...any) {
 
 // Now adds a message for this request only; see [Now].
 func (f Flash) Now(level Level, format string, args ...any) {
+	message := Message{level, fmt.Sprintf(format, args...)} // args may have methods that ask the flash
 	l := f.local()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = append(l.now, Message{level, fmt.Sprintf(format, args...)})
+	l.now = append(l.now, message)
 }
 
 // Take returns all messages and removes them; see [Take]. With an error, which
@@ -48,7 +48,7 @@ func (f Flash) Now(level Level, format string, args ...any) {
 // HEAD it is [Flash.Peek]: ServeMux serves HEAD by the handler of GET, whose
 // body, with the messages in it, nobody gets.
 func (f Flash) Take() (Messages, error) {
-	if f.s.Local(requestmethod.Key{}) == http.MethodHead {
+	if f.s.Local(requestlocal.Method{}) == http.MethodHead {
 		return f.Peek(), nil
 	}
 	stored := keysOf(f.s.Keys())
@@ -124,18 +124,13 @@ func (f Flash) read(keys []string) []entry {
 	return entries
 }
 
-// local returns what this request knows of its flash.
+// local returns what this request knows of its flash. Where there is no session,
+// as the log then says, what is added to it is lost.
 func (f Flash) local() *local {
-	making.Lock()
-	defer making.Unlock()
-	l, ok := f.s.Local(localKey{}).(*local)
-	if !ok {
-		l = new(local)
-		f.s.SetLocal(localKey{}, l)
+	if l, ok := f.s.Local(once).(*local); ok {
+		return l
 	}
-	return l
+	return new(local)
 }
 
-// making guards the moment between "there is none" and "here is one" in local,
-// where goroutines of one request could each make one.
-var making sync.Mutex
+var once = requestlocal.Once{Key: localKey{}, New: func() any { return new(local) }}

@@ -1,6 +1,7 @@
 package flash_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,9 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
@@ -355,5 +358,68 @@ func TestMap(t *testing.T) {
 	}
 	if m := (flash.Messages)(nil).Map(); m == nil || len(m) != 0 {
 		t.Errorf("map of none is %v, want an empty one", m)
+	}
+}
+
+// asking is an argument that asks the flash while it is formatted.
+type asking struct{ r *http.Request }
+
+func (a asking) String() string {
+	flash.Now(a.r, flash.LevelNotice, "inner")
+	return strconv.Itoa(len(flash.Peek(a.r)))
+}
+
+// What is formatted into a message may ask the flash of the same request.
+func TestArgumentsMayAsk(t *testing.T) {
+	c := newClient(t, session.Config{})
+	inTime(t, func() {
+		c.do(func(r *http.Request, _ *session.Session) {
+			flash.Now(r, flash.LevelNotice, "%v before", asking{r})
+			wantMessages(t, flash.Take(r), "notice:inner", "notice:1 before")
+		})
+	})
+}
+
+// A logger that adds a message when a flash is used too late gets an end, and
+// so does everybody else in the process.
+func TestLoggerMayAdd(t *testing.T) {
+	var late *http.Request
+	lines := 0
+	c := newClient(t, session.Config{Logger: slog.New(onLine(func() {
+		if lines++; lines == 1 {
+			flash.Now(late, flash.LevelError, "logged")
+			flash.Take(late)
+		}
+	}))})
+	inTime(t, func() {
+		c.do(func(r *http.Request, _ *session.Session) { late = r })
+		lines = 0
+		flash.Now(late, flash.LevelError, "too late")
+	})
+	if lines == 0 {
+		t.Error("nothing is logged: this tests nothing")
+	}
+}
+
+// onLine is a log handler that is called for each line.
+type onLine func()
+
+func (f onLine) Enabled(context.Context, slog.Level) bool  { return true }
+func (f onLine) Handle(context.Context, slog.Record) error { f(); return nil }
+func (f onLine) WithAttrs([]slog.Attr) slog.Handler        { return f }
+func (f onLine) WithGroup(string) slog.Handler             { return f }
+
+// inTime fails the test if f waits for itself.
+func inTime(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it hangs")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"maps"
 	"mime/multipart"
 	"net"
@@ -40,6 +41,7 @@ var responseCases = []behaviour{
 	each("a login after the timeout handler gave up", timeoutHandlerGaveUp),
 	once("the request stays as it was sent", requestUnchanged),
 	onceAlone("uploads leave no files", uploads),
+	onceAlone("uploads leave no files where there is no session", uploadsAside),
 }
 
 // A witness stands outside of the session's middleware and notes what passes
@@ -530,9 +532,14 @@ func requestUnchanged(t *testing.T) {
 	}
 }
 
-// uploads: what a handler's form kept in temporary files is gone
-// when it has returned, panicked or hijacked.
-func uploads(t *testing.T) {
+// An uploader sends forms with a file that goes into the directory dir.
+type uploader struct {
+	dir, contentType string
+	form             []byte
+}
+
+func newUploader(t *testing.T) *uploader {
+	t.Helper()
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	var body bytes.Buffer
@@ -543,7 +550,45 @@ func uploads(t *testing.T) {
 	}
 	part.Write(make([]byte, 1<<20))
 	form.Close()
+	return &uploader{dir, form.FormDataContentType(), body.Bytes()}
+}
 
+// parse is what a handler does with the form.
+func (u *uploader) parse(t *testing.T, r *http.Request) {
+	t.Helper()
+	if err := r.ParseMultipartForm(1 << 10); err != nil {
+		t.Errorf("ParseMultipartForm: %v", err)
+	}
+	if files, err := os.ReadDir(u.dir); err != nil || len(files) != 1 {
+		t.Errorf("%d temporary files, %v, want 1: this tests nothing", len(files), err)
+	}
+}
+
+// send has h serve a form, and looks for what it left behind.
+func (u *uploader) send(t *testing.T, h http.Handler) {
+	t.Helper()
+	served := make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(served)
+		h.ServeHTTP(w, r)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	res, err := http.Post(server.URL, u.contentType, bytes.NewReader(u.form))
+	if err == nil {
+		res.Body.Close()
+	}
+	<-served
+	server.Close()
+	if files, err := os.ReadDir(u.dir); err != nil || len(files) != 0 {
+		t.Errorf("%d temporary files are left, %v", len(files), err)
+	}
+}
+
+// uploads: what a handler's form kept in temporary files is gone
+// when it is over, as net/http has it for requests of its own.
+func uploads(t *testing.T) {
+	u := newUploader(t)
 	for name, end := range map[string]func(http.ResponseWriter){
 		"returns": func(w http.ResponseWriter) { io.WriteString(w, "ok") },
 		"panics":  func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
@@ -557,36 +602,34 @@ func uploads(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := session.New(session.Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Close()
-			served := make(chan struct{})
-			page := m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if err := r.ParseMultipartForm(1 << 10); err != nil {
-					t.Errorf("ParseMultipartForm: %v", err)
-				}
-				if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-					t.Errorf("%d temporary files, %v, want 1: this tests nothing", len(files), err)
-				}
+			m := newManager(t, session.Config{})
+			u.send(t, m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				u.parse(t, r)
 				end(w)
-			}))
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer close(served)
-				page.ServeHTTP(w, r)
-			}))
-			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			server.Start()
-			res, err := http.Post(server.URL, form.FormDataContentType(), bytes.NewReader(body.Bytes()))
-			if err == nil {
-				res.Body.Close()
-			}
-			<-served
-			server.Close()
-			if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
-				t.Errorf("%d temporary files are left, %v", len(files), err)
-			}
+			})))
+		})
+	}
+}
+
+// uploadsAside: a handler that is told why it has no session gets another copy of
+// the request, which may parse a form as well.
+func uploadsAside(t *testing.T) {
+	u := newUploader(t)
+	for name, cfg := range map[string]session.Config{
+		"skipped":  {Skip: func(*http.Request) bool { return true }},
+		"disabled": {Disabled: true},
+		"failed":   {ErrorHandler: func(_ http.ResponseWriter, r *http.Request, _ error) { u.parse(t, r) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Logger = slog.New(slog.DiscardHandler)
+			m := newManager(t, cfg)
+			u.send(t, m.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if name == "failed" {
+					session.FromContext(r).Set("k", make(chan int))
+					return
+				}
+				u.parse(t, r)
+			})))
 		})
 	}
 }

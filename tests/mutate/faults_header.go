@@ -112,8 +112,8 @@ var headerFaults = []fault{
 	{
 		what: `an ErrorHandler is told that the middleware is missing`,
 		file: "middleware.go",
-		old:  `m.cfg.ErrorHandler(w, r.WithContext(instead{r.Context(), m, none}), err)`,
-		new:  `m.cfg.ErrorHandler(w, r.WithContext(context.Background()), err)`,
+		old:  `told := r.WithContext(instead{r.Context(), m, none})`,
+		new:  `told := r.WithContext(context.Background())`,
 		pkg:  ".", test: `TestBehaviour/error_response/an_ErrorHandler_finds_out_why_there_is_no_session`,
 	},
 	{

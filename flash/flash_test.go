@@ -423,3 +423,24 @@ func inTime(t *testing.T, f func()) {
 		t.Fatal("it hangs")
 	}
 }
+
+// A response that goes on for long may take any number of messages. It keeps no
+// more than a session may hold, and those are the newest.
+func TestKeepIsBounded(t *testing.T) {
+	c := newClient(t, session.Config{})
+	const taken = 5 * flash.MaxMessages
+	c.do(func(r *http.Request, _ *session.Session) {
+		for i := range taken {
+			flash.Notice(r, "%d", i)
+			wantMessages(t, flash.Take(r), fmt.Sprintf("notice:%d", i))
+		}
+		flash.Keep(r)
+		wantMessages(t, flash.Take(r))
+	})
+	var want []string
+	for i := taken - flash.MaxMessages; i < taken; i++ {
+		want = append(want, fmt.Sprintf("notice:%d", i))
+	}
+	c.wantTaken(want...)
+	c.wantTaken()
+}

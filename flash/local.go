@@ -30,10 +30,15 @@ type local struct {
 
 	mu    sync.Mutex // guards all below; nothing of the session runs under it
 	now   Messages   // from Now
-	shown []entry    // what was taken
+	shown []entry    // what was taken, the last mostShown
 	from  string     // ...of the session with this ID
 	kept  string     // the ID of the session that Keep was called on
 }
+
+// mostShown is how many messages a request remembers that it has shown: those that
+// Keep would leave, and as many that may still be in the session because of it. A
+// response that goes on for hours may show any number.
+const mostShown = 2 * MaxMessages
 
 // begin starts a Take: it hands over the messages of Now, and says whether Keep
 // was called on this session.
@@ -53,7 +58,7 @@ func (l *local) keep(s *session.Session) {
 	l.kept = id
 	var shown []entry
 	if l.from == id { // not another session's, which has been destroyed
-		shown = slices.Clone(l.shown)
+		shown = slices.Clone(l.shown[max(0, len(l.shown)-MaxMessages):])
 	}
 	l.mu.Unlock()
 	for _, e := range shown {
@@ -71,6 +76,7 @@ func (l *local) show(s *session.Session, taken []entry) Messages {
 		l.from, l.shown = id, nil
 	}
 	l.shown = append(l.shown, fresh...)
+	l.shown = slices.Delete(l.shown, 0, max(0, len(l.shown)-mostShown))
 	return messages(fresh)
 }
 

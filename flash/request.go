@@ -71,7 +71,7 @@ func Peek(r *http.Request) Messages { return of(r).Peek() }
 
 // Keep leaves the messages that this request takes, before or after, for one
 // more Take in a later request. Messages that nobody takes stay without it,
-// and those of [Now] cannot be kept.
+// and those of [Now] cannot be kept. Of more than [MaxMessages], the newest are kept.
 func Keep(r *http.Request) { of(r).Keep() }
 
 func of(r *http.Request) Flash { return Of(session.FromContext(r)) }

@@ -126,14 +126,14 @@ func (b *Binding) removeAndReload(w http.ResponseWriter, r *http.Request) {
 	reload(w, r)
 }
 
-// Header implements [guard.Guard]: with the session's cookie goes the proof's, and
-// who is logged in and not bound is offered to be.
+// Header implements [guard.Guard]: with the session's cookie goes the proof's, also
+// where another session takes its place, and who is logged in and not bound is
+// offered to be.
 func (b *Binding) Header(h http.Header, r *http.Request, s *guard.Session) {
-	if s.Gone {
+	if s.Gone || s.New && s.Kept == nil {
 		b.removeProof(h, r)
-		return
 	}
-	if !b.offers(r, s) {
+	if s.Gone || !b.offers(r, s) {
 		h.Del(registrationHeader) // of a login that the program has undone
 		return
 	}

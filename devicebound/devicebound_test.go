@@ -359,7 +359,10 @@ func logins(t *testing.T) {
 		t.Errorf("%d keys after other logins in the same session, want 1", b.device.Sessions())
 	}
 	first := s.onlySession("ada")
-	b.do("GET", "/logout")
+	b.gets("/again?user=", " bound=false") // a logout, and a message for the next page in a session of its own
+	if b.cookie(proofName) != "" || b.cookie(sidName) == "" {
+		t.Error("the proof of the session before stays beside that of the message")
+	}
 	b.gets("/login?user=ada", "ada bound=false")
 	time.Sleep(devicebound.DefaultLifetime)
 	b.gets("/", "ada bound=true") // by the new key, while the old one is told that it is over

@@ -93,6 +93,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			sess.SetUser(r.FormValue("user"))
 		case "/logout":
 			sess.Destroy()
+		case "/again":
+			sess.Destroy()
+			sess.Set("message", "signed out")
 		case "/renew":
 			sess.Renew()
 		}

@@ -14,6 +14,7 @@
 //	go run ./examples/login -provider rueidis -save-path redis://127.0.0.1:6379/0
 //	go run ./examples/login -config app.conf
 //	go run ./examples/login -cert cert.pem -key key.pem
+//	go run ./examples/login -cert cert.pem -key key.pem -device-bound
 //
 // The shop itself is package shop.
 package main

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +28,29 @@ import (
 type shop struct {
 	url    string // http://localhost:PORT, or https
 	secure bool
-	cookie string // the name of its session cookie
+	cookie string  // the name of its session cookie
+	cert   string  // the file of its certificate, if secure
+	log    shopLog // what it has written to stderr
+}
+
+// A shopLog is what a process writes while a test reads it.
+type shopLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (l *shopLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String returns what was written so far.
+func (l *shopLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // overBoth tells a story over HTTP and over TLS, each with a shop of its own
@@ -51,11 +74,11 @@ func startShop(t *testing.T, secure bool, args ...string) *shop {
 	if secure {
 		s.cookie = "__Host-session"
 		cert, key := certificate(t)
+		s.cert = cert
 		args = append(args, "-cert", cert, "-key", key)
 	}
 	command := exec.Command(loginPath, args...)
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
+	command.Stderr = &s.log
 	stdout, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +98,8 @@ func startShop(t *testing.T, secure bool, args ...string) *shop {
 		if err := command.Wait(); err != nil {
 			t.Errorf("the shop ended with %v", err)
 		}
-		if t.Failed() && stderr.Len() > 0 {
-			t.Logf("the shop said:\n%s", stderr.String())
+		if said := s.log.String(); t.Failed() && said != "" {
+			t.Logf("the shop said:\n%s", said)
 		}
 	})
 	_, rest, found := strings.Cut(first, "Open ")

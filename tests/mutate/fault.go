@@ -21,7 +21,7 @@ type fault struct {
 func all() []fault {
 	var faults []fault
 	for _, part := range [][]fault{
-		tokenFaults, loadFaults, storeFaults, endFaults, responseFaults, headerFaults, loginFaults, backendFaults, serverFaults,
+		tokenFaults, loadFaults, storeFaults, endFaults, responseFaults, headerFaults, loginFaults, backendFaults, serverFaults, deviceFaults,
 	} {
 		faults = append(faults, part...)
 	}

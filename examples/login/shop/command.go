@@ -25,6 +25,7 @@ import (
 type Options struct {
 	addr, provider, savePath, config, cert, key string
 	idle, confirm                               time.Duration
+	deviceBound                                 bool
 	passwordCost                                int // of bcrypt
 }
 
@@ -40,6 +41,7 @@ func Flags() Options {
 	flag.DurationVar(&o.confirm, "confirm", 5*time.Minute, "how long a password counts before paying; after that it is asked for again")
 	flag.StringVar(&o.cert, "cert", "", "certificate file (PEM): serve HTTPS, with a __Host- cookie")
 	flag.StringVar(&o.key, "key", "", "the certificate's key file (PEM)")
+	flag.BoolVar(&o.deviceBound, "device-bound", false, "bind logins to the browser's device, where it can do so (Chrome on Windows and macOS); needs -cert")
 	flag.Parse()
 	return o
 }
@@ -66,6 +68,11 @@ func run(ctx context.Context, o Options) error {
 	}
 	defer shop.close()
 	shop.confirmFor = o.confirm
+	if o.deviceBound {
+		if err := shop.bindToDevices(); err != nil {
+			return err
+		}
+	}
 
 	listener, err := net.Listen("tcp", o.addr)
 	if err != nil {
@@ -101,6 +108,9 @@ func (o Options) Sessions() (session.Config, error) {
 	if (o.cert == "") != (o.key == "") {
 		return cfg, errors.New("-cert and -key go together: give both")
 	}
+	if o.deviceBound && o.cert == "" {
+		return cfg, errors.New("-device-bound needs -cert and -key: browsers bind sessions over HTTPS only")
+	}
 	if o.config != "" {
 		var err error
 		if cfg, err = conf.Load(o.config); err != nil {
@@ -118,6 +128,9 @@ func (o Options) Sessions() (session.Config, error) {
 	}
 	if o.idle != 0 {
 		cfg.IdleTimeout = o.idle
+	}
+	if o.deviceBound {
+		cfg.On = alarm
 	}
 	if o.config == "" && o.cert == "" && loopback(o.addr) {
 		// Plain HTTP on this machine, which Safari takes no Secure cookie over.

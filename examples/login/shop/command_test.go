@@ -38,6 +38,7 @@ func TestOptions(t *testing.T) {
 		{"flags", "", Options{provider: "file", savePath: "x", idle: time.Minute},
 			session.Config{Provider: "file", SavePath: "x", IdleTimeout: time.Minute}},
 		{"TLS", "", Options{cert: "c", key: "k"}, session.Config{}},
+		{"bound without TLS", "-device-bound", Options{deviceBound: true}, session.Config{}},
 		{"half of TLS", "-cert and -key", Options{cert: "c"}, session.Config{}},
 		{"file", "", Options{config: on}, session.Config{Provider: "file", SavePath: "./tmp"}},
 		{"flags before file", "", Options{config: on, provider: "memory"}, session.Config{Provider: "memory"}},

@@ -2,19 +2,23 @@ package shop
 
 import (
 	"cmp"
+	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/chisession/session"
+	"github.com/chisession/session/devicebound"
 	"github.com/chisession/session/flash"
 )
 
 // A deviceRow is one session on the page of devices.
 type deviceRow struct {
 	session.Info
-	Here bool // it is this one
+	Here  bool // it is this one
+	Bound bool // ...and is bound to this device; of others this is not known
 }
 
 // Device returns what the session was signed in with, as "Firefox on Linux".
@@ -41,7 +45,8 @@ func (s *shop) devices(w http.ResponseWriter, r *http.Request) {
 	}
 	rows := make([]deviceRow, len(infos))
 	for i, info := range infos {
-		rows[i] = deviceRow{info, info.ID == current.ID()}
+		here := info.ID == current.ID()
+		rows[i] = deviceRow{info, here, here && devicebound.Bound(r)}
 	}
 	// This one first, then the latest seen.
 	slices.SortStableFunc(rows, func(a, b deviceRow) int {
@@ -97,6 +102,20 @@ func (s *shop) endOthers(w http.ResponseWriter, r *http.Request) {
 		flash.Success(r, "%s signed out.", count(n, "other device"))
 	}
 	back(w, r, "/devices")
+}
+
+// bindToDevices has logins bound to the browser's device from now on.
+func (s *shop) bindToDevices() error {
+	_, err := devicebound.New(s.sessions, devicebound.Options{})
+	return err
+}
+
+// alarm tells that somebody has the cookie of a login and not its device. A real
+// shop would write a mail, and end the session.
+func alarm(ctx context.Context, e session.Event) {
+	if e.Kind == session.EventRejected && e.Reason == session.ReasonUnproven {
+		slog.WarnContext(ctx, "a cookie was used without the device that it is bound to", "user", e.User, "id", e.ID, "from", place(e.RemoteAddr))
+	}
 }
 
 // labelSeparator is between the two halves of a session's label.

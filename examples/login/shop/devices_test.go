@@ -2,12 +2,18 @@ package shop
 
 import (
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"github.com/chisession/session"
+	"github.com/chisession/session/sessiontest"
 )
 
 // signedInTwice returns two browsers of one user, and their sessions' IDs.
@@ -175,6 +181,43 @@ func TestHeaders(t *testing.T) {
 	} {
 		if !strings.HasPrefix(h.Get(name), want) {
 			t.Errorf("%s is %q, want %q", name, h.Get(name), want)
+		}
+	}
+}
+
+// TestDevicesBound: the page says which login is bound to the browser's device.
+func TestDevicesBound(t *testing.T) {
+	shop, err := newShop(session.Config{}, bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shop.close()
+	if err := shop.bindToDevices(); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewTLSServer(shop.routes())
+	defer server.Close()
+	for name, knows := range map[string]bool{"a browser that knows how": true, "another": false} {
+		jar := sessiontest.NewJar()
+		client := &http.Client{Jar: jar, Transport: server.Client().Transport}
+		if knows {
+			client.Transport = sessiontest.NewDevice(jar, client.Transport)
+		}
+		res, err := client.PostForm(server.URL+"/login?next=/devices", url.Values{"name": {demoUser}, "password": {demoPassword}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res, err = client.Get(server.URL + "/devices"); err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bound := strings.Contains(string(text), "bound to this device"); bound != knows || !strings.Contains(string(text), "this one") {
+			t.Errorf("%s: the page says that it is bound: %t\n%s", name, bound, shown(string(text)))
 		}
 	}
 }

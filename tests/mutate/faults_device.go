@@ -1,0 +1,150 @@
+package main
+
+// deviceFaults are about sessions that are bound to a device: what proves that a
+// request comes from it, and what the library keeps for that.
+var deviceFaults = []fault{
+	{
+		what: `bound: a token is enough`,
+		file: "devicebound/admit.go",
+		old:  `return guard.Verdict{Refused: true}`,
+		new:  `return guard.Verdict{}`,
+		pkg:  "./devicebound", test: `TestThief`,
+	},
+	{
+		what: `bound: a proof is good for ever`,
+		file: "devicebound/stamp.go",
+		old:  `return -leeway <= age && age < lifetime+leeway`,
+		new:  `return -leeway <= age`,
+		pkg:  "./devicebound", test: `TestThief`,
+	},
+	{
+		what: `bound: anybody can make a proof`,
+		file: "devicebound/stamp.go",
+		old: `	if !hmac.Equal(mac[:], raw[8:]) {
+		return false
+	}
+`,
+		new: `	_ = hmac.Equal(mac[:], raw[8:])
+`,
+		pkg: "./devicebound", test: `TestStamp`,
+	},
+	{
+		what: `bound: a proof passes for a challenge`,
+		file: "devicebound/stamp.go",
+		old: `	message[0] = byte(to)
+`,
+		new: ``,
+		pkg: "./devicebound", test: `TestTokens/a_proof_as_the_challenge`,
+	},
+	{
+		what: `bound: the token says what it is signed with`,
+		file: "devicebound/key.go",
+		old:  `if alg != "ES256" || len(signature) != 2*half {`,
+		new:  `if len(signature) != 2*half {`,
+		pkg:  "./devicebound", test: `TestTokens/RS256_by_name_only`,
+	},
+	{
+		what: `bound: a short RSA key is taken`,
+		file: "devicebound/key.go",
+		old:  `if n.BitLen() >= minRSA && n.Bit(0) == 1 {`,
+		new:  `if n.Bit(0) == 1 {`,
+		pkg:  "./devicebound", test: `TestTokens/a_short_key`,
+	},
+	{
+		what: `bound: a challenge need not be signed by the device`,
+		file: "devicebound/endpoint.go",
+		old:  `return err == nil && verify(key, t.alg, t.signed, t.signature)`,
+		new:  `return err == nil && key != nil`,
+		pkg:  "./devicebound", test: `TestThiefWithKey`,
+	},
+	{
+		what: `bound: a key is registered without an offer`,
+		file: "devicebound/endpoint.go",
+		old: `	if !fresh(t.challenge, []byte(s.Cred.Token()), forOffer, s.Cred.ID(), now, challengeFor) {
+		return nil, false
+	}
+`,
+		new: ``,
+		pkg: "./devicebound", test: `TestTokens/another_challenge`,
+	},
+	{
+		what: `bound: the key of somebody else is registered`,
+		file: "devicebound/endpoint.go",
+		old:  `if err != nil || !verify(key, t.alg, t.signed, t.signature) {`,
+		new:  `if err != nil {`,
+		pkg:  "./devicebound", test: `TestTokens/the_key_of_somebody_else`,
+	},
+	{
+		what: `bound: a key replaces the first one`,
+		file: "load.go",
+		old: `		if kept = v.c.Reserved(); kept != nil {
+			return nil
+		}
+`,
+		new: ``,
+		pkg: ".", test: `TestGuardKeeps`,
+	},
+	{
+		what: `bound: a refresh with a token that was just replaced ends the key`,
+		file: "devicebound/endpoint.go",
+		old:  `if s.Unavailable() || errors.Is(s.Err(), session.ErrSuperseded) {`,
+		new:  `if s.Unavailable() {`,
+		pkg:  "./devicebound", test: `TestRefreshEndsOnlyWhatIsOver/replaced_just_now`,
+	},
+	{
+		what: `bound: an ErrorHandler responds at the refresh`,
+		file: "middleware.go",
+		old:  `if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r) == nil) {`,
+		new:  `if m.cfg.ErrorHandler != nil {`,
+		pkg:  ".", test: `TestGuardEndpointInAnOutage`,
+	},
+	{
+		what: `bound: a login that ends across sites is offered at once`,
+		file: "devicebound/admit.go",
+		old:  `return !isForeign(r)`,
+		new:  `return true`,
+		pkg:  "./devicebound", test: `TestLoginThatEndsAcrossSites`,
+	},
+	{
+		what: `bound: the session that is refused is handed out`,
+		file: "load.go",
+		old: `		s.startOver()
+		s.reply.live = false
+`,
+		new: ``,
+		pkg: ".", test: `TestGuardRefuses`,
+	},
+	{
+		what: `bound: Start hands out what the middleware does not`,
+		file: "middleware.go",
+		old:  `case instead != nil:`,
+		new:  `case instead != nil && s == nil:`,
+		pkg:  ".", test: `TestGuardResponds`,
+	},
+	{
+		what: `bound: Clear unbinds`,
+		file: "internal/record/changes.go",
+		old:  `kept := c.find(reserved)`,
+		new:  `var kept []byte`,
+		pkg:  "./internal/record", test: `TestReservedOutlivesClear`,
+	},
+	{
+		what: `bound: the program reads the secret`,
+		file: "internal/record/changes.go",
+		old: `	if key == reserved {
+		return nil
+	}
+	return c.find(key)
+`,
+		new: `	return c.find(key)
+`,
+		pkg: "./internal/record", test: `TestReservedIsHidden`,
+	},
+	{
+		what: `bound: another session takes the binding along`,
+		file: "internal/record/changes.go",
+		old:  `if key != reserved { // it is of that record alone`,
+		new:  `if key != "" {`,
+		pkg:  ".", test: `TestGuardKeepsNothingOfAnotherSession`,
+	},
+}

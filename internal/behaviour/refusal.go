@@ -84,7 +84,7 @@ var calls = func() map[string]change {
 	emptied := ` a=<nil> b=<nil> messages=0 label="" persist=0 lives=1h0m0s`
 	m := reading(
 		"Session.Get", "Session.Has", "Session.Keys", "Session.Len", "Session.SetLocal", "Session.Local", "Session.ID", "Session.Token",
-		"Session.User", "Session.Done", "Session.IsNew", "Session.CreatedAt", "Session.ExpiresAt", "Session.Unavailable", "Session.Err",
+		"Session.User", "Session.Done", "Session.AuthenticatedAt", "Session.IsNew", "Session.CreatedAt", "Session.ExpiresAt", "Session.Unavailable", "Session.Err",
 		"Session.Format", "Session.LogValue", "Session.MarshalJSON", "Session.Save", "Session.Reload", "Session.Release",
 		"session.Get", "session.FromContext", "Session.NoTouch", "flash.Of", "flash.Now", "flash.Peek", "Flash.Now", "Flash.Peek",
 	)

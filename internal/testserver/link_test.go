@@ -36,6 +36,11 @@ func ask(c net.Conn, line string) (string, error) {
 	if _, err := io.WriteString(c, line+"\n"); err != nil {
 		return "", err
 	}
+	return hear(c)
+}
+
+// hear returns the next line that comes.
+func hear(c net.Conn) (string, error) {
 	_ = c.SetReadDeadline(time.Now().Add(time.Second))
 	got, err := bufio.NewReader(c).ReadString('\n')
 	return string(bytes.TrimSpace([]byte(got))), err
@@ -89,7 +94,7 @@ func TestLink(t *testing.T) {
 		t.Errorf("while the link stalls: got %v, want a time-out", err)
 	}
 	l.Stall(false)
-	if got, err := ask(c, ""); got != "three" || err != nil {
+	if got, err := hear(c); got != "three" || err != nil {
 		t.Errorf("after a stall: got %q, %v; want what was sent meanwhile", got, err)
 	}
 

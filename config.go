@@ -122,7 +122,7 @@ type Config struct {
 	// By default such a request (Sec-Fetch-Site: cross-site, none of the cookie
 	// with it, and the cookie's SameSite the reason) gets 403 in place of the
 	// handler's response, or if its method is a safe one (GET), the handler's
-	// response with nothing stored; Err and Save return ErrCrossSite. SetUser and
+	// response with nothing stored; Err and Save return ErrCrossSite. SetUser with a name and
 	// Renew always start a session: that is a login (SAML, Sign in with Apple).
 	AllowCrossSite bool
 

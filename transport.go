@@ -442,8 +442,9 @@ func (s *Session) maxAge() time.Duration {
 
 // uninvited reports whether s, a new session, would take the place of one that
 // the browser has and did not send (RFC 6265bis §5.8.3). It is asked for by
-// SetUser and by Renew, which are logins, and not by a Set: of an error, say,
-// in the form_post of a login elsewhere that has failed.
+// SetUser with a name and by Renew, which are logins, and not by a Set: of an error,
+// say, in the form_post of a login elsewhere that has failed, or beside SetUser("")
+// in that of a logout.
 func (s *Session) uninvited() bool {
 	r := s.x.request
 	if s.start.candidate { // of an old session, which came by another cookie
@@ -452,7 +453,7 @@ func (s *Session) uninvited() bool {
 	switch {
 	case r.Header.Get("Sec-Fetch-Site") != "cross-site" || !s.x.transport.cookie() || s.m.cfg.AllowCrossSite:
 		return false
-	case s.want.changed&changedSecret != 0 || s.currentUser() != "" || s.m.used(s.x.transport, r.Header):
+	case s.want.changed&(changedSecret|changedUser) == changedSecret || s.currentUser() != "" || s.m.used(s.x.transport, r.Header):
 		return false
 	}
 	switch s.m.cookie.Options().SameSite {

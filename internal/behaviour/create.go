@@ -306,6 +306,9 @@ func crossSiteSet(t *testing.T) {
 		{"GET", fetch, session.Config{}, "set", 200, false},
 		{"POST", navigation, session.Config{}, "read", 200, false},
 
+		{"POST", navigation, session.Config{}, "set, log out", 403, false},
+		{"GET", frame, session.Config{}, "set, log out", 200, false},
+
 		{"POST", navigation, session.Config{}, "login", 200, true},
 		{"POST", navigation, session.Config{}, "set, login", 200, true},
 		{"POST", navigation, session.Config{}, "set, renew", 200, true},
@@ -342,6 +345,13 @@ func crossSiteSet(t *testing.T) {
 				case "set, login":
 					s.Set("a", 1)
 					s.SetUser("ada")
+				case "set, log out":
+					s.SetUser("")
+					if by == "Update" {
+						got = s.Update(func(v *session.Values) error { v.Set("a", 1); return nil })
+					} else {
+						s.Set("a", 1)
+					}
 				case "set, renew":
 					s.Renew()
 					s.Set("a", 1)
@@ -369,7 +379,7 @@ func crossSiteSet(t *testing.T) {
 			status := tt.status
 			if by != "" {
 				status = 200 // the handler had the error
-				if refused := errors.Is(got, session.ErrCrossSite); refused == tt.started && tt.do != "read" && (by != "Update" || tt.do == "set") {
+				if refused := errors.Is(got, session.ErrCrossSite); refused == tt.started && tt.do != "read" && (by != "Update" || tt.do == "set" || tt.do == "set, log out") {
 					t.Errorf("%+v by %s: the error is %v", tt, by, got)
 				}
 			}

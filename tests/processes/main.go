@@ -29,6 +29,7 @@ import (
 	_ "github.com/chisession/session/backend/redis"
 	_ "github.com/chisession/session/backend/rueidis"
 	_ "github.com/chisession/session/backend/sqlite"
+	"github.com/chisession/session/devicebound"
 )
 
 func main() {
@@ -40,16 +41,20 @@ func main() {
 
 // run serves until stdin ends. It prints the address to stdout once it listens.
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
-	manager, addr, err := configure(args)
+	manager, addr, bound, err := configure(args)
 	if err != nil {
 		return err
 	}
 	defer manager.Close()
+	handler, err := routes(manager, bound)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	server := &http.Server{Handler: routes(manager), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	fmt.Fprintln(stdout, listener.Addr())
@@ -65,7 +70,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	return nil
 }
 
-func configure(args []string) (*session.Manager, string, error) {
+func configure(args []string) (m *session.Manager, address string, bound bool, err error) {
 	var cfg session.Config
 	flags := flag.NewFlagSet("processes", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:0", "where to listen")
@@ -74,16 +79,24 @@ func configure(args []string) (*session.Manager, string, error) {
 	flags.IntVar(&cfg.MaxPerUser, "max-per-user", 0, "sessions a user may have")
 	flags.DurationVar(&cfg.IdleTimeout, "idle", 0, "idle timeout")
 	flags.DurationVar(&cfg.TouchEvery, "touch-every", 0, "how often activity is noted")
+	flags.BoolVar(&bound, "device-bound", false, "bind sessions to devices")
 	if err := flags.Parse(args); err != nil {
-		return nil, "", err
+		return nil, "", false, err
 	}
 	cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	manager, err := session.New(cfg)
-	return manager, *addr, err
+	m, err = session.New(cfg)
+	return m, *addr, bound, err
 }
 
-func routes(m *session.Manager) http.Handler {
+func routes(m *session.Manager, bound bool) (http.Handler, error) {
 	r, g := chi.NewRouter(), newGates()
+	if bound {
+		binding, err := devicebound.New(m, devicebound.Options{})
+		if err != nil {
+			return nil, err
+		}
+		r.Handle(devicebound.DefaultPath+"/*", binding)
+	}
 	r.Get("/gate/{name}/reached", func(_ http.ResponseWriter, r *http.Request) {
 		g.named(chi.URLParam(r, "name")).await(r.Context())
 	})
@@ -111,7 +124,7 @@ func routes(m *session.Manager) http.Handler {
 			r.Get("/"+name, g.handler(act))
 		}
 	})
-	return r
+	return r, nil
 }
 
 func plain(w http.ResponseWriter, err error) {

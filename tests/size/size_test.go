@@ -25,10 +25,10 @@ func TestBinarySize(t *testing.T) {
 		flags         []string
 		limit         int64 // kB
 	}{
-		{"a server that logs with slog and answers JSON, stripped", "app", "appsession", stripped, 880},
-		{"a server that logs with slog and answers JSON", "app", "appsession", plain, 1360},
-		{"hello-world, stripped", "hello", "hellosession", stripped, 1250},
-		{"hello-world", "hello", "hellosession", plain, 1890},
+		{"a server that logs with slog and answers JSON, stripped", "app", "appsession", stripped, 960},
+		{"a server that logs with slog and answers JSON", "app", "appsession", plain, 1470},
+		{"hello-world, stripped", "hello", "hellosession", stripped, 1330},
+		{"hello-world", "hello", "hellosession", plain, 2000},
 	} {
 		grown := (built(t, c.with, c.flags) - built(t, c.without, c.flags)) / 1000
 		t.Logf("%s: %d kB larger with sessions, at most %d", c.name, grown, c.limit)

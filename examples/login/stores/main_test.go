@@ -61,7 +61,7 @@ func TestLogin(t *testing.T) {
 		}
 	})
 
-	cluster, err := testserver.StartRedisCluster("hunter2-cluster", nil)
+	cluster, err := testserver.StartRedisCluster(testserver.RedisGroupOptions{Password: "hunter2-cluster"})
 	if err != nil {
 		t.Fatal(err)
 	}

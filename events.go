@@ -193,7 +193,7 @@ type Stats struct {
 	Tossed      uint64 `json:"tossed"`      // requests with several tokens
 	Unreadable  uint64 `json:"unreadable"`  // records and values that could not be decoded
 	Unavailable uint64 `json:"unavailable"` // requests served without their session in an outage
-	Errors      uint64 `json:"errors"`      // store calls that failed, those of Count and Sessions too, and refused changes
+	Errors      uint64 `json:"errors"`      // store calls that failed, those of Count and Sessions too, and changes that came too late
 	Swept       uint64 `json:"swept"`       // expired records removed
 }
 

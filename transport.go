@@ -471,7 +471,6 @@ func (s *Session) uninvited() bool {
 func (s *Session) turnAway() error {
 	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 	s.want.changed, s.trouble.refused = 0, ErrCrossSite
-	s.m.stats.add(statErrors, nil)
 	x := s.x
 	s.later(func() { x.log(slog.LevelWarn, "session: not started", slog.Any("error", ErrCrossSite)) })
 	return ErrCrossSite

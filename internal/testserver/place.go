@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -71,13 +72,20 @@ func gone(pid int) bool {
 	return errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH)
 }
 
-// FreePort returns a loopback TCP port that nobody listens on. It is below
-// the range that the system hands out by itself, so nobody gets it while the
-// server is down for a restart.
+// taken are the ports that FreePort has returned: their servers may not listen
+// yet, or be down for a restart.
+var taken sync.Map // int → nothing
+
+// FreePort returns a loopback TCP port that nobody listens on, each time another
+// one. It is below the range that the system hands out by itself, so nobody gets
+// it while the server is down for a restart.
 func FreePort() (int, error) {
 	var last error
 	for range 100 {
 		port := 15000 + rand.IntN(15000)
+		if _, again := taken.LoadOrStore(port, nil); again {
+			continue
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
 			last = err

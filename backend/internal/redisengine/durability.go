@@ -2,6 +2,7 @@ package redisengine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -24,27 +25,41 @@ type survey struct {
 	saveKnown                bool
 }
 
-// ask finds out what Durability says. It costs four round trips.
+// ask finds out what Durability says. It costs five round trips.
 func (s *Store) ask(ctx context.Context) {
-	var sv survey
-	sv.replication = fields(s.text(ctx, "INFO", "replication"))
-	sv.persistence = fields(s.text(ctx, "INFO", "persistence"))
-	sv.appendfsync, _ = s.setting(ctx, "appendfsync")
-	sv.save, sv.saveKnown = s.setting(ctx, "save")
+	var sv *survey
+	enough := errors.New("one primary is enough") // a replica would know nothing of the others
+	_ = s.wire.Primaries(ctx, func(ask Ask) error {
+		if sv == nil {
+			sv = surveyed(ask)
+		}
+		return enough
+	})
+	if sv == nil { // the account may not find out which server is one
+		sv = surveyed(func(words ...any) (any, error) { return s.do(ctx, Command{Words: words, Again: true}) })
+	}
 	text := sv.failover(s.opts.Replicas, s.opts.EveryWrite) + "; " + sv.crash()
 	s.durability.Store(&text)
 }
 
+// surveyed asks a server for its settings.
+func surveyed(ask Ask) *survey {
+	sv := &survey{replication: fields(ask.text("INFO", "replication")), persistence: fields(ask.text("INFO", "persistence"))}
+	sv.appendfsync, _ = ask.setting("appendfsync")
+	sv.save, sv.saveKnown = ask.setting("save")
+	return sv
+}
+
 // text asks for a text; it is empty where that is not allowed.
-func (s *Store) text(ctx context.Context, words ...any) string {
-	reply, _ := s.do(ctx, Command{Words: words, Again: true}) // an error: it is not known
+func (ask Ask) text(words ...any) string {
+	reply, _ := ask(words...) // an error: it is not known
 	b, _ := reply.([]byte)
 	return string(b)
 }
 
 // setting asks for a setting, and reports whether it is known.
-func (s *Store) setting(ctx context.Context, name string) (string, bool) {
-	reply, _ := s.do(ctx, Command{Words: []any{"CONFIG", "GET", name}, Again: true}) // an error: it is not known
+func (ask Ask) setting(name string) (string, bool) {
+	reply, _ := ask("CONFIG", "GET", name) // an error: it is not known
 	pair, _ := reply.([]any)
 	if len(pair) != 2 {
 		return "", false

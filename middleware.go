@@ -494,6 +494,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	s := m.newExchange(w, r).get()
 	if a := adoption.Of(r.Context()); a != nil {
 		m.lend(a)
+		a.Lines = func() []string { return s.lines(w.Header()) }
 		s.start.candidate = true
 	}
 	h := w.Header()

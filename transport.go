@@ -324,6 +324,13 @@ func (x *exchange) header(h http.Header, failed error, after bool) {
 	}
 }
 
+// lines returns the Set-Cookie lines in h, the header of s's own response.
+func (s *Session) lines(h http.Header) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(h["Set-Cookie"])
+}
+
 // announce puts what the header of a response says whose session was made by
 // Manager.Start there at once, mu held: that library cannot see it leave.
 func (s *Session) announce() {

@@ -76,6 +76,7 @@ func (f Flash) Take() (Messages, error) {
 // requests get the same one.
 func (f Flash) remove(l *local) ([]entry, error) {
 	var taken []entry
+	stored, id := !f.s.IsNew(), f.s.ID()
 	err := f.s.Update(func(v *session.Values) error {
 		taken = nil // Update may begin again
 		for _, key := range l.unseen(keysOf(v.Keys())) {
@@ -91,6 +92,9 @@ func (f Flash) remove(l *local) ([]entry, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("flash: take: %w", err)
+	}
+	if stored && f.s.ID() != id {
+		return nil, nil // a login lost its record to another request's, which has the messages
 	}
 	return taken, nil
 }

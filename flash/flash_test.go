@@ -22,8 +22,8 @@ import (
 	"github.com/chisession/session/flash"
 )
 
-// The behaviours of the package on every backend are in behaviour_i_test.go of
-// the root. These tests are of its own rules.
+// The behaviours of the package on every backend are in internal/behaviour, run by
+// the root's tests. These are of its own rules.
 
 // A client calls handlers with the session that earlier ones got.
 type client struct {
@@ -443,4 +443,20 @@ func TestKeepIsBounded(t *testing.T) {
 	}
 	c.wantTaken(want...)
 	c.wantTaken()
+}
+
+// TestLoginThatLostItsRecord: of two logins with one cookie the later one goes on
+// in a new session with what it had loaded. The message is the first one's.
+func TestLoginThatLostItsRecord(t *testing.T) {
+	first := newClient(t, session.Config{})
+	first.do(func(r *http.Request, _ *session.Session) { flash.Notice(r, "hello") })
+	second := *first
+	second.do(func(r *http.Request, s *session.Session) {
+		flash.Peek(r) // it has loaded the message
+		first.do(func(_ *http.Request, s *session.Session) { s.SetUser("ada") })
+		s.SetUser("ada")
+		wantMessages(t, flash.Take(r))
+	})
+	first.wantTaken("notice:hello")
+	first.wantTaken()
 }

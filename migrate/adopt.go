@@ -393,7 +393,6 @@ func (t *attempt) complete(ctx context.Context, data []byte) (landed, error) {
 // and then removes the old record. Whatever fails before the mark is ready is
 // undone; from then on every request with the old cookie can complete it.
 func (t *attempt) win(ctx context.Context, m *mark, old Record, data []byte) (landed, error) {
-	header := http.Header{}
 	kept := false // the mark, and with it the session
 	defer func() {
 		if !kept { // Adopted may have panicked
@@ -401,7 +400,8 @@ func (t *attempt) win(ctx context.Context, m *mark, old Record, data []byte) (la
 		}
 	}()
 	r := bare(t.r, t.current)
-	s, err := t.m.Start(response{header}, r.WithContext(adoption.With(r.Context(), &adoption.Adoption{})))
+	var door adoption.Adoption
+	s, err := t.m.Start(response{http.Header{}}, r.WithContext(adoption.With(r.Context(), &door)))
 	if err != nil {
 		return landed{}, err
 	}
@@ -417,7 +417,7 @@ func (t *attempt) win(ctx context.Context, m *mark, old Record, data []byte) (la
 	if err := t.clientGone(); err != nil {
 		return landed{}, err
 	}
-	m.lines = header["Set-Cookie"]
+	m.lines = door.Lines()
 	got, err := m.ticket()
 	if err != nil {
 		return landed{}, err

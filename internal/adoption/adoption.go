@@ -21,6 +21,10 @@ type Adoption struct {
 	// Cookie are the options of the manager's cookie.
 	Cookie cookie.Options
 
+	// Lines returns the Set-Cookie lines of the session's response, as they are
+	// now: a callback that has the session may be changing it.
+	Lines func() []string
+
 	// Trim ends the oldest sessions of user above MaxPerUser, as a login
 	// does.
 	Trim func(ctx context.Context, user string) error

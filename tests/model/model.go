@@ -269,7 +269,7 @@ func (s state) commit(op Op) []state {
 			return []state{s}
 		}
 	case Open:
-		if s.opens(op) && op.Seen == nil {
+		if s.opens(op) && (op.Seen == nil || op.Login) { // a login may be done on what an earlier try saw
 			return []state{s, done}
 		}
 		if can {

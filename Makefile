@@ -73,6 +73,7 @@ behaviours: servers
 .PHONY: faults
 faults: servers
 	FAULTS=1 FAULTS_TABLE=../../docs/evidence/faults.md $(GO) -C tests test -count=1 -timeout 20m -v ./faults
+	SEED=new $(GO) -C tests test -count=1 -run '^TestModel$$' ./model
 
 ## failovers: FAILOVERS=20 of PostgreSQL's primary to an asynchronous and to a synchronous standby, under users' hands; prints what each undid
 FAILOVERS ?= 20

@@ -346,6 +346,25 @@ func TestDoneAsksTogether(t *testing.T) {
 	})
 }
 
+// ends are the ways in which a session that is watched here ends.
+var ends = []func(w *watching, login *http.Cookie, s *session.Session, id string){
+	func(w *watching, _ *http.Cookie, s *session.Session, id string) {
+		s.Renew()
+		w.must(s.Save())
+		w.must(w.there.Revoke(w.Context(), id))
+	},
+	func(w *watching, login *http.Cookie, _ *session.Session, _ string) {
+		w.beside(login, (*session.Session).Destroy)
+	},
+	func(w *watching, _ *http.Cookie, s *session.Session, id string) {
+		go s.Destroy()
+		w.must(w.there.Revoke(w.Context(), id))
+	},
+	func(w *watching, _ *http.Cookie, _ *session.Session, id string) {
+		w.must(w.there.Revoke(w.Context(), id))
+	},
+}
+
 // Streams come and go, and renew and destroy their sessions, while others end
 // them: nothing deadlocks, and each stream that has an end is told of it.
 func TestDoneHammer(t *testing.T) {
@@ -357,21 +376,10 @@ func TestDoneHammer(t *testing.T) {
 				request(w.here, login, func(s *session.Session) {
 					done, id := s.Done(), s.ID()
 					time.Sleep(time.Duration(i) * 37 * time.Millisecond)
-					switch i % 5 {
-					case 0:
-						s.Renew()
-						w.must(s.Save())
-						w.must(w.there.Revoke(w.Context(), id))
-					case 1:
-						w.beside(login, (*session.Session).Destroy)
-					case 2:
-						go s.Destroy()
-						w.must(w.there.Revoke(w.Context(), id))
-					case 3:
-						w.must(w.there.Revoke(w.Context(), id))
-					case 4:
-						return
+					if i%5 == 0 {
+						return // of this one nothing ends
 					}
+					ends[i%5-1](w, login, s, id)
 					if !isClosed(done, told) {
 						w.Errorf("stream %d: Done is open %v after the end", i, told)
 					}

@@ -120,7 +120,7 @@ var serverFaults = []fault{
 		return err
 	}
 	return s.Create(ctx, rec)`,
-		pkg: "./backend/mysql", test: `TestConformance/Update`,
+		pkg: "./backend/mysql", test: `TestConformance`,
 	},
 	{
 		what: `mysql: a touch moves the expiry back`,

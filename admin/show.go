@@ -192,7 +192,7 @@ func counts(s session.Stats) []count {
 		{Name: "Tossed", Value: number(s.Tossed), Note: "requests with several tokens"},
 		{Name: "Unreadable", Value: number(s.Unreadable), Note: "records and values that could not be decoded"},
 		{Name: "Unavailable", Value: number(s.Unavailable), Note: "requests served without their session in an outage"},
-		{Name: "Errors", Value: number(s.Errors), Note: "store calls that failed, and refused changes"},
+		{Name: "Errors", Value: number(s.Errors), Note: "store calls that failed, and changes that came too late"},
 		{Name: "Swept", Value: number(s.Swept), Note: "expired records removed"},
 	}
 }

@@ -59,28 +59,6 @@ func TestBox(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
-	atMost := target{inMemory, read, nameRaw, 3, false}
-	faster := target{inMemory, read, nameSCS, 20, true}
-	for _, test := range []struct {
-		t          target
-		d          duel
-		met, clear bool
-	}{
-		{atMost, duel{ratio: 2.9, low: 2.5, high: 3.5}, true, false},
-		{atMost, duel{ratio: 3.1, low: 2.9, high: 3.5}, false, false},
-		{atMost, duel{ratio: 3.3, low: 3.1, high: 3.5}, false, true},
-		{faster, duel{ratio: 1.0 / 25, low: 1.0 / 30, high: 1.0 / 22}, true, false},
-		{faster, duel{ratio: 1.0 / 18, low: 1.0 / 22, high: 1.0 / 15}, false, false},
-		{faster, duel{ratio: 1.0 / 15, low: 1.0 / 18, high: 1.0 / 12}, false, true},
-	} {
-		v := test.t.judge(test.d)
-		if v.met != test.met || v.clear != test.clear {
-			t.Errorf("%s, measured %s: met %v, clear %v; want %v, %v", v.want, v.got, v.met, v.clear, test.met, test.clear)
-		}
-	}
-}
-
 // A server that stalls must not be spared the requests of that time.
 func TestOpenLoadCountsTheStall(t *testing.T) {
 	first := true

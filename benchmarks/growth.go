@@ -26,10 +26,7 @@ func growValues(pl *place, p pace) (table, []verdict, error) {
 			}
 			row = append(row, micros(d.timeA), spread(d))
 			if n == 1000 && path == "/first" {
-				v := verdict{
-					what: title[pl.kind] + ", read one value of 1000", want: "≤ 3 × that of one of 10",
-					got: spread(d), met: d.ratio <= 3, clear: d.low > 3,
-				}
+				v := ratioAtMost(title[pl.kind]+", read one value of 1000", d, 3, " × that of one of 10")
 				verdicts = append(verdicts, v)
 			}
 		}
@@ -132,11 +129,7 @@ func cores(pl *place, p pace) (table, verdict, error) {
 		t.rows = append(t.rows, []string{name, micros(median(times[i][0])), micros(median(times[i][1])), spread(quartiles(gains[i]))})
 	}
 	slices.Sort(ratios)
-	d := quartiles(ratios)
-	return t, verdict{
-		what: "memory B, gain from the second core", want: "≥ 0.9 × the gain of chi alone", got: spread(d),
-		met: d.ratio >= 0.9, clear: d.high < 0.9,
-	}, nil
+	return t, ratioAtLeast("memory, gain of reads from the second core", quartiles(ratios), 0.9, " × the gain of chi alone"), nil
 }
 
 // quartiles returns median and quartiles of sorted ratios.

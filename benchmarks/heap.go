@@ -118,10 +118,7 @@ func sweepMemory(n, rounds int, box time.Duration) (table, verdict, error) {
 		append([]string{"quiet"}, append(percentiles(quiet), "")...),
 		append([]string{"during the sweep"}, append(percentiles(busy), took.Round(time.Millisecond).String())...),
 	}
-	return t, verdict{
-		what: "memory, p99 of reads during a sweep of " + thousands(n/2), want: "≤ 2 × the quiet one", got: spread(d),
-		met: d.ratio <= 2, clear: d.low > 2,
-	}, nil
+	return t, ratioAtMost("memory, p99 of reads during a sweep of "+thousands(n/2), d, 2, " × the quiet one"), nil
 }
 
 // filler stores n records of a size that sessions have, or as many as it can

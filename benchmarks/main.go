@@ -361,7 +361,7 @@ func (r *run) checkAll() error {
 	rep, fightErr := r.fightAll(os.Stdout)
 	errs := []error{err, fightErr}
 	for _, v := range rep.verdicts {
-		if v.clear {
+		if v.outcome == missed {
 			errs = append(errs, fmt.Errorf("%s: %s, measured %s", v.what, v.want, v.got))
 		}
 	}

@@ -86,7 +86,7 @@ func (r *run) profileMisses(rep *report, pl *place) error {
 	seen := map[scenario]bool{}
 	for _, f := range rep.duels {
 		t, ok := targetOf(f.kind, f.scenario, f.b)
-		if !ok || f.kind != pl.kind || seen[f.scenario] || !t.judge(f.duel).clear {
+		if !ok || f.kind != pl.kind || seen[f.scenario] || t.judge(f.duel).outcome != missed {
 			continue
 		}
 		seen[f.scenario] = true

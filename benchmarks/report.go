@@ -88,7 +88,7 @@ func (r *report) duelTables() (tables []table) {
 			row := []string{fmt.Sprintf("%s: %s", f.scenario, what[f.scenario]), f.b, micros(f.timeA), micros(f.timeB), spread(f.duel), number(f.calm), ""}
 			if goal, ok := targetOf(kind, f.scenario, f.b); ok {
 				v := goal.judge(f.duel)
-				row[6] = v.want + ": " + v.outcome()
+				row[6] = v.want + ": " + v.outcome.String()
 			}
 			t.rows = append(t.rows, row)
 		}
@@ -99,16 +99,6 @@ func (r *report) duelTables() (tables []table) {
 	return tables
 }
 
-func (v verdict) outcome() string {
-	switch {
-	case v.clear:
-		return "**missed**"
-	case v.met:
-		return "met"
-	}
-	return "met within the spread"
-}
-
 // verdictTable returns what came of the targets, missed ones first.
 func (r *report) verdictTable() table {
 	t := table{
@@ -116,10 +106,10 @@ func (r *report) verdictTable() table {
 		note:  "A target is missed if all of the spread is on the wrong side of it. What stands behind a miss is in [the notes](../../benchmarks/results/notes.md), with profiles of this run [beside them](../../benchmarks/results/profiles.md).",
 		head:  []string{"what", "target", "measured", ""},
 	}
-	for _, missed := range []bool{true, false} {
+	for _, o := range []outcome{missed, within, met} {
 		for _, v := range r.verdicts {
-			if v.clear == missed {
-				t.rows = append(t.rows, []string{v.what, v.want, v.got, v.outcome()})
+			if v.outcome == o {
+				t.rows = append(t.rows, []string{v.what, v.want, v.got, o.String()})
 			}
 		}
 	}
@@ -184,14 +174,14 @@ func (r *report) markdown(chart string) string {
 	}
 	b.WriteString(r.figureTable().markdown())
 	fmt.Fprintf(&b, "![Time a request, by backend and library](%s)\n\n", chart)
-	missed := 0
+	misses := 0
 	for _, v := range r.verdicts {
-		if v.clear {
-			missed++
+		if v.outcome == missed {
+			misses++
 		}
 	}
 	fmt.Fprintf(&b, "Of %d [targets](#targets), %d are missed. Every number on this page was measured in one run of `make bench`, on %s, %s.\n\n",
-		len(r.verdicts), missed, r.started.UTC().Format("2006-01-02"), machine())
+		len(r.verdicts), misses, r.started.UTC().Format("2006-01-02"), machine())
 	b.WriteString(method)
 	b.WriteString("## Duels\n\n")
 	for _, t := range r.duelTables() {

@@ -1,9 +1,5 @@
 package main
 
-import (
-	"fmt"
-)
-
 // A target is a ratio of duels that the library is to keep.
 type target struct {
 	kind     string
@@ -80,35 +76,3 @@ var (
 	mostAllocs = map[scenario]int{untouched: 2, read: 3, readBig: 3, write: 6}
 	mostTrips  = map[scenario]int{untouched: 0, read: 1, readBig: 1, write: 2, writeBig: 2, login: 2, renew: 2, destroy: 2}
 )
-
-// A verdict is what came of one target.
-type verdict struct {
-	what  string // that was measured, and where
-	want  string
-	got   string
-	met   bool // by the median
-	clear bool // missed by more than the spread of this run
-}
-
-// judge tells whether d keeps t.
-func (t target) judge(d duel) verdict {
-	v := verdict{what: fmt.Sprintf("%s %s, %s", title[t.kind], t.scenario, what[t.scenario])}
-	if t.faster {
-		d = d.inverse()
-		v.want = fmt.Sprintf("≥ %g × faster than %s", t.limit, t.against)
-		v.met, v.clear = d.ratio >= t.limit, d.high < t.limit
-	} else {
-		v.want = fmt.Sprintf("≤ %g × %s", t.limit, t.against)
-		v.met, v.clear = d.ratio <= t.limit, d.low > t.limit
-	}
-	v.got = spread(d)
-	return v
-}
-
-// atMost judges a number that has no spread.
-func atMost(what string, got, limit float64, unit string) verdict {
-	return verdict{
-		what: what, want: fmt.Sprintf("≤ %g%s", limit, unit), got: number(got) + unit,
-		met: got <= limit, clear: got > limit,
-	}
-}

@@ -87,7 +87,7 @@ func costTable(pl *place, own map[scenario]cost) (table, []verdict, error) {
 		}
 		verdicts = append(verdicts, atMost(fmt.Sprintf("%s %s, round trips", title[pl.kind], s), float64(own[s].Trips), float64(mostTrips[s]), ""))
 		for _, name := range pl.opponents(s) {
-			if name == nameChi || name == nameWire {
+			if name == nameChi || name == nameWire || name == ownRead {
 				continue
 			}
 			p, err := pl.player(name, s)

@@ -288,24 +288,37 @@ func (p *place) player(name string, s scenario) (*player, error) {
 		return newPlayer(name, p.ours, s)
 	case nameChi:
 		return newPlayer(name, &raw{}, untouched)
+	case ownRead:
+		return newPlayer(nameOurs, p.ours, read)
 	}
 	return newPlayer(name, p.libs[name], s)
 }
 
-// opponents returns who duels with this library in a scenario.
+// opponents returns who duels with this library in a scenario. A request that
+// does not touch its session comes to no store, so two places are enough for
+// it; and a token of their own shows only beside stores that are as fast.
 func (p *place) opponents(s scenario) []string {
+	local := p.kind == inMemory || p.kind == inFile
 	if s == untouched {
+		if !local {
+			return nil
+		}
 		return append([]string{nameChi}, p.order[2:]...)
 	}
+	token := s == login || s == renew
 	var names []string
 	for _, name := range p.order {
 		_, none := p.libs[name].(*gorilla)
 		switch {
-		case name == nameWire && s != login && s != renew:
+		case name == nameWire && !(token && local):
+		case name == nameRaw && token && p.kind == inMemory: // see the targets
 		case none && s == renew:
 		default:
 			names = append(names, name)
 		}
+	}
+	if _, ok := targetOf(p.kind, s, ownRead); ok {
+		names = append(names, ownRead)
 	}
 	return names
 }

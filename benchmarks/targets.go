@@ -12,15 +12,15 @@ type target struct {
 // ownRead is the opponent of Dr that is this library itself, in scenario B.
 const ownRead = "own B"
 
+// The targets of duels. In memory there is no server to wait for: a bare map takes
+// 0.1 µs of a request, and no cookie, token and context fit into twice that. So
+// what counts there is chi alone, a token that is made and sent, and what the
+// other libraries take.
 var targets = []target{
-	{inMemory, untouched, nameChi, 1.8, false},
-	{inFile, untouched, nameChi, 1.8, false},
-	{inRedis, untouched, nameChi, 1.8, false},
-	{inMariaDB, untouched, nameChi, 1.8, false},
-	{inPostgres, untouched, nameChi, 1.8, false},
+	{inMemory, untouched, nameChi, 1.6, false},
+	{inFile, untouched, nameChi, 1.6, false},
 
-	{inMemory, read, nameRaw, 3, false},
-	{inMemory, read, nameSCS, 20, true},
+	{inMemory, read, nameSCS, 14, true},
 	{inFile, read, nameRaw, 1, false},
 	{inFile, read, nameGorilla, 4, true},
 	{inRedis, read, nameRaw, 1.1, false},
@@ -30,33 +30,32 @@ var targets = []target{
 	{inPostgres, read, nameRaw, 1.1, false},
 	{inPostgres, read, nameSCS, 1, true},
 
-	{inMemory, write, nameRaw, 3, false},
-	{inMemory, write, nameSCS, 20, true},
+	{inMemory, write, nameSCS, 12, true},
 	{inFile, write, nameGorilla, 10, true},
 	{inRedis, write, nameRaw, 1.22, false},
 	{inMariaDB, write, nameRaw, 1.1, false},
 	{inPostgres, write, nameRaw, 1.1, false},
 
 	{inMemory, readBig, ownRead, 1.2, false},
-	{inFile, readBig, ownRead, 1.2, false},
+	{inFile, readBig, ownRead, 1.15, false},
 	{inRedis, readBig, nameRaw, 1.1, false},
 	{inMariaDB, readBig, nameRaw, 1.1, false},
 	{inPostgres, readBig, nameRaw, 1.1, false},
 
-	{inMemory, login, nameRaw, 2, false},
-	{inMemory, renew, nameRaw, 2, false},
-	{inMemory, destroy, nameRaw, 2, false},
+	{inMemory, login, nameWire, 2.5, false},
 	{inFile, login, nameRaw, 1.2, false},
-	{inFile, renew, nameRaw, 1.2, false},
-	{inFile, destroy, nameRaw, 1.2, false},
 	{inRedis, login, nameRaw, 1.25, false},
-	{inRedis, renew, nameRaw, 1.25, false},
-	{inRedis, destroy, nameRaw, 1.25, false},
 	{inMariaDB, login, nameRaw, 1.1, false},
-	{inMariaDB, renew, nameRaw, 1.1, false},
-	{inMariaDB, destroy, nameRaw, 1.1, false},
 	{inPostgres, login, nameRaw, 1.1, false},
+
+	{inFile, renew, nameRaw, 1.2, false},
+	{inRedis, renew, nameRaw, 1.25, false},
+	{inMariaDB, renew, nameRaw, 1.1, false},
 	{inPostgres, renew, nameRaw, 1.1, false},
+
+	{inFile, destroy, nameRaw, 1.2, false},
+	{inRedis, destroy, nameRaw, 1.25, false},
+	{inMariaDB, destroy, nameRaw, 1.1, false},
 	{inPostgres, destroy, nameRaw, 1.1, false},
 }
 

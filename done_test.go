@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
@@ -215,6 +218,45 @@ func TestDoneAfterOutage(t *testing.T) {
 				w.Errorf("Done is open %v after the outage", told)
 			}
 		})
+	})
+}
+
+// A record that cannot be had, as from one of several machines, delays no other's
+// end.
+func TestDoneBesideAFailure(t *testing.T) {
+	watchingTest(t, func(w *watching) {
+		const streams = 50
+		var open atomic.Int32
+		var all sync.WaitGroup
+		release := make(chan struct{})
+		for range streams {
+			all.Go(func() {
+				request(w.here, w.otherLogin(), func(s *session.Session) {
+					w.must(w.there.Revoke(w.Context(), s.ID()))
+					open.Add(1)
+					select {
+					case <-s.Done():
+						open.Add(-1)
+					case <-release:
+					}
+				})
+			})
+		}
+		synctest.Wait()
+		var broken atomic.Pointer[uuid.UUID] // the first that a pass comes to
+		w.fault.On(backendtest.OpLoad, backendtest.Always, func(_ context.Context, call backendtest.Call) error {
+			broken.CompareAndSwap(nil, &call.ID)
+			if call.ID == *broken.Load() {
+				return errors.New("no reply")
+			}
+			return nil
+		})
+		time.Sleep(told)
+		if n := open.Load(); n != 1 {
+			w.Errorf("%d of %d streams are open %v after their ends, want the one that cannot be looked up", n, streams, told)
+		}
+		close(release)
+		all.Wait()
 	})
 }
 

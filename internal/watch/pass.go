@@ -51,53 +51,53 @@ type pass struct {
 	watches []*Watch
 	asked   []*Watch          // of the present batch
 	known   []backend.Version // of these
-	failing bool              // the last pass could not be finished
+	failing bool              // the last pass could not look at all of them
+
+	mu     sync.Mutex    // guards the rest, as some calls are made at once
+	wasted time.Duration // on calls that failed, by this pass
+	first  error         // of these
 }
 
-// run looks at all sessions, and returns the first error of the store's: the
-// others are looked at all the same, unless that would take a time-out each.
-func (p *pass) run() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the store panicked: %v", r)
-		}
-		clear(p.watches) // so that they do not keep sessions that are over
+// run looks at all sessions, and returns the first error of the store's. A record
+// that cannot be had keeps no other from being looked at, unless the calls that
+// failed have taken as long as one may: each of the others could take as long.
+func (p *pass) run() error {
+	defer func() { // so that they do not keep sessions that are over
+		clear(p.watches)
 		clear(p.asked)
 	}()
+	p.wasted, p.first = 0, nil
 	p.watches = p.all(p.watches[:0])
-	for left := p.watches; len(left) > 0 && !p.stopped(); {
+	for left := p.watches; len(left) > 0 && !p.over(); {
 		n := min(batch, len(left))
-		if err := p.look(left[:n]); err != nil {
-			return err
-		}
+		p.look(left[:n])
 		left = left[n:]
 	}
-	return nil
+	return p.first
 }
 
-func (p *pass) stopped() bool {
+// over reports whether the pass makes no more calls.
+func (p *pass) over() bool {
 	select {
 	case <-p.stop:
 		return true
 	default:
-		return false
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wasted >= p.Timeout
 }
 
 // look finds out which of some sessions have ended. Most often the store says of
 // all of them at once that nothing has changed; the others are loaded.
-func (p *pass) look(watches []*Watch) error {
+func (p *pass) look(watches []*Watch) {
 	doubtful := p.gather(watches)
 	if p.Store.Can.Comparer == nil {
 		doubtful = append(doubtful, p.asked...)
 	} else if len(p.known) > 0 {
-		changed, err := p.changed()
-		if err != nil {
-			return err
-		}
-		doubtful = append(doubtful, p.of(changed)...)
+		doubtful = append(doubtful, p.of(p.changed())...)
 	}
-	return p.loadAll(doubtful)
+	p.loadAll(doubtful)
 }
 
 // gather fills asked and known with what the store is to be asked about, and
@@ -118,12 +118,13 @@ func (p *pass) gather(watches []*Watch) (due []*Watch) {
 	return due
 }
 
-func (p *pass) changed() (ids []uuid.UUID, err error) {
-	err = p.call(context.Background(), func(ctx context.Context) (err error) {
+// changed asks the store which of known have changed.
+func (p *pass) changed() (ids []uuid.UUID) {
+	p.try(func(ctx context.Context) (err error) {
 		ids, err = p.Store.Can.Comparer.Changed(ctx, p.known)
 		return err
 	})
-	return ids, err
+	return ids
 }
 
 // of returns those of the watches asked about that have one of ids.
@@ -143,61 +144,68 @@ func (p *pass) of(ids []uuid.UUID) (found []*Watch) {
 	return found
 }
 
-// loadAll loads the records of watches, some at a time. After an error no other
-// one is begun: it may have taken a time-out.
-func (p *pass) loadAll(watches []*Watch) error {
-	if len(watches) == 0 {
-		return nil
+// loadAll loads the records of watches, some at a time.
+func (p *pass) loadAll(watches []*Watch) {
+	left := make(chan *Watch, len(watches))
+	for _, w := range watches {
+		left <- w
 	}
-	var (
-		mu    sync.Mutex
-		group sync.WaitGroup
-		first error
-	)
-	next := func() (w *Watch) {
-		mu.Lock()
-		defer mu.Unlock()
-		if first == nil && len(watches) > 0 && !p.stopped() {
-			w, watches = watches[0], watches[1:]
-		}
-		return w
-	}
+	close(left)
+	var group sync.WaitGroup
 	for range min(loaders, len(watches)) {
 		group.Go(func() {
-			for w := next(); w != nil; w = next() {
-				if err := p.load(w); err != nil {
-					mu.Lock()
-					first = err
-					mu.Unlock()
+			for w := range left {
+				if p.over() {
+					return
 				}
+				p.load(w)
 			}
 		})
 	}
 	group.Wait()
-	return first
 }
 
 // load finds out if the session of w has ended. That the store fails proves
 // nothing.
-func (p *pass) load(w *Watch) (err error) {
+func (p *pass) load(w *Watch) {
+	p.try(func(ctx context.Context) error {
+		newest, _, err := p.Store.Load(ctx, &w.copy.Cred)
+		switch {
+		case err == nil:
+			w.copy = newest
+		case stored.LostBy(err) != nil:
+			w.of.Ended(&w.copy)
+			return nil
+		}
+		return err
+	})
+}
+
+// try makes one call of the store, and notes its failure.
+func (p *pass) try(call func(context.Context) error) {
+	start := time.Now()
+	err := p.safely(call)
+	if err == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wasted += time.Since(start)
+	if p.first == nil {
+		p.first = err
+	}
+}
+
+// safely makes a call within the time-out, and makes an error of a panic.
+func (p *pass) safely(call func(context.Context) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the store panicked: %v", r)
 		}
 	}()
-	var newest stored.Copy
-	err = p.call(context.Background(), func(ctx context.Context) (err error) {
-		newest, _, err = p.Store.Load(ctx, &w.copy.Cred)
-		return err
-	})
-	switch {
-	case err == nil:
-		w.copy = newest
-	case stored.LostBy(err) != nil:
-		w.of.Ended(&w.copy)
-		return nil
-	}
-	return err
+	ctx, cancel := context.WithTimeout(context.Background(), p.Timeout)
+	defer cancel()
+	return call(ctx)
 }
 
 // report tells of an outage when it begins and when it is over, and counts each

@@ -5,7 +5,6 @@
 package watch
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -130,10 +129,4 @@ func (p *Poller) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.watches)
-}
-
-func (p *Poller) call(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	return f(ctx)
 }

@@ -5,6 +5,7 @@ go 1.26.0
 replace (
 	github.com/chisession/session => ../
 	github.com/chisession/session/backend/postgres => ../backend/postgres
+	github.com/chisession/session/backend/rueidis => ../backend/rueidis
 )
 
 require (
@@ -15,6 +16,7 @@ require (
 	github.com/boj/redistore v1.4.1
 	github.com/chisession/session v0.1.0
 	github.com/chisession/session/backend/postgres v0.1.0
+	github.com/chisession/session/backend/rueidis v0.1.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gomodule/redigo v1.9.3
 	github.com/google/uuid v1.6.0
@@ -39,6 +41,7 @@ require (
 	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/jmoiron/sqlx v1.4.0 // indirect
+	github.com/redis/rueidis v1.0.79 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect

@@ -35,6 +35,18 @@ func gorillaRedis(addr string) (*gorilla, error) {
 	return &gorilla{store}, nil
 }
 
+// openRedistore is gorillaRedis with a pool that keeps as many connections as
+// those of the others, instead of closing all but ten of them after each burst.
+func openRedistore(addr string) (*gorilla, error) {
+	g, err := gorillaRedis(addr)
+	if err != nil {
+		return nil, err
+	}
+	pool := g.store.(*redistore.RediStore).Pool
+	pool.MaxIdle, pool.MaxActive, pool.Wait = redisConns, redisConns, true
+	return g, nil
+}
+
 func (g *gorilla) middleware(next http.Handler) http.Handler { return next }
 
 func (g *gorilla) number(r *http.Request) (int, error) {

@@ -1,199 +1,202 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"slices"
-	"strings"
-	"sync"
+	"path/filepath"
 	"time"
-
-	"github.com/chisession/session/backend"
 )
 
-// openLoad calls do at a fixed rate for a while, whether the calls before have
-// ended or not, and returns how long each took from the instant at which it
-// was due: a server that stalls is not spared the requests of that time
-// (no coordinated omission).
-func openLoad(rate int, lasts time.Duration, workers int, do func(worker int) error) ([]time.Duration, error) {
-	n := int(float64(rate) * lasts.Seconds())
-	due := make(chan time.Time, n)
-	times := make([][]time.Duration, workers)
-	errs := make([]error, workers)
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() {
-			for at := range due {
-				if err := do(w); err != nil {
-					errs[w] = err
-				}
-				times[w] = append(times[w], time.Since(at))
-			}
-		})
-	}
-	start := time.Now()
-	every := lasts / time.Duration(n)
-	for i := range n {
-		at := start.Add(time.Duration(i) * every)
-		time.Sleep(time.Until(at))
-		due <- at
-	}
-	close(due)
-	all.Wait()
-	merged := slices.Concat(times...)
-	slices.Sort(merged)
-	return merged, errors.Join(errs...)
+// A loadSize is how much of the load a run does.
+type loadSize struct {
+	turns     pace       // at loadClients clients; their number is that of -rounds, if there is one
+	scenarios []scenario // there
+	others    []int      // other numbers of clients
+	few       pace       // there
+	callers   pace       // of the two Redis clients
 }
 
-// serveUntilEOF is what the child process of the load does: it serves the
-// handlers over a library until its parent closes the pipe, or dies.
-func serveUntilEOF(name string) error {
-	var lib library = &raw{}
-	if name == nameOurs {
-		store, err := backend.Open(inMemory, "")
-		if err != nil {
-			return err
-		}
-		own, err := newOurs(store)
-		if err != nil {
-			return err
-		}
-		lib = own
+// The load of a full run and of a quick one, which leaves out the logins and all
+// but one number of clients.
+var (
+	fullLoad = loadSize{
+		turns:     pace{8, 300 * time.Millisecond, 15 * time.Second},
+		scenarios: []scenario{read, write, login},
+		others:    []int{1, 16, 256},
+		few:       pace{2, 250 * time.Millisecond, 5 * time.Second},
+		callers:   pace{10, 250 * time.Millisecond, 8 * time.Second},
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	quickLoad = loadSize{
+		turns:     pace{4, 200 * time.Millisecond, 5 * time.Second},
+		scenarios: []scenario{read, write},
+		callers:   pace{6, 200 * time.Millisecond, 4 * time.Second},
+	}
+)
+
+// loadClients is how many clients the targets are for.
+const loadClients = 64
+
+// loadSize returns how much of the load r does.
+func (r *run) loadSize() loadSize {
+	size := fullLoad
+	if r.quick || r.check {
+		size = quickLoad
+	}
+	if r.rounds > 0 {
+		size.turns.rounds = r.rounds
+	}
+	return size
+}
+
+// addLoad measures real servers over the store of a place.
+func (r *run) addLoad(rep *report, pl *place) (err error) {
+	progress("%s: load", title[pl.kind])
+	size := r.loadSize()
+	f, err := openField(pl, r.profile)
 	if err != nil {
-		return err
+		return fmt.Errorf("load, %s: %w", title[pl.kind], err)
 	}
-	server := &http.Server{Handler: newRouter(lib)}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
-		_ = server.Close()
-	}()
-	fmt.Println(l.Addr())
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	defer func() { err = errors.Join(err, f.close()) }()
+	var main, few []cell
+	for _, s := range size.scenarios {
+		if !r.wanted(pl.kind, s) {
+			continue
+		}
+		c, err := f.measure(s, loadClients, f.names, size.turns)
+		if err != nil {
+			return err
+		}
+		main = append(main, c)
+		if s == login {
+			continue // its cost does not depend on who else logs in
+		}
+		for _, n := range size.others {
+			c, err := f.measure(s, n, f.names[:min(3, len(f.names))], size.few)
+			if err != nil {
+				return err
+			}
+			few = append(few, c)
+		}
+	}
+	if len(main) == 0 {
+		return nil
+	}
+	rep.tables = append(rep.tables, loadTable(main, size))
+	rep.verdicts = append(rep.verdicts, loadVerdicts(main)...)
+	if len(few) > 0 {
+		rep.tables = append(rep.tables, clientsTable(few, size))
+	}
+	if pl.kind == inRedis {
+		return rep.add(callers(pl, size.callers))
 	}
 	return nil
 }
 
-// A child is a server in a process of its own.
-type child struct {
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	url    string
-	client *http.Client
-	cookie string
-}
-
-func startChild(name string) (*child, error) {
-	exe, err := os.Executable()
+// loadAlone measures nothing but the load, and prints it.
+func (r *run) loadAlone() error {
+	rep := &report{quick: r.quick}
+	err := r.inPlaces(func(pl *place) error { return r.addLoad(rep, pl) })
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &child{cmd: exec.Command(exe, "-serve", name)}
-	c.cmd.Stderr = os.Stderr
-	stdin, err := c.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c.stdin = stdin
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	addr, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		return nil, errors.Join(err, c.stop())
-	}
-	c.url = "http://" + strings.TrimSpace(addr)
-	c.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	if name == nameOurs {
-		resp, err := c.client.Get(c.url + "/E")
+	if r.wanted(inMemory, untouched) {
+		t, err := load(r.size.rate, r.size.loadTurns, r.size.loadTurn)
 		if err != nil {
-			return nil, errors.Join(err, c.stop())
+			return err
 		}
-		_ = resp.Body.Close() // nothing of it is needed
-		c.cookie, _, _ = strings.Cut(resp.Header.Get("Set-Cookie"), ";")
+		rep.tables = append(rep.tables, t)
 	}
-	return c, nil
+	return rep.print(os.Stdout)
 }
 
-func (c *child) stop() error {
-	if c.client != nil {
-		c.client.CloseIdleConnections()
-	}
-	return errors.Join(c.stdin.Close(), c.cmd.Wait())
+// A field is the contenders of a load in one place: a server process for each,
+// and one that generates the requests.
+type field struct {
+	kind      string
+	names     []string // ours, the bare driver and the others
+	servers   map[string]*peer
+	addrs     map[string]string
+	generator *peer
 }
 
-func (c *child) get(path string) error {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, c.url+path, http.NoBody)
+// openField starts the processes. Each server's store is its own: a database or
+// a directory, or keys that no other uses.
+func openField(pl *place, profile string) (f *field, err error) {
+	f = &field{kind: pl.kind, servers: map[string]*peer{}, addrs: map[string]string{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}()
+	if f.generator, err = startPeer(roleGenerator); err != nil {
+		return f, err
+	}
+	data, err := pl.sample(read)
+	if err != nil {
+		return f, err
+	}
+	for _, name := range append([]string{nameOurs, nameRaw}, pl.order[2:]...) {
+		c := contender{Kind: pl.kind, Name: name, Data: data}
+		if c.At, err = pl.room(name); err != nil {
+			return f, err
+		}
+		if profile != "" {
+			c.Profile = fmt.Sprintf("%s-%s-%s", profile, pl.kind, name)
+		}
+		if err := f.start(c); err != nil {
+			return f, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return f, nil
+}
+
+// start starts a server process.
+func (f *field) start(c contender) error {
+	p, err := startPeer(roleServer)
 	if err != nil {
 		return err
 	}
-	if c.cookie != "" {
-		r.Header.Set("Cookie", c.cookie)
-	}
-	resp, err := c.client.Do(r)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", path, resp.Status)
-	}
-	return errors.Join(err, resp.Body.Close())
+	f.servers[c.Name] = p
+	r, err := ask[serverReply](p, serverOrder{Serve: &c})
+	f.addrs[c.Name] = r.Addr
+	f.names = append(f.names, c.Name)
+	return err
 }
 
-// load measures a real server with and without the middleware, in turns.
-func load(rate, turns int, lasts time.Duration) (t table, err error) {
-	t = table{
-		title: fmt.Sprintf("A real server under an open load of %s requests a second (memory)", thousands(rate)),
-		head:  []string{"", "p50", "p99", "p99.9"},
-		note: "Server and client are two processes that share this machine; each time counts from the instant at which the request was due. " +
-			fmt.Sprintf("Medians of %d turns of %v each.", turns, lasts),
+func (f *field) close() error {
+	var errs []error
+	if f.generator != nil {
+		errs = append(errs, f.generator.stop())
 	}
-	bare, err := startChild(nameChi)
-	if err != nil {
-		return t, err
+	for _, p := range f.servers {
+		errs = append(errs, p.stop())
 	}
-	defer func() { err = errors.Join(err, bare.stop()) }()
-	with, err := startChild(nameOurs)
-	if err != nil {
-		return t, err
-	}
-	defer func() { err = errors.Join(err, with.stop()) }()
-	rows := []struct {
-		name, path string
-		server     *child
-		runs       [][]time.Duration
-	}{
-		{"chi alone", "/A", bare, nil},
-		{"with the middleware, session untouched", "/A", with, nil},
-		{"reading one value (B)", "/B", with, nil},
-		{"writing one (C)", "/C", with, nil},
-	}
-	for range turns {
-		for i := range rows {
-			row := &rows[i]
-			run, err := openLoad(rate, lasts, 32, func(int) error { return row.server.get(row.path) })
-			if err != nil {
-				return t, err
-			}
-			row.runs = append(row.runs, run)
+	return errors.Join(errs...)
+}
+
+// room makes a place in pl's server for one contender, and returns what it is to
+// open.
+func (pl *place) room(name string) (at string, err error) {
+	switch pl.kind {
+	case inFile:
+		at = filepath.Join(pl.dir, "load-"+name)
+		return at, os.Mkdir(at, 0o700)
+	case inRedis:
+		if name == nameOurs {
+			return pl.redis.URL(), nil
 		}
+		return pl.redis.Addr(), nil
+	case inMariaDB:
+		db, err := pl.mariaDB.CreateDatabase()
+		params := []string{"timeout=1s", "readTimeout=" + ioTimeout.String(), "writeTimeout=" + ioTimeout.String()}
+		if name == nameSCS {
+			params = append(params, "interpolateParams=true", "parseTime=true")
+		}
+		return pl.mariaDB.DSN(db, params...), err
+	case inPostgres:
+		db, err := pl.postgres.CreateDatabase()
+		return pl.postgres.DSN(db), err
 	}
-	for _, row := range rows {
-		t.rows = append(t.rows, append([]string{row.name}, percentiles(row.runs)...))
-	}
-	return t, nil
+	return "", nil
 }

@@ -6,6 +6,7 @@
 //	go run . -check          fails when a cost or a ratio got worse
 //	go run . -check -exact   only what is exact: allocations and round trips
 //	go run . -convoy         only many clients at few sessions of MariaDB
+//	go run . -load           only real servers under load (with -only, some of the cells; with -profile F, profiles of all servers in F-*)
 //	go run . -update         writes exact.json, the costs that -check compares with
 package main
 
@@ -22,7 +23,7 @@ import (
 // A run is what the command line asks for.
 type run struct {
 	quick, check, exact, update bool
-	convoy                      bool
+	convoy, load                bool
 	only                        *regexp.Regexp // of place/scenario
 	profile                     string
 	rounds                      int
@@ -48,14 +49,15 @@ func execute() error {
 	flag.BoolVar(&r.exact, "exact", false, "only what is exact: allocations and round trips")
 	flag.BoolVar(&r.update, "update", false, "write "+exactFile)
 	flag.BoolVar(&r.convoy, "convoy", false, "only many clients at few sessions of MariaDB")
+	flag.BoolVar(&r.load, "load", false, "only real servers under load")
 	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of the scenario of -only to this file (go tool pprof -tagfocus turn=yes)")
 	flag.IntVar(&r.rounds, "rounds", 0, "rounds of a duel, if not the usual ones")
 	flag.StringVar(&r.out, "out", "../docs/evidence", "where performance.md and performance.svg go")
 	only := flag.String("only", "", "only the duels of place/scenario that match this")
-	serve := flag.String("serve", "", "internal: serve the handlers over a library")
+	role := flag.String("peer", "", "internal: be a process of a load")
 	flag.Parse()
-	if *serve != "" {
-		return serveUntilEOF(*serve)
+	if *role != "" {
+		return runPeer(*role)
 	}
 	var err error
 	if r.only, err = regexp.Compile(*only); err != nil {
@@ -71,6 +73,8 @@ func execute() error {
 	ballast := make([]byte, ballastSize)
 	defer runtime.KeepAlive(ballast)
 	switch {
+	case r.load:
+		return r.loadAlone()
 	case r.profile != "":
 		return r.writeProfile()
 	case r.exact || r.update:

@@ -18,7 +18,7 @@ func (r *run) everything() error {
 			return err
 		}
 		rep.duels = append(rep.duels, duels...)
-		return r.more(rep, pl)
+		return errors.Join(r.more(rep, pl), r.addLoad(rep, pl))
 	})
 	if err != nil {
 		return err

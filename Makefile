@@ -53,7 +53,7 @@ fuzz:
 		done; \
 	done
 
-## bench: duels with other libraries and the bare drivers, costs, growth, load; writes docs/evidence/performance.md (QUICK=1: under 4 minutes)
+## bench: duels with other libraries and the bare drivers, costs, growth, load; writes docs/evidence/performance.md in 15 minutes at most (QUICK=1: 4)
 .PHONY: bench
 bench: servers
 	cd benchmarks && $(GO) run . $(if $(QUICK),-quick)

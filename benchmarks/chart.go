@@ -1,120 +1,117 @@
 package main
 
-import (
-	"fmt"
-	"image/color"
-	"os"
+import "fmt"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+// The chart on the page's first screen: the time of a request, one row for each
+// backend, reading and writing, one mark for each library.
+
+// charted are the libraries of the chart, in the order of their marks.
+var charted = []struct {
+	label string
+	names []string
+}{
+	{"chi + bare driver", []string{nameRaw}},
+	{"session", []string{nameOurs}},
+	{"scs", []string{nameSCS}},
+	{"gorilla (file), redistore (Redis)", []string{nameGorilla, nameRedi}},
+}
+
+const (
+	chartWidth = 760
+	chartLeft  = 150 // room for the rows' names
+	chartRight = 60  // room for their numbers
+	chartTop   = 52  // room for title and legend
+	rowHeight  = 22
 )
 
-// colours are safe for the colour-blind (Okabe and Ito).
-var colours = map[string]color.Color{
-	nameRaw:     color.RGBA{R: 0x99, G: 0x99, B: 0x99, A: 0xff},
-	nameOurs:    color.RGBA{R: 0x00, G: 0x72, B: 0xb2, A: 0xff},
-	nameSCS:     color.RGBA{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff},
-	nameGorilla: color.RGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff},
-	nameRedi:    color.RGBA{R: 0xd5, G: 0x5e, B: 0x00, A: 0xff},
+// A chartRow is one row: the time in µs of each library, 0 if it has none.
+type chartRow struct {
+	name  string
+	times []float64
 }
 
-var charted = []string{nameRaw, nameOurs, nameSCS, nameGorilla}
-
-// drawChart writes a chart of the time a request takes, read and write, on a
-// logarithmic scale.
-func (r *report) drawChart(path string) error {
-	p, err := r.plot()
-	if err != nil {
-		return err
+// chart draws the chart.
+func (rep *report) chart() []byte {
+	groups := []struct {
+		title string
+		rows  []chartRow
+	}{{"reading one value", rep.chartRows(read)}, {"reading and writing one", rep.chartRows(write)}}
+	d := &drawing{width: chartWidth}
+	low, high := 1.0, 1.0
+	height := 0.0
+	for _, g := range groups {
+		height += rowHeight * float64(len(g.rows)+1)
+		for _, row := range g.rows {
+			for _, us := range row.times {
+				if us > 0 {
+					low, high = min(low, us), max(high, us)
+				}
+			}
+		}
 	}
-	canvas := vgsvg.New(24*vg.Centimeter, 11*vg.Centimeter)
-	p.Draw(draw.New(canvas))
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+	low, high = decades(low, high)
+	x := scale{low: low, high: high, from: chartLeft, to: chartWidth - chartRight}
+	d.height = chartTop + height + 30
+	d.text(10, 18, "start", "title", "Time of a request in µs, on a logarithmic scale: further left is faster")
+	d.legend(10, 38)
+	for _, at := range x.ticks() {
+		d.line(x.at(at), chartTop+4, x.at(at), d.height-24, "grid")
+		d.text(x.at(at), d.height-8, "middle", "small", short(at))
 	}
-	if _, err := canvas.WriteTo(f); err != nil {
-		_ = f.Close() // err says more
-		return err
+	y := float64(chartTop)
+	for _, g := range groups {
+		y += rowHeight
+		d.text(10, y-5, "start", "title", g.title)
+		for _, row := range g.rows {
+			y += rowHeight
+			d.row(row, x, y-rowHeight/2)
+		}
 	}
-	return f.Close()
+	return d.svg("Time of a request by backend and library, in µs")
 }
 
-func (r *report) plot() (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = "Time a request (µs), the lower the better"
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.Y.Min, p.Y.Max = 0.1, 0.2
-	p.Add(plotter.NewGrid())
-	shown := map[string]bool{}
-	var names []string
-	for g, group := range groups() {
-		names = append(names, fmt.Sprintf("%s\n%s", map[scenario]string{read: "read", write: "write"}[group.scenario], title[group.kind]))
-		times := r.timesOf(group.kind, group.scenario)
-		for i, name := range charted {
-			us, ok := times[name]
-			if !ok {
+func (d *drawing) legend(x, y float64) {
+	for i, c := range charted {
+		d.mark(x+6, y-4, i)
+		d.text(x+18, y, "start", "", c.label)
+		x += 38 + 6.6*float64(len(c.label))
+	}
+}
+
+// row draws a row around y, and prints this library's time at its end.
+func (d *drawing) row(row chartRow, x scale, y float64) {
+	d.text(chartLeft-14, y+4, "end", "", row.name)
+	d.line(chartLeft, y, chartWidth-chartRight, y, "grid")
+	for i, us := range row.times {
+		if us > 0 {
+			d.mark(x.at(us), y, i)
+		}
+	}
+	d.text(chartWidth-chartRight+10, y+4, "start", "small", fmt.Sprintf("%s µs", number(row.times[1])))
+}
+
+// chartRows returns the rows of a scenario.
+func (rep *report) chartRows(s scenario) (rows []chartRow) {
+	for _, kind := range kinds {
+		row := chartRow{name: title[kind], times: make([]float64, len(charted))}
+		for _, f := range rep.duels {
+			if f.kind != kind || f.scenario != s {
 				continue
 			}
-			left := float64(g) + (float64(i)-2)*0.2
-			bar, err := plotter.NewPolygon(plotter.XYs{{X: left, Y: p.Y.Min}, {X: left + 0.2, Y: p.Y.Min}, {X: left + 0.2, Y: us}, {X: left, Y: us}})
-			if err != nil {
-				return nil, err
+			for i, c := range charted {
+				for _, name := range c.names {
+					if name == f.b {
+						row.times[i] = float64(f.timeB) / 1000
+					}
+				}
 			}
-			bar.Color, bar.LineStyle.Width = colours[name], 0
-			p.Add(bar)
-			p.Y.Max = max(p.Y.Max, us*8) // with room for the legend
-			if !shown[name] {
-				shown[name] = true
-				p.Legend.Add(map[string]string{nameRaw: "chi + driver call (raw)", nameGorilla: "gorilla (file), redistore (Redis)"}[name]+plain(name), bar)
+			if f.b == nameRaw {
+				row.times[1] = float64(f.timeA) / 1000
 			}
 		}
-	}
-	p.Legend.Top, p.Legend.Left = true, true
-	p.NominalX(names...)
-	return p, nil
-}
-
-// plain returns the names that stand in the legend as they are.
-func plain(name string) string {
-	if name == nameRaw || name == nameGorilla {
-		return ""
-	}
-	return name
-}
-
-type group struct {
-	scenario scenario
-	kind     string
-}
-
-func groups() (all []group) {
-	for _, s := range []scenario{read, write} {
-		for _, kind := range []string{inMemory, inFile, inRedis, inMariaDB} { // what fits on it
-			all = append(all, group{s, kind})
+		if row.times[1] > 0 {
+			rows = append(rows, row)
 		}
 	}
-	return all
-}
-
-// timesOf returns the time in µs of each charted library.
-func (r *report) timesOf(kind string, s scenario) map[string]float64 {
-	times := map[string]float64{}
-	for _, f := range r.duels {
-		if f.kind != kind || f.scenario != s {
-			continue
-		}
-		name := f.b
-		if name == nameRedi {
-			name = nameGorilla
-		}
-		times[name] = float64(f.timeB) / 1000
-		if f.b == nameRaw {
-			times[nameOurs] = float64(f.timeA) / 1000
-		}
-	}
-	return times
+	return rows
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +13,9 @@ import (
 )
 
 // collectFiles measures how fast n expired files are removed, or as many as
-// can be made in box.
+// can be made in half of box and removed in the other.
 func collectFiles(n int, box time.Duration) (table, verdict, error) {
-	t := table{title: "The collector: expired files", head: []string{"files", "removed in", "files a second"}}
+	t := table{section: collector, title: "file: expired files", head: []string{"files", "removed in", "files a second"}}
 	dir, err := os.MkdirTemp("", "session-bench-")
 	if err != nil {
 		return t, verdict{}, err
@@ -31,106 +30,133 @@ func collectFiles(n int, box time.Duration) (table, verdict, error) {
 		return t, verdict{}, err
 	}
 	defer lib.m.Close()
-	if n, err = filler(store, n, time.Now().Add(-time.Minute), box); err != nil {
+	if _, err = filler(store, n, time.Now().Add(-time.Minute), box/2); err != nil {
 		return t, verdict{}, err
 	}
-	start := time.Now()
-	swept, err := lib.m.Sweep(context.Background())
-	took := time.Since(start)
-	if err != nil || swept != n {
-		return t, verdict{}, fmt.Errorf("the sweep removed %d of %d files: %w", swept, n, err)
-	}
-	t.rows = [][]string{{thousands(n), took.Round(time.Millisecond).String(), thousands(int(float64(n) / took.Seconds()))}}
-	v := atMost(fmt.Sprintf("file, the collector removes %s expired files", thousands(n)), took.Seconds(), 5*float64(n)/100_000, " s")
-	return t, v, nil
-}
-
-// collectRows measures an open load on MariaDB, reads and writes, alone and
-// while n expired rows are removed, or as many as are in box.
-func collectRows(pl *place, n, rate int, quietFor, box time.Duration) (table, verdict, error) {
-	t := table{
-		title: fmt.Sprintf("The collector: expired MariaDB rows under an open load of %d requests a second", rate),
-		head:  []string{"", "p50", "p99", "p99.9", "rows removed", "a second"},
-		note:  "Half of the requests read (B), half write (C).",
-	}
-	const workers = 16
-	var players [workers]*player
-	for i := range players {
-		var err error
-		if players[i], err = pl.player(nameOurs, []scenario{read, write}[i%2]); err != nil {
-			return t, verdict{}, err
-		}
-	}
-	do := func(worker int) error {
-		p := players[worker]
-		if p.serve(); p.w.failed != 0 {
-			return fmt.Errorf("status %d: %s", p.w.status, http.StatusText(p.w.status))
-		}
-		return nil
-	}
-	if err := expiredRows(pl, n, box); err != nil {
-		return t, verdict{}, err
-	}
-	quiet, err := openLoad(rate, quietFor, workers, do)
+	swept, took, err := sweepFor(lib, box/2)
 	if err != nil {
 		return t, verdict{}, err
 	}
+	rate := float64(swept) / took.Seconds()
+	t.rows = [][]string{{thousands(swept), took.Round(time.Millisecond).String(), thousands(int(rate))}}
+	return t, atLeast("file: expired files removed in a second", rate, 20_000), nil
+}
+
+// sweepFor has the collector remove what has expired, until there is no more or
+// the time is over, and returns how much it was and how long it took.
+func sweepFor(lib *ours, lasts time.Duration) (removed int, took time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lasts)
+	defer cancel()
+	start := time.Now()
+	removed, err = lib.m.Sweep(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return removed, time.Since(start), err
+}
+
+// A rowCollector is an open load on a database, reads and writes, with expired rows
+// that can be removed meanwhile.
+type rowCollector struct {
+	pl          *place
+	rate        int
+	turn        time.Duration
+	players     [16]*player
+	quiet, busy [][]time.Duration // what the requests took, turn by turn
+	ratios      []float64         // of the 99th percentiles of neighbours
+	removed     int
+	sweeping    time.Duration
+}
+
+// collectRows measures an open load in turns, alone and while expired rows are
+// removed, until n of these are, or as many as can be made in box.
+func collectRows(pl *place, n, rate, turns int, turn, box time.Duration) (t table, v verdict, err error) {
+	c := rowCollector{pl: pl, rate: rate, turn: turn}
+	for i := range c.players {
+		if c.players[i], err = pl.player(nameOurs, []scenario{read, write}[i%2]); err != nil {
+			return t, v, err
+		}
+	}
+	if err := expiredRows(pl, n, box); err != nil {
+		return t, v, err
+	}
+	for more := true; more && len(c.ratios) < turns; {
+		if more, err = c.round(); err != nil {
+			return t, v, err
+		}
+	}
+	slices.Sort(c.ratios)
+	t = table{
+		section: collector, title: fmt.Sprintf("%s: %d requests a second while expired rows are removed", title[pl.kind], rate),
+		head: []string{"", "p50", "p99", "p99.9", "rows removed", "a second"},
+		note: fmt.Sprintf("Half of the requests read, half write. Medians of %d turns of %v each, alone and with the collector at work.", len(c.ratios), turn),
+		rows: [][]string{
+			append([]string{"alone"}, append(percentiles(c.quiet), "", "")...),
+			append([]string{"meanwhile"}, append(percentiles(c.busy), thousands(c.removed), thousands(int(float64(c.removed)/c.sweeping.Seconds())))...),
+		},
+	}
+	what := fmt.Sprintf("%s: p99 of requests while %s expired rows are removed", title[pl.kind], thousands(c.removed))
+	return t, ratioAtMost(what, quartiles(c.ratios), 2, " × the quiet one"), nil
+}
+
+// round measures one turn alone and one with the collector at work, and
+// reports whether rows are left. A turn in which they ran out counts only if
+// there is no other.
+func (c *rowCollector) round() (more bool, err error) {
+	time.Sleep(c.turn / 4) // in which the server tidies up after the last turn
+	quiet, err := c.load()
+	if err != nil {
+		return false, err
+	}
 	ended := make(chan error, 1)
-	var swept int
+	var removed int
 	var took time.Duration
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), box)
-		defer cancel()
-		start := time.Now()
-		n, err := pl.ours.m.Sweep(ctx)
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = nil // box is over
-		}
-		swept, took = n, time.Since(start)
+		var err error
+		removed, took, err = sweepFor(c.pl.ours, c.turn)
 		ended <- err
 	}()
-	var busy []time.Duration
-	for sweeping := true; sweeping; {
-		part, err := openLoad(rate, time.Second, workers, do)
-		if err != nil {
-			return t, verdict{}, err
-		}
-		busy = append(busy, part...)
-		select {
-		case err := <-ended:
-			if err != nil {
-				return t, verdict{}, err
-			}
-			sweeping = false
-		default:
-		}
+	busy, err := c.load()
+	if err = errors.Join(err, <-ended); err != nil {
+		return false, err
 	}
-	slices.Sort(busy)
-	t.rows = [][]string{
-		append([]string{"alone"}, append(percentiles([][]time.Duration{quiet}), "", "")...),
-		append([]string{"during the sweep"}, append(percentiles([][]time.Duration{busy}), thousands(swept), thousands(int(float64(swept)/took.Seconds())))...),
+	c.removed += removed
+	c.sweeping += took
+	more = took >= c.turn
+	if more || len(c.ratios) == 0 {
+		c.quiet, c.busy = append(c.quiet, quiet), append(c.busy, busy)
+		c.ratios = append(c.ratios, float64(percentile(busy, 99))/float64(percentile(quiet, 99)))
 	}
-	ratio := float64(percentile(busy, 99)) / float64(percentile(quiet, 99))
-	return t, atMost(fmt.Sprintf("MariaDB, p99 of a load while %s expired rows are removed", thousands(swept)), ratio, 2, " × the quiet one"), nil
+	return more, nil
+}
+
+func (c *rowCollector) load() ([]time.Duration, error) {
+	return openLoad(c.rate, c.turn, len(c.players), func(worker int) error {
+		p := c.players[worker]
+		if p.serve(); p.w.failed != 0 {
+			return fmt.Errorf("status %d: %s", p.w.status, p.w.body[:p.w.n])
+		}
+		return nil
+	})
 }
 
 // expiredRows has the server itself make n expired sessions, or as many as it
-// can in box, whose keys are in the order of their time, as a UUIDv7 is.
+// can in box.
 func expiredRows(pl *place, n int, box time.Duration) error {
-	const batch = 50_000
-	var table string
-	row := pl.mariaDB.Admin().QueryRow("SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_comment LIKE 'session schema%'", pl.db)
-	if err := row.Scan(&table); err != nil {
-		return fmt.Errorf("find the table: %w", err)
-	}
-	start := time.Now()
-	for from := 1; from <= n && time.Since(start) < box; from += batch {
-		_, err := pl.mariaDB.Admin().Exec(fmt.Sprintf("INSERT INTO `%s`.`%s` (id, version, expires, user, data)"+
-			" SELECT UNHEX(LPAD(HEX(seq), 32, '0')), 1, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND, NULL, REPEAT('x', 160) FROM `%s`.seq_%d_to_%d",
-			pl.db, table, pl.db, from, min(n, from+batch-1)))
-		if err != nil {
-			return fmt.Errorf("make expired rows: %w", err)
+	p := &pool{batch: 50_000, copy: func(from, to int) error {
+		if pl.kind == inPostgres {
+			return pl.copyTuples(pl.db, from, to, "now() - interval '1 hour'")
 		}
+		return pl.copyRows(pl.db, from, to, "UTC_TIMESTAMP(6) - INTERVAL 1 HOUR - INTERVAL seq MICROSECOND")
+	}}
+	first, err := pl.sampleRecord(read)
+	if err != nil {
+		return err
 	}
-	return nil
+	first.ID = numberedID(0)
+	if err := pl.ours.store.Create(context.Background(), first); err != nil {
+		return err
+	}
+	p.n = 1
+	return p.fill(n, box)
 }

@@ -66,6 +66,8 @@ type meter struct {
 	handler  []time.Duration
 	store    []time.Duration // all calls of a request together
 	calls    int
+
+	requestP99, storeP99 []time.Duration // turn by turn
 }
 
 func (m *meter) served(handler time.Duration, sp spent) {
@@ -267,6 +269,8 @@ func (c *convoy) turn(name string, lasts time.Duration) error {
 		convoyDriver: func(n int) error { return c.get(c.driver+"/?n="+strconv.Itoa(n), "") },
 		convoyStore:  func(n int) error { return c.twoCalls(c.ids[n]) },
 	}[name]
+	m := c.meters[name]
+	before := len(m.store)
 	end := time.Now().Add(lasts)
 	took := make([][]time.Duration, convoyWorkers)
 	errs := make([]error, convoyWorkers)
@@ -281,7 +285,8 @@ func (c *convoy) turn(name string, lasts time.Duration) error {
 		})
 	}
 	all.Wait()
-	m := c.meters[name]
+	m.requestP99 = append(m.requestP99, p99(slices.Concat(took...)))
+	m.storeP99 = append(m.storeP99, p99(slices.Clone(m.store[before:])))
 	m.requests = slices.Concat(append(took, m.requests)...)
 	return errors.Join(errs...)
 }
@@ -299,7 +304,7 @@ func (c *convoy) close() error {
 // else the machine is at, it is at during all of them.
 func measureConvoy(pl *place, turns int, lasts time.Duration) (t table, verdicts []verdict, err error) {
 	t = table{
-		title: fmt.Sprintf("MariaDB: %d clients, %d sessions, each request reads and writes (C)", convoyWorkers, convoySessions),
+		title: fmt.Sprintf("MariaDB: %d clients, %d sessions, each request reads and writes", convoyWorkers, convoySessions),
 		head:  []string{"", "requests", "p50", "p99", "in the handler: p99", "its store calls together: p99", "calls a request"},
 		note: fmt.Sprintf("%d turns of %v of each, in random order. Clients, servers and MariaDB share this machine; each pool has %d connections.",
 			turns, lasts, convoyConns),
@@ -322,10 +327,6 @@ func measureConvoy(pl *place, turns int, lasts time.Duration) (t table, verdicts
 			}
 		}
 	}
-	p99 := func(all []time.Duration) time.Duration {
-		slices.Sort(all)
-		return percentile(all, 99)
-	}
 	for _, name := range names {
 		m := c.meters[name]
 		row := []string{name, thousands(len(m.requests)), "", micros(p99(m.requests)), micros(p99(m.handler)), "", ""}
@@ -337,15 +338,24 @@ func measureConvoy(pl *place, turns int, lasts time.Duration) (t table, verdicts
 		t.rows = append(t.rows, row)
 	}
 	ours := c.meters[convoyOurs]
-	for _, against := range []struct {
-		what string
-		took []time.Duration
-	}{
-		{" × its store calls'", ours.store},
-		{" × the bare driver's", c.meters[convoyDriver].requests},
-	} {
-		ratio := float64(p99(ours.requests)) / float64(p99(against.took))
-		verdicts = append(verdicts, atMost("MariaDB, many clients and few sessions, p99 of a request", ratio, convoyLimit, against.what))
+	const what = "MariaDB: many clients and few sessions, p99 of a request"
+	return t, []verdict{
+		ratioAtMost(what, ratiosOf(ours.requestP99, ours.storeP99), convoyLimit, " × its store calls'"),
+		ratioAtMost(what, ratiosOf(ours.requestP99, c.meters[convoyDriver].requestP99), convoyLimit, " × the bare driver's"),
+	}, nil
+}
+
+// ratiosOf returns median and quartiles of the ratios of neighbours.
+func ratiosOf(a, b []time.Duration) duel {
+	var ratios []float64
+	for i := range a {
+		ratios = append(ratios, float64(a[i])/float64(b[i]))
 	}
-	return t, verdicts, nil
+	slices.Sort(ratios)
+	return quartiles(ratios)
+}
+
+func p99(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return percentile(all, 99)
 }

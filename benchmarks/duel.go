@@ -15,12 +15,14 @@ type pace struct {
 	most   time.Duration // of the duel: where a request is slow, there are fewer rounds
 }
 
-// fewest is the number of rounds that no haste cuts.
+// fewest is the number of rounds for which a duel may take twice its time: of
+// one or two, quartiles would say nothing.
 const fewest = 5
 
 // another reports whether there is another round, after those done since start.
 func (p pace) another(done int, start time.Time) bool {
-	return done < p.rounds && (done < fewest || time.Since(start) < p.most)
+	took := time.Since(start)
+	return done < p.rounds && (done == 0 || took < p.most || done < fewest && took < 2*p.most)
 }
 
 // calmPart is the part of the turns that are taken for those in which nobody
@@ -135,4 +137,9 @@ func quantile(sorted []float64, q float64) float64 {
 func median(times []float64) time.Duration {
 	slices.Sort(times)
 	return time.Duration(quantile(times, 0.5))
+}
+
+// quartiles returns median and quartiles of sorted ratios.
+func quartiles(sorted []float64) duel {
+	return duel{ratio: quantile(sorted, 0.5), low: quantile(sorted, 0.25), high: quantile(sorted, 0.75)}
 }

@@ -50,12 +50,25 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestBox sees that a duel ends in its time, and not before it says something.
-func TestBox(t *testing.T) {
-	a, b := &worker{each: time.Millisecond}, &worker{each: time.Millisecond}
-	d, err := compare(a, b, pace{rounds: 1_000_000, turn: time.Millisecond, most: time.Millisecond})
-	if err != nil || d.rounds < fewest || d.rounds > fewest+1 {
-		t.Errorf("a duel of a millisecond had %d rounds, %v, want %d", d.rounds, err, fewest)
+// TestAnother sees that a duel ends in its time, and not before it says something.
+func TestAnother(t *testing.T) {
+	p := pace{rounds: 10, most: time.Hour}
+	for _, test := range []struct {
+		name string
+		done int
+		took time.Duration
+		want bool
+	}{
+		{"the first round, whatever the time", 0, 5 * time.Hour, true},
+		{"time left", 9, time.Minute, true},
+		{"all rounds done", 10, time.Minute, false},
+		{"late, with enough rounds", fewest, 61 * time.Minute, false},
+		{"late, with too few rounds", fewest - 1, 61 * time.Minute, true},
+		{"too late for any other", 1, 2*time.Hour + time.Minute, false},
+	} {
+		if got := p.another(test.done, time.Now().Add(-test.took)); got != test.want {
+			t.Errorf("%s: another(%d) after %v is %v, want %v", test.name, test.done, test.took, got, test.want)
+		}
 	}
 }
 

@@ -18,23 +18,26 @@ import (
 
 // heap measures what n sessions of three values take in this process, or as
 // many as there are after half of the time.
-func heap(n int, box time.Duration) (table, verdict, error) {
-	t := table{title: "Heap a session of three small values in memory", head: []string{"", "sessions", "bytes a session"}}
+func heap(n int, box time.Duration) (table, error) {
+	t := table{
+		section: growth, title: "memory: what a session of three small values takes",
+		head: []string{"", "sessions", "bytes a session"}, note: "Made by logins.",
+	}
 	store, err := memory.New(memory.Options{MaxSessions: n + 1})
 	if err != nil {
-		return t, verdict{}, err
+		return t, err
 	}
 	lib, err := newOurs(store)
 	if err != nil {
-		return t, verdict{}, err
+		return t, err
 	}
 	made, own, err := heapOf(lib, n, box/2)
 	if err = errors.Join(err, lib.m.Close(), store.Close()); err != nil {
-		return t, verdict{}, err
+		return t, err
 	}
 	others, other, err := heapOf(scsMemory(), n, box/2)
 	t.rows = [][]string{{nameOurs, thousands(made), number(own)}, {nameSCS, thousands(others), number(other)}}
-	return t, atMost(fmt.Sprintf("memory, heap a session at %s", thousands(made)), own, 300, " bytes"), err
+	return t, err
 }
 
 func heapOf(lib library, n int, box time.Duration) (made int, each float64, err error) {
@@ -66,8 +69,8 @@ func heapNow() uint64 {
 // swept.
 func sweepMemory(n, rounds int, box time.Duration) (table, verdict, error) {
 	t := table{
-		title: fmt.Sprintf("Reads during a sweep: memory, %s sessions, half of them expired", thousands(n)),
-		head:  []string{"", "p50", "p99", "p99.9", "the sweep took"},
+		section: collector, title: fmt.Sprintf("memory: reads during a sweep, %s sessions, half of them expired", thousands(n)),
+		head: []string{"", "p50", "p99", "p99.9", "the sweep took"},
 	}
 	store, err := backend.Open(inMemory, strconv.Itoa(2*n))
 	if err != nil {
@@ -83,14 +86,14 @@ func sweepMemory(n, rounds int, box time.Duration) (table, verdict, error) {
 		return t, verdict{}, err
 	}
 	begun := time.Now()
-	if _, err := filler(store, n/2, time.Now().Add(time.Hour), box); err != nil {
+	if _, err := filler(store, n/2, time.Now().Add(time.Hour), box/3); err != nil {
 		return t, verdict{}, err
 	}
 	var quiet, busy [][]time.Duration
 	var ratios []float64
 	var took time.Duration
 	for round := 0; round < rounds && (round == 0 || time.Since(begun) < box); round++ {
-		if _, err := filler(store, n/2, time.Now().Add(-time.Second), box); err != nil {
+		if _, err := filler(store, n/2, time.Now().Add(-time.Second), box/3); err != nil {
 			return t, verdict{}, err
 		}
 		runtime.GC()
@@ -118,7 +121,7 @@ func sweepMemory(n, rounds int, box time.Duration) (table, verdict, error) {
 		append([]string{"quiet"}, append(percentiles(quiet), "")...),
 		append([]string{"during the sweep"}, append(percentiles(busy), took.Round(time.Millisecond).String())...),
 	}
-	return t, ratioAtMost("memory, p99 of reads during a sweep of "+thousands(n/2), d, 2, " × the quiet one"), nil
+	return t, ratioAtMost("memory: p99 of reads during a sweep of "+thousands(n/2), d, 2, " × the quiet one"), nil
 }
 
 // filler stores n records of a size that sessions have, or as many as it can

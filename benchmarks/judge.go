@@ -44,6 +44,11 @@ func atMost(what string, got, limit float64, unit string) verdict {
 	return verdict{what, fmt.Sprintf("≤ %g%s", limit, unit), number(got) + unit, notAbove(got, got, limit)}
 }
 
+// atLeast is atMost for what is to be limit or more.
+func atLeast(what string, got, limit float64) verdict {
+	return verdict{what, "≥ " + thousands(int(limit)), thousands(int(got)), notBelow(got, got, limit)}
+}
+
 // ratioAtMost judges a ratio by its quartiles; unit says of what it is one.
 func ratioAtMost(what string, d duel, limit float64, unit string) verdict {
 	return verdict{what, fmt.Sprintf("≤ %g%s", limit, unit), spread(d), notAbove(d.low, d.high, limit)}

@@ -1,8 +1,8 @@
 // Command benchmarks measures this library, those that people would otherwise
 // pick and the bare drivers, side by side; see docs/evidence/performance.md for how.
 //
-//	go run .                 everything: prints the tables, writes docs/evidence/performance.md and .svg
-//	go run . -quick          the same in under 4 minutes
+//	go run .                 everything: prints the tables, writes docs/evidence/performance.md and its pictures
+//	go run . -quick          the same in 4 minutes at most
 //	go run . -check          fails when a cost or a ratio got worse
 //	go run . -check -exact   only what is exact: allocations and round trips
 //	go run . -convoy         only many clients at few sessions of MariaDB
@@ -52,7 +52,7 @@ func execute() error {
 	flag.BoolVar(&r.load, "load", false, "only real servers under load")
 	flag.StringVar(&r.profile, "profile", "", "write a CPU profile of the scenario of -only to this file (go tool pprof -tagfocus turn=yes)")
 	flag.IntVar(&r.rounds, "rounds", 0, "rounds of a duel, if not the usual ones")
-	flag.StringVar(&r.out, "out", "../docs/evidence", "where performance.md and performance.svg go")
+	flag.StringVar(&r.out, "out", "../docs/evidence", "where performance.md and its pictures go")
 	only := flag.String("only", "", "only the duels of place/scenario that match this")
 	role := flag.String("peer", "", "internal: be a process of a load")
 	flag.Parse()

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -18,12 +17,15 @@ func (r *run) everything() error {
 			return err
 		}
 		rep.duels = append(rep.duels, duels...)
-		return errors.Join(r.more(rep, pl), r.addLoad(rep, pl))
+		return errors.Join(r.judgeDuels(rep, pl), r.costs(rep, pl), r.growth(rep, pl), r.collectors(rep, pl), r.addLoad(rep, pl))
 	})
 	if err != nil {
 		return err
 	}
-	if err := r.rest(rep); err != nil {
+	progress("load")
+	t, err := load(r.size.rate, r.size.loadTurns, r.size.loadTurn)
+	rep.tables = append(rep.tables, t)
+	if err != nil {
 		return err
 	}
 	rep.took = time.Since(rep.started)
@@ -33,45 +35,65 @@ func (r *run) everything() error {
 	return rep.write(r.out)
 }
 
-// more measures what belongs to a place besides the duels.
-func (r *run) more(rep *report, pl *place) error {
-	progress("%s: costs, growth", title[pl.kind])
+// judgeDuels judges the duels in a place, and profiles those that missed.
+func (r *run) judgeDuels(rep *report, pl *place) error {
 	for _, f := range rep.duels {
 		if t, ok := targetOf(f.kind, f.scenario, f.b); ok && f.kind == pl.kind {
 			rep.verdicts = append(rep.verdicts, t.judge(f.duel))
 		}
 	}
-	if err := r.profileMisses(rep, pl); err != nil {
-		return err
-	}
+	return r.profileMisses(rep, pl)
+}
+
+// costs counts allocations and round trips in a place.
+func (r *run) costs(rep *report, pl *place) error {
+	progress("%s: costs", title[pl.kind])
 	own, err := countPlace(pl)
 	if err != nil {
 		return err
 	}
 	t, verdicts, err := costTable(pl, own)
-	if err != nil {
-		return err
-	}
 	rep.tables = append(rep.tables, t)
 	rep.verdicts = append(rep.verdicts, verdicts...)
-	if t, verdicts, err = growValues(pl, r.size.growth); err != nil {
-		return err
-	}
-	rep.tables = append(rep.tables, t)
-	rep.verdicts = append(rep.verdicts, verdicts...)
-	if t, err = growSize(pl, r.size.growth); err != nil {
-		return err
-	}
-	rep.tables = append(rep.tables, t)
-	switch pl.kind {
-	case inMemory:
-		return rep.add(cores(pl, r.size.cores))
-	case inMariaDB:
-		progress("MariaDB: many clients at few sessions, the collector")
-		if err := r.addConvoy(rep, pl); err != nil {
+	return err
+}
+
+// growth measures what becomes of a place when there is more in it.
+func (r *run) growth(rep *report, pl *place) error {
+	progress("%s: growth", title[pl.kind])
+	for _, g := range growers {
+		if err := rep.grow(pl, g, r.size.growth); err != nil {
 			return err
 		}
-		return rep.add(collectRows(pl, r.size.rows, r.size.rate/5, 5*r.size.loadTurn, r.size.box))
+	}
+	progress("%s: many sessions", title[pl.kind])
+	if pl.kind != inMemory {
+		return rep.many(pl, r.size.most, r.size.mostBox, r.size.numbers)
+	}
+	if err := rep.growMemory(r.size.mostMemory, r.size.memoryBox, r.size.numbers); err != nil {
+		return err
+	}
+	t, err := heap(r.size.heap, r.size.box)
+	rep.tables = append(rep.tables, t)
+	return errors.Join(err, rep.add(cores(pl, r.size.cores)))
+}
+
+// collectors measures what the collector is to the requests in a place.
+func (r *run) collectors(rep *report, pl *place) error {
+	progress("%s: the collector", title[pl.kind])
+	size := r.size
+	switch pl.kind {
+	case inMemory:
+		return rep.add(sweepMemory(size.sessions, size.sweeps, size.box))
+	case inFile:
+		return rep.add(collectFiles(size.files, size.box))
+	case inMariaDB, inPostgres:
+		err := rep.add(collectRows(pl, size.rows, size.collectRate, size.collectTurns, size.collectTurn, size.box))
+		if pl.kind == inPostgres {
+			return err
+		}
+		progress("MariaDB: many clients at few sessions")
+		return errors.Join(err, r.addConvoy(rep, pl))
 	}
 	return nil
 }
@@ -98,41 +120,6 @@ func (r *run) convoyAlone() error {
 		return err
 	}
 	return rep.print(os.Stdout)
-}
-
-// rest measures what needs no place of the duels.
-func (r *run) rest(rep *report) error {
-	progress("heap, sweeps, the collector, load")
-	if err := rep.add(heap(r.size.sessions, r.size.box)); err != nil {
-		return err
-	}
-	if err := rep.add(sweepMemory(r.size.sessions, r.size.sweeps, r.size.box)); err != nil {
-		return err
-	}
-	if err := rep.add(collectFiles(r.size.files, r.size.box)); err != nil {
-		return err
-	}
-	t, err := load(r.size.rate, r.size.loadTurns, r.size.loadTurn)
-	rep.tables = append(rep.tables, t)
-	return err
-}
-
-func (rep *report) add(t table, v verdict, err error) error {
-	rep.tables = append(rep.tables, t)
-	rep.verdicts = append(rep.verdicts, v)
-	return err
-}
-
-// write writes the page and the chart to dir, and the profiles to results.
-func (rep *report) write(dir string) error {
-	const page, chart, profiles = "performance.md", "performance.svg", "results/profiles.md"
-	if err := os.WriteFile(profiles, []byte(rep.profiles()), 0o644); err != nil {
-		return err
-	}
-	if err := rep.drawChart(filepath.Join(dir, chart)); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, page), []byte(rep.markdown(chart)), 0o644)
 }
 
 // duels has this library duel with each opponent in each scenario.

@@ -127,17 +127,21 @@ func (p *place) openOurs(savePath string, bare rawStore) error {
 
 // sample returns the bytes that this library stores for a scenario.
 func (p *place) sample(s scenario) ([]byte, error) {
+	rec, err := p.sampleRecord(s)
+	return rec.Data, err
+}
+
+func (p *place) sampleRecord(s scenario) (rec backend.Record, err error) {
 	player, err := newPlayer(nameOurs, p.ours, s)
 	if err != nil {
-		return nil, err
+		return rec, err
 	}
 	_, token, _ := strings.Cut(player.cookie[0], "=")
 	id, err := idOf(token)
 	if err != nil {
-		return nil, err
+		return rec, err
 	}
-	rec, err := p.ours.store.Load(context.Background(), id)
-	return rec.Data, err
+	return p.ours.store.Load(context.Background(), id)
 }
 
 func (p *place) add(name string, lib library) {

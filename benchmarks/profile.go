@@ -90,10 +90,16 @@ func (r *run) profileMisses(rep *report, pl *place) error {
 			continue
 		}
 		seen[f.scenario] = true
+		if rep.profiling >= r.size.profiles {
+			rep.untold = append(rep.untold, title[f.kind]+", "+what[f.scenario])
+			continue
+		}
+		start := time.Now()
 		text, err := topOf(pl, f.scenario, r.size.profile)
 		if err != nil {
 			return fmt.Errorf("profile of %s %s: %w", pl.kind, f.scenario, err)
 		}
+		rep.profiling += time.Since(start)
 		rep.tops = append(rep.tops, top{pl.kind, f.scenario, text})
 	}
 	return nil

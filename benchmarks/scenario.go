@@ -58,6 +58,12 @@ var what = map[scenario]string{
 	destroy:   "destroy",
 }
 
+// brief is what in a word or two.
+var brief = map[scenario]string{
+	untouched: "untouched", read: "read", write: "write", readBig: "read 2 KB", writeBig: "write 2 KB",
+	login: "login", renew: "renew", destroy: "destroy",
+}
+
 // big reports whether the session has 20 values.
 func (s scenario) big() bool { return s == readBig || s == writeBig }
 

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/chisession/session/backend/memory"
+)
+
+// memoryEach is what must be free for each session: what it takes, twice, as
+// the heap doubles before it is collected.
+const memoryEach = 2 * 300
+
+// A memoryPool is a pool in memory, with a library over it: its sessions have
+// one secret, so that requests can come with the cookie of any.
+type memoryPool struct {
+	*pool
+	lib    *ours
+	player *player
+	name   string // of the cookie, with "="
+	secret []byte
+}
+
+// newMemoryPool returns a pool that has room for n.
+func newMemoryPool(n int) (*memoryPool, error) {
+	store, err := memory.New(memory.Options{MaxSessions: 2 * n, MaxBytes: math.MaxInt64})
+	if err != nil {
+		return nil, err
+	}
+	m := &memoryPool{pool: &pool{store: store, batch: 50_000}}
+	if m.lib, err = newOurs(store); err != nil {
+		return nil, err
+	}
+	if m.player, err = newPlayer("memory", m.lib, read); err != nil {
+		return nil, err
+	}
+	name, token, _ := strings.Cut(m.player.cookie[0], "=")
+	credentials, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		return nil, err
+	}
+	m.name, m.secret = name+"=", credentials[len(uuid.UUID{}):]
+	first, err := store.Load(context.Background(), uuid.UUID(credentials[:len(uuid.UUID{})]))
+	first.Expires = time.Now().Add(24 * time.Hour)
+	m.copy = m.create(first)
+	return m, err
+}
+
+// visitor returns requests that read sessions of m at random.
+func (m *memoryPool) visitor() *visitor {
+	return &visitor{n: m.n, visit: func(i int) func() error {
+		id := numberedID(i)
+		cookie := m.name + base64.RawURLEncoding.EncodeToString(slices.Concat(id[:], m.secret))
+		return func() error {
+			m.player.cookie[0] = cookie
+			if m.player.serve(); m.player.w.failed != 0 {
+				return fmt.Errorf("read session %d: status %d", i, m.player.w.status)
+			}
+			return nil
+		}
+	}}
+}
+
+func (m *memoryPool) close() error {
+	return errors.Join(m.lib.m.Close(), m.store.(*memory.Store).Close())
+}
+
+// growMemory measures memory with 10,000 sessions, and with ten times as many
+// again and again, up to most: what they take, what the garbage collector does,
+// and reads.
+func (rep *report) growMemory(most int, box time.Duration, p pace) error {
+	t := table{
+		section: growth, title: "memory: the number of sessions",
+		head: []string{"sessions", "bytes each", "a GC cycle", "longest pause", "read, p50", "p99", "p99 during GC", "× that of " + thousands(few)},
+		note: fmt.Sprintf("Whole requests, for sessions chosen at random; ten times as many sessions in each row, or as many as could be made in %v altogether. "+
+			"The pause is that of one cycle, of five.", box),
+	}
+	small, err := newMemoryPool(few)
+	if err != nil {
+		return err
+	}
+	if err := small.fill(few, box); err != nil {
+		return err
+	}
+	curves := [5]curve{{panel: panelBytes}, {panel: panelPause}, {panel: panelP50}, {panel: panelP99}, {panel: panelMemoryRead}}
+	var last memorySize
+	for n, start := few, time.Now(); n <= most; n *= 10 {
+		if why := leftOut(n, box-time.Since(start)); why != "" {
+			t.note += fmt.Sprintf(" **%s sessions were left out: %s.**", thousands(n), why)
+			break
+		}
+		if last, err = measureMemory(n, box-time.Since(start), small, p); err != nil {
+			return err
+		}
+		t.rows = append(t.rows, last.row())
+		curves[0].points = append(curves[0].points, point{float64(last.n), last.bytes})
+		for i, took := range []time.Duration{last.pause, last.p50, last.p99, last.during} {
+			curves[i+1].add(last.n, took)
+		}
+	}
+	for i := range curves {
+		curves[i].kind = inMemory
+	}
+	rep.curves = append(rep.curves, curves[:]...)
+	rep.tables = append(rep.tables, t)
+	if v, ok := flatReads(inMemory, last.n, small.n, last.flat); ok {
+		rep.verdicts = append(rep.verdicts, v)
+	}
+	rep.verdicts = append(rep.verdicts,
+		atMost("memory: bytes a session, of "+thousands(last.n), last.bytes, 300, ""))
+	return small.close()
+}
+
+// leftOut tells why n sessions cannot be measured, "" if they can.
+func leftOut(n int, left time.Duration) string {
+	if left <= 0 {
+		return "the time was over"
+	}
+	free, known := memoryAvailable()
+	if need := uint64(n) * memoryEach; known && free < need {
+		return fmt.Sprintf("the machine had %s MB free, they want %s", thousands(int(free>>20)), thousands(int(need>>20)))
+	}
+	return ""
+}
+
+// A memorySize is what was measured with n sessions.
+type memorySize struct {
+	n                int
+	bytes            float64 // of a session
+	cycle, pause     time.Duration
+	p50, p99, during time.Duration
+	flat             duel // with few sessions
+}
+
+func (m memorySize) row() []string {
+	return []string{thousands(m.n), number(m.bytes), number(m.cycle.Seconds()*1000) + " ms", micros(m.pause),
+		micros(m.p50), micros(m.p99), micros(m.during), spread(m.flat)}
+}
+
+func measureMemory(n int, box time.Duration, small *memoryPool, p pace) (s memorySize, err error) {
+	before := heapNow()
+	m, err := newMemoryPool(n)
+	if err != nil {
+		return s, err
+	}
+	defer debug.FreeOSMemory() // what follows is not to feel it
+	if err := m.fill(n, box); err != nil {
+		return s, err
+	}
+	s.n, s.bytes = m.n, float64(heapNow()-before)/float64(m.n)
+	s.cycle, s.pause = collections(5)
+	v := m.visitor()
+	if s.flat, err = compare(v, small.visitor(), p); err != nil {
+		return s, fmt.Errorf("memory: %d sessions: %w", n, err)
+	}
+	s.p50, s.p99 = v.percentiles()
+	if s.during, err = m.duringGC(p.most / 2); err != nil {
+		return s, err
+	}
+	return s, m.close()
+}
+
+// duringGC reads for a while, in which one collection follows the other, and
+// returns the 99th percentile.
+func (m *memoryPool) duringGC(lasts time.Duration) (p99 time.Duration, err error) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	v := m.visitor()
+	for start := time.Now(); time.Since(start) < lasts && err == nil; {
+		_, err = timed(v, 1000)
+	}
+	close(stop)
+	<-stopped
+	_, p99 = v.percentiles()
+	return p99, err
+}
+
+// collections collects garbage n times, and returns the median of what that
+// took, and the longest pause of a cycle.
+func collections(n int) (cycle, pause time.Duration) {
+	var times []float64
+	var stats debug.GCStats
+	for range n {
+		start := time.Now()
+		runtime.GC()
+		times = append(times, float64(time.Since(start)))
+		debug.ReadGCStats(&stats)
+		pause = max(pause, stats.Pause[0])
+	}
+	return median(times), pause
+}
+
+// memoryAvailable returns how much memory programs can still have, if the
+// system tells.
+func memoryAvailable() (bytes uint64, known bool) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, found := strings.CutPrefix(line, "MemAvailable:"); found {
+			kb, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kb << 10, err == nil
+		}
+	}
+	return 0, false
+}

@@ -27,7 +27,7 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func() error)
 	}
 	defer s.slots.Leave()
 	err := sqlcall.Do(ctx, start, func(bool) error { return s.try(f) }, func(err error) (sqlcall.Verdict, int) {
-		return retryable(err, rep), retries(err)
+		return s.verdict(err, rep), retries(err)
 	})
 	if err == nil {
 		return nil
@@ -36,6 +36,14 @@ func (s *Store) call(ctx context.Context, op string, rep repeat, f func() error)
 		err = ctxErr
 	}
 	return s.failure(op, err, time.Since(start))
+}
+
+// verdict is retryable, where a host that is read only has another to its side.
+func (s *Store) verdict(err error, rep repeat) sqlcall.Verdict {
+	if s.hosts.several() && isServer(err, errReadOnly, errReadOnlyTx, errReadOnlyMode) {
+		return sqlcall.Undone
+	}
+	return retryable(err, rep)
 }
 
 // retries is how often a statement may be run again after err.

@@ -13,9 +13,6 @@ import (
 	"github.com/go-sql-driver/mysql"
 )
 
-// connectWithin is after how long no further host is tried.
-const connectWithin = 2 * time.Second
-
 // hosts connects to one of several servers that hold the same, such as the nodes
 // of a Galera cluster: to the first in the list that lets us in, and to that one
 // until it fails. All connections are to one host: what one request wrote on one
@@ -23,6 +20,7 @@ const connectWithin = 2 * time.Second
 type hosts struct {
 	names      []string
 	connectors []driver.Connector
+	timeout    time.Duration // for one of several to let us in
 
 	mu      sync.Mutex // guards what follows
 	current int
@@ -53,10 +51,11 @@ func hostList(cfg *mysql.Config) []string {
 
 // newHosts makes a connector for each of the hosts in cfg.
 func newHosts(cfg *mysql.Config) (*hosts, error) {
-	h := &hosts{names: hostList(cfg), conns: map[*hostConn]bool{}}
+	h := &hosts{names: hostList(cfg), timeout: cfg.Timeout, conns: map[*hostConn]bool{}}
 	for i, name := range h.names {
 		one := forHost(cfg, name)
 		if len(h.names) > 1 {
+			one.RejectReadOnly = false // a host that is read only is left, and must say that it is
 			one.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				return h.dial(ctx, network, addr, i)
 			}
@@ -82,6 +81,9 @@ func forHost(cfg *mysql.Config, name string) *mysql.Config {
 
 // Connect implements [driver.Connector].
 func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
+	if !h.several() {
+		return h.connectors[0].Connect(ctx)
+	}
 	h.mu.Lock()
 	first := h.current
 	h.mu.Unlock()
@@ -89,20 +91,26 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	var errs []error
 	for i := range h.connectors {
 		host := (first + i) % len(h.connectors)
-		c, err := h.connectors[host].Connect(ctx)
+		c, err := h.enter(ctx, host)
 		if err == nil {
 			h.moveTo(host, first)
 			return c, nil
 		}
-		if len(h.connectors) == 1 {
-			return nil, err
-		}
 		errs = append(errs, fmt.Errorf("%s: %w", h.names[host], err))
-		if ctx.Err() != nil || time.Since(start) > connectWithin {
+		if ctx.Err() != nil || time.Since(start) > 2*h.timeout {
 			break
 		}
 	}
 	return nil, errors.Join(errs...)
+}
+
+// enter connects to one of several hosts. One that takes the connection and then
+// is silent has no more time than one that does not take it: the next one's turn
+// must come.
+func (h *hosts) enter(ctx context.Context, host int) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	return h.connectors[host].Connect(ctx)
 }
 
 // Driver implements [driver.Connector].

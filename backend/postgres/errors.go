@@ -24,6 +24,7 @@ const (
 	stateShutdown      = "57P01" // also pg_terminate_backend
 	stateCrash         = "57P02"
 	stateStarting      = "57P03"
+	stateIdle          = "57P05" // idle_session_timeout
 	stateSerialization = "40001"
 	stateDeadlock      = "40P01"
 	stateLockTimeout   = "55P03"
@@ -58,6 +59,8 @@ func retryable(err error, rep repeat) sqlcall.Verdict {
 	switch sqlState(err) {
 	case stateSerialization, stateDeadlock, stateLockTimeout, stateReadOnly:
 		return sqlcall.Undone // the statement was rolled back
+	case stateIdle:
+		return sqlcall.Undone // the server had closed the connection before the statement came
 	case stateShutdown, stateCrash:
 		// The statement is rolled back, unless the server was waiting for
 		// its standby to confirm it.
@@ -134,7 +137,7 @@ func serverFailure(op, state string, err error) error {
 			told.text = message(err)
 		}
 	}
-	if cure := cures[state]; cure != "" {
+	if cure := cureFor(state, err); cure != "" {
 		return fmt.Errorf("postgres: %s: %w: %s", op, told, cure)
 	}
 	return fmt.Errorf("postgres: %s: %w", op, told)
@@ -151,6 +154,19 @@ func message(err error) string {
 
 const pooler = "a pooler in transaction mode gives each transaction another connection: " +
 	"add default_query_exec_mode=cache_describe to the connection string (or exec, or simple_protocol)"
+
+// cureFor says what to do about an error, "" if its text has to do.
+func cureFor(state string, err error) string {
+	if server, ok := errors.AsType[*pgconn.PgError](err); state == stateProtocol && (!ok || server.SeverityUnlocalized != "ERROR") {
+		// Of a pooler itself: PgBouncer has this state for whatever ends a
+		// connection, a wrong password or a server that is down, say.
+		return ""
+	}
+	if state == stateNoRight && strings.Contains(message(err), " schema ") {
+		return "the account needs USAGE on the schema"
+	}
+	return cures[state]
+}
 
 // cures are what to do about some errors.
 var cures = map[string]string{

@@ -343,6 +343,7 @@ func TestRetries(t *testing.T) {
 		{server(stateSerialization), 9, 9},
 		{server(stateLockTimeout), 4, 4},
 		{server(stateReadOnly), 4, 4},
+		{server(stateIdle), 4, 4},
 		{server(stateShutdown), 1, 4},
 		{server(stateCrash), 1, 4},
 		{io.ErrUnexpectedEOF, 1, 4},
@@ -494,6 +495,17 @@ func TestPoolerNamesTheCure(t *testing.T) {
 	if s := openAt(t, dsn); !s.Promise().Pooled {
 		t.Error("Open does not see PgBouncer")
 	}
+	// What is PgBouncer's own is something else, though its SQLSTATE may be that
+	// of a mixed-up statement.
+	for name, dsn := range map[string]string{
+		"a wrong password":          strings.Replace(dsn, server.Password(), "wrong", 1),
+		"a parameter it refuses":    server.DSNAt(bouncer.Addr(), db, "search_path=public"),
+		"a database that is absent": server.DSNAt(bouncer.Addr(), db+"_absent"),
+	} {
+		if err := openErr(dsn); err == nil || strings.Contains(err.Error(), "cache_describe") {
+			t.Errorf("Open with %s through PgBouncer = %v, want an error without the cure for prepared statements", name, err)
+		}
+	}
 	if s := openIn(t, db); s.Promise().Pooled {
 		t.Error("Open sees a pooler where none is")
 	}
@@ -511,9 +523,15 @@ func TestErrorsHoldNoValue(t *testing.T) {
 		"postgres://user:canary@h/db?sslmode=canary", "password=canary host='", "password=canary host=h port=canary", "password='canary",
 		"postgres://u:canary@h/db?default_query_exec_mode=canary", "postgres://u:canary@h/db?pool_max_conns=canary", "postgres://u:canary@[::1/db",
 		"postgres://u:canary@h/db?target_session_attrs=canary", "postgres://u:canary@h/db?connect_timeout=canary", "canary:canary@/canary",
+		"postgres://u:p@canary@h/db", "postgres://u:2026/canary@h/db", "postgres://u:@canary@127.0.0.1/db", "postgresql://u:p@h/canary@h/db",
 	} {
 		if err := openErr(dsn); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("Open(%q) = %v, want an error without the password", dsn, err)
+		}
+	}
+	for _, dsn := range []string{"postgres://u:a?b@h/db", "postgres://h/db?user=u@x&password=p@q", "user=u@x host=h", "postgres:///db?host=/tmp"} {
+		if _, _, err := ParseConfig(dsn); err != nil {
+			t.Errorf("ParseConfig(%q) = %v", dsn, err)
 		}
 	}
 	err := openErr(strings.Replace(server.DSN("session_x"), server.Password(), "canary", 1))

@@ -3,8 +3,6 @@ package postgres
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/internal/prefix"
 )
@@ -78,13 +76,13 @@ func (s *Store) heads(ctx context.Context, what, statement string, args ...any) 
 		records = nil
 		return s.db.rows(ctx, statement, args, func(scan func(...any) error) error {
 			var rec backend.Record
-			var id pgtype.UUID
 			var version int64
 			var user []byte // nil: anonymous
-			if err := scan(&id, &version, &rec.Expires, &user, &rec.Data); err != nil {
+			// A pgtype.UUID would take no bytes, which is what lib/pq has for an ID.
+			if err := scan(&rec.ID, &version, &rec.Expires, &user, &rec.Data); err != nil {
 				return err
 			}
-			rec.ID, rec.Version, rec.Expires, rec.User = id.Bytes, uint64(version), rec.Expires.UTC(), string(user)
+			rec.Version, rec.Expires, rec.User = uint64(version), rec.Expires.UTC(), string(user)
 			records = append(records, rec)
 			return nil
 		})

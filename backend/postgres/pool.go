@@ -98,6 +98,9 @@ func ParseConfig(dsn string) (cfg *pgxpool.Config, table string, err error) {
 // poolConfig reads dsn and fills in what it leaves open. given tells whether
 // it set a parameter of pgx or its pool.
 func poolConfig(dsn string) (cfg *pgxpool.Config, given func(name string) bool, err error) {
+	if strayAt(dsn) {
+		return nil, nil, badDSN(errStrayAt)
+	}
 	cfg, err = pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, nil, badDSN(err)
@@ -156,6 +159,27 @@ func addresses(cfg *pgx.ConnConfig) int {
 	return len(seen)
 }
 
+var errStrayAt = errors.New("an @ in the host or database")
+
+// strayAt reports whether a URL has an @ in its host or the name of its database.
+// It is one of the password that is not escaped, or that of the user behind a / of
+// the password: pgx would take the rest of the password for the name of a host or
+// database, and every error would repeat it.
+func strayAt(dsn string) bool {
+	rest, ok := strings.CutPrefix(dsn, "postgres://")
+	if !ok {
+		rest, ok = strings.CutPrefix(dsn, "postgresql://")
+	}
+	if !ok {
+		return false
+	}
+	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' { // user and password, as pgx and libpq see them
+		rest = rest[i+1:]
+	}
+	names, _, _ := strings.Cut(rest, "?")
+	return strings.Contains(names, "@")
+}
+
 // badDSN is the error for a connection string that pgx does not understand.
 // Its own text can repeat a part of it, which is a part of the password if a
 // character is not escaped; so only what is known to hold none is passed on.
@@ -166,6 +190,7 @@ func badDSN(err error) error {
 		"unknown target_session_attrs value", "invalid default_query_exec_mode", "failed to configure TLS",
 		"cannot parse pool_max_conns", "pool_max_conns too small", "cannot parse pool_max_conn_lifetime", "invalid pool_max_conn_lifetime",
 		"cannot parse pool_min_conns", "invalid pool_max_conn_idle_time", "failed to parse as keyword/value", "failed to parse as URL",
+		errStrayAt.Error(),
 	} {
 		if strings.Contains(err.Error(), known) {
 			detail = ": " + known

@@ -144,8 +144,9 @@ func fits(rec backend.Record) error {
 func key(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 
 // userBytes returns the parameter for a user: bytes, so that no encoding gets
-// at them, and NULL for none.
-func userBytes(user string) []byte {
+// at them, and NULL for none. A nil slice would be NULL to pgx, and no bytes to
+// lib/pq.
+func userBytes(user string) any {
 	if user == "" {
 		return nil
 	}

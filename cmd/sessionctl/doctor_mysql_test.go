@@ -118,3 +118,13 @@ func TestDoctorMySQLBroken(t *testing.T) {
 	report.expect(t, "clock", doctor.Fail, "ahead of this host's")
 	report.expect(t, "table", doctor.Fail, "there is no table")
 }
+
+// TestDoctorMySQLEncryption: tls=preferred does not make a connection an encrypted
+// one.
+func TestDoctorMySQLEncryption(t *testing.T) {
+	m := startMariaDB(t)
+	name := database(t, m)
+	must(t, append([]string{"migrate", "--apply"}, mysqlArgs(m.DSN(name))...)...)
+	report, _ := examine(t, plainApp(), mysqlArgs(m.DSN(name, "tls=preferred"))...)
+	report.expect(t, "encryption", doctor.OK, "not encrypted, and does not leave this machine")
+}

@@ -172,3 +172,15 @@ func TestDoctorPostgresPooler(t *testing.T) {
 		}
 	}
 }
+
+// TestDoctorPostgresEncryption: a connection string that takes TLS if it can get
+// it, as it does by default, does not make a connection an encrypted one.
+func TestDoctorPostgresEncryption(t *testing.T) {
+	p := startPostgres(t)
+	db := migrated(t, p)
+	for _, mode := range []string{"prefer", "allow"} {
+		dsn := strings.Replace(p.DSN(db), "sslmode=disable", "sslmode="+mode, 1)
+		report, _ := examine(t, plainApp(), postgresArgs(dsn)...)
+		report.expect(t, "encryption", doctor.OK, "not encrypted, and does not leave this machine")
+	}
+}

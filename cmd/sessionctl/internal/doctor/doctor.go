@@ -6,6 +6,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // A Status says how serious a finding is.
@@ -76,7 +77,8 @@ func known(name string, r Result) Check {
 
 // Unreachable is the check of a place that could not be connected to.
 func Unreachable(err error) Check {
-	return known("connection", fail("start the server, or correct the save path: host, port, password, database, and the firewall in between", "%v", err))
+	return known("connection", fail("start the server, or correct the save path: host, port, password, database, and the firewall in between",
+		"%s", strings.Join(strings.Fields(err.Error()), " "))) // pgx has a line for each address
 }
 
 // NoPlace is the check of a provider that keeps sessions where nobody else can

@@ -27,7 +27,6 @@ const (
 // MySQL returns the checks of a MariaDB or MySQL. maxBytes is the
 // configuration's, 0 for its default; now is this host's clock.
 func MySQL(p *place.Place, maxBytes int, now func() time.Time) []Check {
-	tls, local := p.Target.Encrypted()
 	m := mysqlChecks{p, cmp.Or(p.Target.Table, mysql.DefaultTable)}
 	return []Check{
 		{"version", m.version},
@@ -39,7 +38,7 @@ func MySQL(p *place.Place, maxBytes int, now func() time.Time) []Check {
 		{"durability", m.durability},
 		{"failover", m.failover},
 		clock(now, m.time),
-		known("encryption", judgeTLS(tls, local, "add tls=true to the DSN")),
+		{"encryption", m.encryption},
 	}
 }
 
@@ -219,4 +218,15 @@ func (m mysqlChecks) time(ctx context.Context) (time.Time, error) {
 	var micros int64
 	err := m.get(ctx, &micros, "SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))")
 	return time.UnixMicro(micros), err
+}
+
+// encryption asks the server, as with tls=preferred there may be none.
+func (m mysqlChecks) encryption(ctx context.Context) Result {
+	ctx, cancel := context.WithTimeout(ctx, place.Timeout)
+	defer cancel()
+	var name, cipher string
+	if err := m.p.MySQL.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err != nil {
+		return unknown("whether the connection is encrypted", err)
+	}
+	return judgeTLS(cipher != "", m.p.Target.Local(), "add tls=true to the DSN")
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"time"
@@ -15,7 +16,6 @@ import (
 
 // Postgres returns the checks of a PostgreSQL. now is this host's clock.
 func Postgres(p *place.Place, now func() time.Time) []Check {
-	tls, local := p.Target.Encrypted()
 	c := postgresChecks{p}
 	return []Check{
 		{"version", c.version},
@@ -32,7 +32,7 @@ func Postgres(p *place.Place, now func() time.Time) []Check {
 		{"bloat", c.bloat},
 		{"long transactions", c.transactions},
 		clock(now, c.time),
-		known("encryption", judgeTLS(tls, local, "add sslmode=verify-full to the connection string")),
+		{"encryption", c.encryption},
 	}
 }
 
@@ -241,4 +241,18 @@ func (c postgresChecks) connections(ctx context.Context) Result {
 func (c postgresChecks) time(ctx context.Context) (now time.Time, err error) {
 	err = c.get(ctx, "SELECT clock_timestamp()", nil, &now)
 	return now, err
+}
+
+// encryption looks at a connection, as with sslmode=prefer, the default, there may
+// be none.
+func (c postgresChecks) encryption(ctx context.Context) Result {
+	ctx, cancel := context.WithTimeout(ctx, place.Timeout)
+	defer cancel()
+	conn, err := c.p.Postgres.Acquire(ctx)
+	if err != nil {
+		return unknown("whether the connection is encrypted", err)
+	}
+	defer conn.Release()
+	_, encrypted := conn.Conn().PgConn().Conn().(*tls.Conn)
+	return judgeTLS(encrypted, c.p.Target.Local(), "add sslmode=verify-full to the connection string")
 }

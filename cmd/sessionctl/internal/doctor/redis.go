@@ -21,7 +21,6 @@ func Redis(p *place.Place, now func() time.Time) []Check {
 		info:   section(redigo.String(p.Ask("INFO"))),
 		config: setting(p, "maxmemory-policy", "maxmemory", "save", "appendonly", "appendfsync"),
 	}
-	tls, local := p.Target.Encrypted()
 	checks := []Check{
 		known("version", f.version()),
 		known("role", f.role(p.Cluster())),
@@ -30,7 +29,7 @@ func Redis(p *place.Place, now func() time.Time) []Check {
 		known("persistence", f.persistence()),
 		clock(now, func(context.Context) (time.Time, error) { return redisTime(p) }),
 		{"permissions", func(context.Context) Result { return redisPermissions(p) }},
-		known("encryption", judgeTLS(tls, local, "use a rediss:// URL")),
+		known("encryption", judgeTLS(p.Target.AsksTLS(), p.Target.Local(), "use a rediss:// URL")),
 		{"failover", func(context.Context) Result { return redisFailover(p) }},
 	}
 	if p.Cluster() {

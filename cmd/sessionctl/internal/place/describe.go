@@ -135,31 +135,30 @@ func (t Target) Replicas() int {
 	return n
 }
 
-// Encrypted reports whether the connection has TLS, and whether it needs none
-// because it does not leave the machine.
-func (t Target) Encrypted() (tls, local bool) {
-	host := ""
+// AsksTLS reports whether the save path of a Redis asks for TLS, so that there is
+// no connection without. What those of the SQL databases ask for can be had
+// without, as sslmode=prefer and tls=preferred are: there the connection tells.
+func (t Target) AsksTLS() bool {
+	return strings.HasPrefix(t.SavePath, "rediss:") || strings.HasPrefix(t.SavePath, "rediss+") || strings.HasPrefix(t.SavePath, "valkeys:")
+}
+
+// Local reports whether the connection does not leave the machine.
+func (t Target) Local() bool {
 	switch t.Provider {
 	case redis.Name, goredis.Name, rueidis:
-		host, _ = t.redisPlace()
+		host, _ := t.redisPlace()
 		if u, ok := t.redisURL(); ok && hostList(u.Scheme) {
 			host, _, _ = strings.Cut(u.Host, ",") // the first stands for all
 		}
-		tls = strings.HasPrefix(t.SavePath, "rediss:") || strings.HasPrefix(t.SavePath, "rediss+") || strings.HasPrefix(t.SavePath, "valkeys:")
+		return Loopback(host)
 	case mysql.Name:
 		cfg, err := driver.ParseDSN(t.SavePath)
-		if err != nil {
-			return false, false
-		}
-		host, tls = cfg.Addr, cfg.TLSConfig != "" && cfg.TLSConfig != "false"
+		return err == nil && Loopback(cfg.Addr)
 	case postgres.Name:
 		cfg, _ := t.postgresConfig()
-		if cfg == nil {
-			return false, false
-		}
-		host, tls = cfg.Host, cfg.TLSConfig != nil
+		return cfg != nil && Loopback(cfg.Host)
 	}
-	return tls, Loopback(host)
+	return false
 }
 
 // Redact returns text without what in it is secret of t.

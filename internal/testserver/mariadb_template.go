@@ -32,7 +32,7 @@ func copyTemplate(server, install, data string) error {
 }
 
 func makeTemplate(install, template string) error {
-	dir, err := TempDir("mariadb-template")
+	dir, err := tempDirIn(os.TempDir(), "mariadb-template") // beside the template
 	if err != nil {
 		return err
 	}

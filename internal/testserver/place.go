@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -19,6 +20,12 @@ const (
 	dirPrefix = "chisession-" // + pid + "-" + name + "-" + random
 	staleAge  = time.Hour
 )
+
+// DirEnv is the environment variable with the directory in which servers have
+// theirs, such as /dev/shm; without it that is the temporary directory. What is
+// in memory survives the death of a server, as it does on a disk, and spares the
+// processor most of a database's making.
+const DirEnv = "TESTSERVER_DIR"
 
 // Find returns the path of the first of the binaries names that is in PATH or
 // where distributions keep servers. If there is none, the error ends with
@@ -40,8 +47,12 @@ func Find(cure string, names ...string) (string, error) {
 // TempDir makes the temporary directory of a server, short enough for a unix
 // socket in it, and removes those that test runs killed an hour ago left behind.
 func TempDir(name string) (string, error) {
-	sweepTemp(os.TempDir())
-	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-%s-", dirPrefix, os.Getpid(), name))
+	return tempDirIn(cmp.Or(os.Getenv(DirEnv), os.TempDir()), name)
+}
+
+func tempDirIn(parent, name string) (string, error) {
+	sweepTemp(parent)
+	dir, err := os.MkdirTemp(parent, fmt.Sprintf("%s%d-%s-", dirPrefix, os.Getpid(), name))
 	if err != nil {
 		return "", fmt.Errorf("testserver: make a directory for %s: %w", name, err)
 	}

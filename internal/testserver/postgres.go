@@ -180,7 +180,8 @@ func (p *Postgres) configure(settings []string) error {
 		"listen_addresses = '127.0.0.1'",
 		"unix_socket_directories = '" + filepath.Dir(p.data) + "'",
 		"shared_buffers = 64MB",
-		"wal_keep_size = 256MB", // a standby that was cut off finds its way back
+		"dynamic_shared_memory_type = mmap", // in the data directory: a killed server leaves nothing behind
+		"wal_keep_size = 256MB",             // a standby that was cut off finds its way back
 		"log_timezone = UTC",
 		"timezone = UTC",
 	}, settings...)

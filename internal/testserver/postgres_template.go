@@ -37,7 +37,7 @@ func copyPostgres(bin, data string, as account) error {
 }
 
 func makePostgresTemplate(bin, template string, as account) error {
-	dir, err := TempDir("postgres-template")
+	dir, err := tempDirIn(os.TempDir(), "postgres-template") // beside the template
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,12 @@ const (
 	// to be, with each page: the browser may not have got, or not have been able
 	// to use, the offer of the login itself.
 	offerFor = 3 * time.Minute
+
+	// bindFor is how long after its login a session can be bound: until the last
+	// challenge of an offer is over. That it has a time of its own is for thieves:
+	// an offer's challenge is made with the token, as there is no other secret yet,
+	// so that who has copied a cookie can make one at any time.
+	bindFor = offerFor + challengeFor + leeway
 )
 
 // Options say how sessions are bound; the zero value is right for most.

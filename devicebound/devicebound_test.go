@@ -135,6 +135,33 @@ func thiefWithKey(t *testing.T) {
 	b.gets("/", "ada bound=true")
 }
 
+// TestThiefOfAnUnboundSession: whoever has the cookie of a session that is not bound,
+// as of a browser that cannot, can make an offer and bind it to a key of their own;
+// not for longer than a browser might, though, since that logs the user out.
+func TestThiefOfAnUnboundSession(t *testing.T) { inTime(t, thiefOfAnUnboundSession) }
+
+func thiefOfAnUnboundSession(t *testing.T) {
+	for after, want := range map[time.Duration]int{
+		time.Minute: http.StatusOK, 5*time.Minute - time.Millisecond: http.StatusOK,
+		5 * time.Minute: http.StatusForbidden, 30 * time.Minute: http.StatusForbidden,
+	} {
+		s := newSite(t, devicebound.Options{})
+		b := s.browser(t)
+		b.client.Transport = s // without the device
+		b.gets("/login?user=ada", "ada bound=false")
+		time.Sleep(after)
+		thief := s.thief(b, sidName)
+		offer := forgedOffer(t, thief.cookie(sidName), s.onlySession("ada"))
+		res, _ := thief.do("POST", "/session-device/bind", "Secure-Session-Response", newES256(t).token(offer, true))
+		if res.StatusCode != want {
+			t.Errorf("%v after the login: status %d, want %d", after, res.StatusCode, want)
+		}
+		if want != http.StatusOK {
+			b.gets("/", "ada bound=false")
+		}
+	}
+}
+
 // onlySession returns the ID of the user's only session.
 func (s *site) onlySession(user string) string {
 	s.Helper()
@@ -552,8 +579,14 @@ func TestOff(t *testing.T) {
 	if res, _ := plain.do("POST", "/session-device/refresh", "Sec-Secure-Session-Id", on.onlySession("ada")); res.StatusCode != http.StatusNotFound {
 		t.Errorf("refresh: status %d, want 404", res.StatusCode)
 	}
-	if res, _ := plain.do("GET", "/login?user=grace"); res.Header.Get("Secure-Session-Registration") != "" {
+	grace := off.browser(t)
+	grace.client.Transport = off // to look at the offer
+	if res, _ := grace.do("GET", "/login?user=grace"); res.Header.Get("Secure-Session-Registration") != "" {
 		t.Error("it is offered")
+	}
+	offer := forgedOffer(t, grace.cookie(sidName), off.onlySession("grace")) // of before it was switched off, say
+	if res, _ := grace.do("POST", "/session-device/bind", "Secure-Session-Response", newES256(t).token(offer, true)); res.StatusCode != http.StatusForbidden {
+		t.Errorf("bind: status %d, want 403", res.StatusCode)
 	}
 }
 

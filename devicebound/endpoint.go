@@ -22,14 +22,14 @@ func (b *Binding) serveBind(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	s := session.FromContext(r)
 	seen, ok := b.session(w, s)
-	switch {
-	case !ok:
-		return
-	case seen == nil, !seen.Cookie, seen.User == "", seen.Kept != nil: // the first key is the session's for good
-		fail(w, http.StatusForbidden)
+	if !ok {
 		return
 	}
 	now := time.Now()
+	if !b.bindable(seen, now) {
+		fail(w, http.StatusForbidden)
+		return
+	}
 	bond, ok := b.registered(r, seen, now)
 	if !ok {
 		fail(w, http.StatusForbidden)
@@ -45,6 +45,12 @@ func (b *Binding) serveBind(w http.ResponseWriter, r *http.Request) {
 	default:
 		b.prove(w, bond, seen.Cred.ID(), now)
 	}
+}
+
+// bindable reports whether s, nil if there is no session, can be bound now. The first
+// key is the session's for good.
+func (b *Binding) bindable(s *guard.Session, now time.Time) bool {
+	return !b.off && s != nil && s.Cookie && s.User != "" && s.Kept == nil && now.Sub(s.Since) < bindFor
 }
 
 // registered returns the bond with the key that r registers, if r does so in

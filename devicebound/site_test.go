@@ -6,10 +6,12 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +25,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
@@ -319,6 +324,23 @@ func encoded(v any) []byte {
 		panic(err)
 	}
 	return b.Bytes()
+}
+
+// forgedOffer returns the challenge of an offer, as whoever has a session's token can
+// make it.
+func forgedOffer(t testing.TB, token, id string) string {
+	t.Helper()
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(time.Now().UnixMilli()))
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte{'o'})
+	mac.Write(ms[:])
+	mac.Write(parsed[:])
+	return b64(mac.Sum(ms[:]))
 }
 
 // challengeOf returns the challenge in a header.

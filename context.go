@@ -213,7 +213,8 @@ func lookup(ctx context.Context) (*Session, bool) {
 
 // FromContext returns the session that this manager's middleware put into the
 // request, where several managers, with different cookies, share one. Where it
-// did not, it returns what FromContext the function does.
+// did not, that is an empty session that keeps nothing, as of FromContext the
+// function where there is no middleware; never another manager's session.
 func (m *Manager) FromContext(r *http.Request) *Session {
 	if s, err := m.outer(r); s != nil && err == nil {
 		return s.handOut()

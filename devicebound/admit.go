@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -133,12 +134,22 @@ func (b *Binding) Header(h http.Header, r *http.Request, s *guard.Session) {
 	if s.Gone || s.New && s.Kept == nil {
 		b.removeProof(h, r)
 	}
-	if s.Gone || !b.offers(r, s) {
-		h.Del(registrationHeader) // of a login that the program has undone
+	b.removeOffer(h) // of a login that the program has undone
+	if !s.Gone && b.offers(r, s) {
+		challenge := stamp([]byte(s.Cred.Token()), forOffer, s.Cred.ID(), time.Now())
+		h[registrationHeader] = append(slices.Clip(h[registrationHeader]), b.offer+challenge+`"`)
+	}
+}
+
+// removeOffer removes the offer of an earlier call. Those of other managers' bindings
+// stay.
+func (b *Binding) removeOffer(h http.Header) {
+	lines := slices.DeleteFunc(slices.Clone(h[registrationHeader]), func(line string) bool { return strings.HasPrefix(line, b.offer) })
+	if len(lines) > 0 {
+		h[registrationHeader] = lines
 		return
 	}
-	challenge := stamp([]byte(s.Cred.Token()), forOffer, s.Cred.ID(), time.Now())
-	h.Set(registrationHeader, `(ES256 RS256);path="`+b.bindPath+`";challenge="`+challenge+`"`)
+	delete(h, registrationHeader)
 }
 
 // removeProof has the browser forget the proof that it brought.

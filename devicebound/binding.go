@@ -1,6 +1,7 @@
 package devicebound
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -57,8 +58,9 @@ type Options struct {
 
 	// Path is where the browser binds sessions (Path/bind) and renews proofs
 	// (Path/refresh), both by POST; default /session-device, below the path of
-	// the session's cookie. The manager's middleware serves them. The program and
-	// what is in front of it must let them through.
+	// the session's cookie. The manager's middleware serves them, by the path that
+	// it sees: what is in front of it must let them through, and strip nothing off.
+	// Where one manager is mounted inside of another, each needs a path of its own.
 	Path string
 
 	// Cookie is the name of the proof's cookie; default the session cookie's name
@@ -83,6 +85,7 @@ type Binding struct {
 	attributes    string // as the browser is to compare them
 	bindPath      string
 	refreshPath   string
+	offer         string       // the registration header, up to the challenge
 	bind, refresh http.Handler // the endpoints
 }
 
@@ -140,6 +143,7 @@ func (b *Binding) setPaths(at, of string) error {
 		return fmt.Errorf("Options.Path is %q: give a path below that of the session's cookie, %q, of letters, digits and -._~/, without a slash at its end", at, of)
 	}
 	b.bindPath, b.refreshPath = at+"/bind", at+"/refresh"
+	b.offer = `(ES256 RS256);path="` + b.bindPath + `";challenge="`
 	return nil
 }
 
@@ -181,12 +185,21 @@ func (b *Binding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Bound reports whether the session of r is bound to the device that r comes from:
 // its cookie alone opens it nowhere else. Ask for the password once more where it
 // is not, before what matters. It is false where there is no session, and without a
-// Binding.
+// Binding. Where several managers share a request it tells of the session that
+// [session.FromContext] returns, [Binding.Bound] of the one of its manager.
 func Bound(r *http.Request) bool {
 	s, ok := session.Lookup(r.Context())
-	if !ok {
-		return false
-	}
+	return ok && isBound(s)
+}
+
+// Bound is the function [Bound] for the session of b's manager, where several share
+// a request.
+func (b *Binding) Bound(r *http.Request) bool {
+	s := b.m.FromContext(r)
+	return !errors.Is(s.Err(), session.ErrNoMiddleware) && isBound(s)
+}
+
+func isBound(s *session.Session) bool {
 	seen := see(s)
 	return seen != nil && seen.Kept != nil
 }

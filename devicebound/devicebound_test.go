@@ -3,7 +3,9 @@ package devicebound_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -641,4 +643,53 @@ func TestBoundWithoutSession(t *testing.T) {
 	if devicebound.Bound(httptest.NewRequest("GET", origin, nil)) {
 		t.Error("bound without a session")
 	}
+}
+
+// TestTwoManagers: of two managers in one program each binds its own sessions, and
+// what one has to say of a response takes nothing from the other.
+func TestTwoManagers(t *testing.T) { inTime(t, twoManagers) }
+
+func twoManagers(t *testing.T) {
+	shop := newSite(t, devicebound.Options{Path: "/shop"}, func(c *session.Config) { c.Cookie.Name = "shop" })
+	staff := newSite(t, devicebound.Options{Path: "/staff"}, func(c *session.Config) { c.Cookie.Name = "staff" })
+	program := shop.m.Middleware(staff.m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, admin := shop.m.FromContext(r), staff.m.FromContext(r)
+		switch r.URL.Path {
+		case "/visit":
+			s.Set("cart", "tea")
+		case "/admin":
+			admin.SetUser("root")
+		case "/both":
+			s.SetUser("ada")
+			admin.SetUser("root")
+		}
+		fmt.Fprintf(w, "%s %t, %s %t, %t", s.User(), shop.binding.Bound(r), admin.User(), staff.binding.Bound(r), devicebound.Bound(r))
+	})))
+	for _, tc := range []struct {
+		paths []string
+		want  string
+	}{
+		{[]string{"/visit", "/admin"}, " false, root true, true"}, // the inner one, beside a session of the outer one
+		{[]string{"/both"}, "ada true, root true, true"},
+	} {
+		jar, _ := cookiejar.New(nil)
+		device := sessiontest.NewDevice(jar, served{program})
+		b := &browser{t, jar, device, &http.Client{Jar: jar, Transport: device}}
+		for _, path := range tc.paths {
+			b.do("GET", path)
+		}
+		b.gets("/", tc.want)
+	}
+	r := httptest.NewRequest("GET", origin, nil)
+	if shop.binding.Bound(r) {
+		t.Error("bound without a session")
+	}
+	b := staff.browser(t)
+	b.do("GET", "/login?user=root")
+	r.AddCookie(&http.Cookie{Name: "staff", Value: b.cookie("staff")})
+	staff.m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !staff.binding.Bound(r) || shop.binding.Bound(r) {
+			t.Errorf("of staff's session: staff's binding says %t, shop's %t", staff.binding.Bound(r), shop.binding.Bound(r))
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
 }

@@ -109,7 +109,13 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // RoundTrip makes s what a client sends its requests to, without a network.
-func (s *site) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *site) RoundTrip(r *http.Request) (*http.Response, error) { return served{s}.RoundTrip(r) }
+
+// served is a handler as what a client sends its requests to.
+type served struct{ http.Handler }
+
+// RoundTrip serves r.
+func (s served) RoundTrip(r *http.Request) (*http.Response, error) {
 	in := httptest.NewRequest(r.Method, r.URL.String(), r.Body)
 	in.Header = r.Header.Clone()
 	w := httptest.NewRecorder()

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -171,6 +172,23 @@ func TestGuardRefuses(t *testing.T) {
 	}
 	if n := s.Stats().Rejected; n != 8 {
 		t.Errorf("Rejected = %d, want 8", n)
+	}
+}
+
+// A manager of the same cookie around the one with the guard would be a way round it.
+func TestGuardInsideAnotherManager(t *testing.T) {
+	s := newGuardedSite(t, nil)
+	outer, err := session.New(session.Config{Store: s.fault.Store(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outer.Close()
+	w := httptest.NewRecorder()
+	outer.Middleware(s.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("it lets in %q", session.FromContext(r).User())
+	}))).ServeHTTP(w, s.request("refused"))
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("status %d, want 500", w.Code)
 	}
 }
 

@@ -107,6 +107,7 @@ func (m *Manager) contradicts(outer *Manager) string {
 		{"Cookie", outer.cookie.Options(), m.cookie.Options(), false},
 		{"Provider", out.Provider, in.Provider, false},
 		{"SavePath", out.SavePath, in.SavePath, true},
+		{"devicebound.New", outer.guard != nil, m.guard != nil, false},
 	} {
 		opened := (out.Store != nil || in.Store != nil) && (rule.name == "Provider" || rule.name == "SavePath")
 		switch {

@@ -60,7 +60,9 @@ var (
 	// ErrCrossSite says that a request from another site, which came without the
 	// cookie because SameSite keeps it back, was to start a new session by a plain
 	// Set: its cookie would replace that of the session that the browser most
-	// likely has. See [Config.AllowCrossSite].
+	// likely has. It is the same with a POST from another site, or a sibling
+	// sub-domain, that came with the cookie of a session that is bound to a device
+	// (package devicebound), and without a proof. See [Config.AllowCrossSite].
 	ErrCrossSite = errors.New("session: a request from another site, which the browser sends no SameSite cookie with, starts no session in the place of the user's: " +
 		"use SetUser or Renew where it logs in, have the browser send it again from a page of yours, or set Config.AllowCrossSite")
 

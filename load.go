@@ -280,9 +280,11 @@ func (g *guarded) admit(s *Session) (instead http.Handler) {
 	verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c), Kept: s.vals.Reserved()})
 	if verdict.Refused {
 		s.m.stats.add(statRejected, &c.Cred)
-		s.tell(&c.Cred, Event{Kind: EventRejected, User: c.User, Reason: ReasonUnproven})
+		if !verdict.Foreign {
+			s.tell(&c.Cred, Event{Kind: EventRejected, User: c.User, Reason: ReasonUnproven})
+		}
 		s.startOver()
-		s.reply.live = false
+		s.reply.live, s.reply.foreign = false, verdict.Foreign
 	}
 	return verdict.Instead
 }
@@ -314,7 +316,7 @@ func (g *guarded) see(s *Session) any {
 	}
 	cred := s.rec.Cred
 	return &guard.Session{Cred: &cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
-		Kept: s.vals.Reserved(), Keep: s.keep}
+		Kept: s.vals.Reserved(), Guard: g.guard, Keep: s.keep}
 }
 
 // keep stores the reserved value if there is none yet, and returns what it is

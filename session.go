@@ -109,6 +109,7 @@ type reply struct {
 	cookie  cookieState
 	used    bool // by the handler: the response varies with the cookie
 	live    bool // the request came with its token
+	foreign bool // ...but another origin's page sent it, unproven: see guard.Verdict
 	altered bool // the request has changed something, or taken it
 	carries bool // the response that is about to leave may bring the cookie again
 }

@@ -458,9 +458,13 @@ func (s *Session) uninvited() bool {
 		return false
 	}
 	switch {
-	case r.Header.Get("Sec-Fetch-Site") != "cross-site" || !s.x.transport.cookie() || s.m.cfg.AllowCrossSite:
+	case !s.x.transport.cookie() || s.m.cfg.AllowCrossSite:
 		return false
-	case s.want.changed&(changedSecret|changedUser) == changedSecret || s.currentUser() != "" || s.m.used(s.x.transport, r.Header):
+	case s.want.changed&(changedSecret|changedUser) == changedSecret || s.currentUser() != "":
+		return false
+	case s.reply.foreign: // the one that it has did come, and was refused
+		return true
+	case r.Header.Get("Sec-Fetch-Site") != "cross-site" || s.m.used(s.x.transport, r.Header):
 		return false
 	}
 	switch s.m.cookie.Options().SameSite {

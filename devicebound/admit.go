@@ -44,7 +44,7 @@ func (b *Binding) Admit(r *http.Request, s *guard.Session) guard.Verdict {
 	}
 	now := time.Now()
 	proven, stale := b.proven(r, bond, s.Cred.ID(), now)
-	if proven || now.Sub(bond.at()) < settling {
+	if proven || bond.settles(now) {
 		return guard.Verdict{}
 	}
 	return b.unproven(r, stale)
@@ -75,10 +75,10 @@ func (b *Binding) unproven(r *http.Request, stale bool) guard.Verdict {
 		return guard.Verdict{Instead: http.HandlerFunc(b.removeAndReload)}
 	case page && foreign: // the browser waits for no proof then
 		return guard.Verdict{Instead: http.HandlerFunc(reload)}
-	case read && foreign: // likewise; an image, say: nobody logs in by it
+	case read && foreign: // likewise; an image, say: nobody logs in by it, as they do by a POST
 		return guard.Verdict{Instead: unauthorized}
 	}
-	return guard.Verdict{Refused: true}
+	return guard.Verdict{Refused: true, Foreign: foreign}
 }
 
 // isForeign reports whether another origin's page has had the browser send r.

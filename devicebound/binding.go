@@ -184,8 +184,8 @@ func (b *Binding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Bound reports whether the session of r is bound to the device that r comes from:
 // its cookie alone opens it nowhere else. Ask for the password once more where it
-// is not, before what matters. It is false where there is no session, and without a
-// Binding. Where several managers share a request it tells of the session that
+// is not, before what matters. It is false where there is no session, without a
+// Binding, and with Options.Off. Where several managers share a request it tells of the session that
 // [session.FromContext] returns, [Binding.Bound] of the one of its manager.
 func Bound(r *http.Request) bool {
 	s, ok := session.Lookup(r.Context())
@@ -201,7 +201,11 @@ func (b *Binding) Bound(r *http.Request) bool {
 
 func isBound(s *session.Session) bool {
 	seen := see(s)
-	return seen != nil && seen.Kept != nil
+	if seen == nil || seen.Kept == nil {
+		return false
+	}
+	b, ok := seen.Guard.(*Binding)
+	return ok && !b.off
 }
 
 // see returns s as a guard sees it, nil if it is not stored.

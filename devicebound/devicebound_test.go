@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -206,6 +207,44 @@ func linkFromAnotherSite(t *testing.T) {
 		t.Errorf("alarms %q", got)
 	}
 	b.gets("/", "ada bound=true")
+}
+
+// TestPostFromAnotherOrigin: the browser sends it without a proof, too. It cannot be
+// let in; but it sets off no alarm, and only a login or a logout takes the
+// place of the user's session.
+func TestPostFromAnotherOrigin(t *testing.T) { inTime(t, postFromAnotherOrigin) }
+
+func postFromAnotherOrigin(t *testing.T) {
+	for site, sameSite := range map[string]http.SameSite{"same-site": http.SameSiteLaxMode, "cross-site": http.SameSiteNoneMode} {
+		for path, want := range map[string]struct {
+			status   int
+			body     string
+			replaced bool
+		}{
+			"/":               {http.StatusOK, " bound=false", false},
+			"/set":            {http.StatusForbidden, "Forbidden\n", false},
+			"/login?user=":    {http.StatusOK, " bound=false", false},
+			"/login?user=ada": {http.StatusOK, "ada bound=false", true},
+			"/logout":         {http.StatusOK, " bound=false", true},
+		} {
+			s := newSite(t, devicebound.Options{}, func(c *session.Config) {
+				c.Cookie.SameSite, c.Logger = sameSite, slog.New(slog.DiscardHandler)
+			})
+			b := s.login(t)
+			time.Sleep(devicebound.DefaultLifetime)
+			before := b.cookie(sidName)
+			res, body := b.do("POST", path, "Sec-Fetch-Site", site, "Sec-Fetch-Mode", "navigate")
+			if res.StatusCode != want.status || body != want.body || (b.cookie(sidName) != before) != want.replaced {
+				t.Errorf("%s, POST %s: status %d, %q, cookies %v; want %+v", site, path, res.StatusCode, body, res.Cookies(), want)
+			}
+			if got := s.alarms(); got != nil {
+				t.Errorf("%s, POST %s: alarms %q", site, path, got)
+			}
+			if !want.replaced {
+				b.gets("/", "ada bound=true")
+			}
+		}
+	}
 }
 
 // TestStaleProof: a proof that is none, and is there, is taken away, since a browser
@@ -577,7 +616,7 @@ func TestOff(t *testing.T) {
 	b := on.login(t)
 	off := newSiteOn(t, store, devicebound.Options{Off: true})
 	plain := off.thief(b, sidName)
-	plain.gets("/", "ada bound=true")
+	plain.gets("/", "ada bound=false")
 	if res, _ := plain.do("POST", "/session-device/refresh", "Sec-Secure-Session-Id", on.onlySession("ada")); res.StatusCode != http.StatusNotFound {
 		t.Errorf("refresh: status %d, want 404", res.StatusCode)
 	}

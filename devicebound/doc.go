@@ -1,6 +1,6 @@
 // Package devicebound binds sessions to the device that logged in, with Device
 // Bound Session Credentials (DBSC), a draft of the W3C: a session's cookie that is
-// copied out of the browser opens nothing, ten minutes later at the latest.
+// copied out of the browser opens nothing, eleven minutes later at the latest.
 //
 //	m, err := session.New(session.Config{})
 //	_, err = devicebound.New(m, devicebound.Options{})
@@ -23,6 +23,9 @@
 //     gets a page of status 401 that loads itself once more, without a script.
 //   - A browser that says why it could not get a proof (Secure-Session-Skipped)
 //     gets 503.
+//   - A POST from another origin, which the browser sends without one as well, gets
+//     a new, empty session, in which one can log in, and nothing else takes the
+//     place of the user's: see session.ErrCrossSite.
 //   - Everybody else is a thief, or a browser that has lost its key. The token is
 //     rejected: the request gets a new, empty session, in which one can log in
 //     again, and Config.On an [session.EventRejected] of the user with
@@ -30,7 +33,9 @@
 //
 // It costs a bound session no store call more than any other, and two calls once,
 // to bind it. A new proof is two reads, each Lifetime, and writes nothing. Any
-// process with the same store can check a proof: there is no key to configure.
+// process with the same store can check a proof: there is no key to configure. Each
+// program that shares the sessions has to, though: in one without a Binding the
+// cookie alone opens them.
 //
 // It does not help against malware that stays on the device, where it can use the
 // key as the browser does. See docs/device-bound.md for that, for what proxies must

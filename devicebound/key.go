@@ -59,6 +59,13 @@ func (b bond) at() time.Time {
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[1+secretSize:])))
 }
 
+// settles reports whether b has just been made. If it was made in the future, by a
+// clock that was wrong, it has not.
+func (b bond) settles(now time.Time) bool {
+	age := now.Sub(b.at())
+	return -leeway <= age && age < settling
+}
+
 // key returns the device's public key.
 func (b bond) key() (crypto.PublicKey, error) { return x509.ParsePKIXPublicKey(b[bondHead:]) }
 

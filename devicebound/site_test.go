@@ -101,6 +101,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case "/again":
 			sess.Destroy()
 			sess.Set("message", "signed out")
+		case "/set":
+			sess.Set("cart", "tea")
 		case "/renew":
 			sess.Renew()
 		}

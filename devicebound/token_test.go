@@ -2,7 +2,10 @@ package devicebound
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
@@ -75,6 +78,28 @@ func TestStamp(t *testing.T) {
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: fresh = %t, want %t", tc.what, tc.got, tc.want)
+		}
+	}
+}
+
+// TestSettles: a session needs no proof for ten seconds after it was bound, by a clock
+// that may be a minute behind; not for as long as a clock that bound it was wrong.
+func TestSettles(t *testing.T) {
+	made := time.Now()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bond, err := newBond(&key.PublicKey, made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]bool{
+		0: true, settling - time.Second: true, settling + time.Second: false,
+		-leeway + time.Second: true, -leeway - time.Second: false, -time.Hour: false,
+	} {
+		if got := bond.settles(made.Add(after)); got != want {
+			t.Errorf("%v after: settles = %t, want %t", after, got, want)
 		}
 	}
 }

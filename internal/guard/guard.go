@@ -36,6 +36,12 @@ type Verdict struct {
 	// as if it had brought none, and the log of events says why.
 	Refused bool
 
+	// Foreign, of Refused, says that another origin's page may have had the user's
+	// own browser send the request. It is no alarm then, so that the log of events
+	// says nothing, and nothing but a login (SetUser with a name, Renew) takes the
+	// place of the session that the browser has.
+	Foreign bool
+
 	// Instead responds in place of the program. The session stays as it is,
 	// and so does its cookie.
 	Instead http.Handler
@@ -57,6 +63,10 @@ type Session struct {
 	// for as long as the record does, whoever logs in and out, and the program
 	// neither sees nor changes it.
 	Kept []byte
+
+	// Guard is the one of its manager. Only the session that Session.Local returns
+	// has it.
+	Guard Guard
 
 	// Keep stores value in the session's record, if nothing is kept there yet,
 	// in one atomic step, and returns what is kept then. Only the session that

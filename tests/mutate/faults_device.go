@@ -109,7 +109,7 @@ var deviceFaults = []fault{
 		what: `bound: the session that is refused is handed out`,
 		file: "load.go",
 		old: `		s.startOver()
-		s.reply.live = false
+		s.reply.live, s.reply.foreign = false, verdict.Foreign
 `,
 		new: ``,
 		pkg: ".", test: `TestGuardRefuses`,
@@ -165,7 +165,7 @@ var deviceFaults = []fault{
 		what: `bound: Bound is true while it is switched off`,
 		file: "devicebound/binding.go",
 		old:  `return ok && !b.off`,
-		new:  `return ok`,
+		new:  `return ok && b != nil`,
 		pkg:  "./devicebound", test: `TestOff`,
 	},
 	{

@@ -32,12 +32,9 @@ type exchange struct {
 	writer    response.Writer
 	returned  bool // the handler has
 	request   *http.Request
-	transport *Transport  // that the request belongs to
-	before    http.Header // the response's header before the handler; nil if it was empty
-	vary      [1]string
-	cookie    [1]string // the token, or the line that has it, in the header
-	hasToken  bool
-	caching   [1]string // Cache-Control
+	transport *Transport   // that the request belongs to
+	before    http.Header  // the response's header before the handler; nil if it was empty
+	inner     http.Request // what the handler gets: request with x as its context
 }
 
 // A visit is an exchange whose session is likely to be needed, in one

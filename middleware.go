@@ -155,7 +155,8 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 			next = instead
 		}
 	}
-	r = r.WithContext(x)
+	x.inner = *r.WithContext(x) // the copy in between is not allocated
+	r = &x.inner
 	if m.guard != nil {
 		next = m.guard.serve(x, r, next)
 	}
@@ -230,7 +231,7 @@ func (x *exchange) store(s *Session) error {
 		s.trouble.over = &unsentError{err}
 		x.resetHeader(h)
 	}
-	x.header(h, err, !x.returned)
+	s.header(h, err, !x.returned)
 	s.headerSent()
 	return err
 }
@@ -326,7 +327,7 @@ func (x *exchange) panicked() {
 		s.tell(&r.cred, Event{Kind: EventFailed, User: r.user, Err: err})
 	}
 	if !x.writer.Sent() {
-		x.header(h, nil, false)
+		s.header(h, nil, false)
 	}
 }
 
@@ -495,11 +496,11 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 	s := m.newExchange(w, r).get()
 	if a := adoption.Of(r.Context()); a != nil {
 		m.lend(a)
-		a.Lines = func() []string { return s.lines(w.Header()) }
+		a.Lines = func() []string { return s.cookieLines(w.Header()) }
 		s.start.candidate = true
 	}
 	h := w.Header()
-	s.x.setVary(h)
+	s.setVary(h)
 	loaded := false
 	defer func() {
 		if !loaded {

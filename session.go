@@ -38,6 +38,7 @@ type Session struct {
 	trouble trouble        // why that cannot be, or cannot all be
 	phase   phase          // how far the request has come
 	reply   reply          // what its response has to say of the session
+	lines   lines          // which of the header's lines say it
 	work    work           // who makes store calls for it
 	start   byStart        // what Manager.Start adds
 	locals  map[any]any    // of this request, never stored
@@ -112,6 +113,15 @@ type reply struct {
 	foreign bool // ...but another origin's page sent it, unproven: see guard.Verdict
 	altered bool // the request has changed something, or taken it
 	carries bool // the response that is about to leave may bring the cookie again
+}
+
+// Lines are what a session has put into the header of its response: memory for
+// lines that are the only ones of their name.
+type lines struct {
+	vary     [1]string
+	caching  [1]string // Cache-Control
+	cookie   [1]string // the token, or the line that has it
+	hasToken bool
 }
 
 type cookieState uint8

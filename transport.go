@@ -240,53 +240,52 @@ func (s *Session) token(h http.Header) (cookieState, *record.Credentials) {
 // bring puts the token that the response brings into its header h, in place of
 // one that an earlier call has put there, and reports whether there is one. The
 // Set-Cookie lines of others stay.
-func (x *exchange) bring(h http.Header) bool {
-	s := x.session.Load()
+func (s *Session) bring(h http.Header) bool {
 	state, cred := s.token(h)
 	switch {
-	case !x.transport.cookie():
-		x.bringInHeader(h, state, cred)
+	case !s.x.transport.cookie():
+		s.bringInHeader(h, state, cred)
 	case state == cookieAlone:
-		x.setCookie(h, "")
+		s.setCookie(h, "")
 	case state == cookieRemove:
-		x.setCookie(h, s.m.cookie.Remove())
+		s.setCookie(h, s.m.cookie.Remove())
 	default:
 		s.warnPlainHTTP()
-		x.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))
+		s.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))
 	}
-	if x.m.guard != nil {
-		x.m.guard.header(s, h, state, cred)
+	if s.m.guard != nil {
+		s.m.guard.header(s, h, state, cred)
 	}
-	x.hasToken = state != cookieAlone
-	if x.hasToken {
+	s.lines.hasToken = state != cookieAlone
+	if s.lines.hasToken {
 		response.Confine(h)
 	}
-	return x.hasToken
+	return s.lines.hasToken
 }
 
 // bringInHeader is bring where the token travels in a header.
-func (x *exchange) bringInHeader(h http.Header, state cookieState, cred *record.Credentials) {
-	name := x.transport.responseHeader()
+func (s *Session) bringInHeader(h http.Header, state cookieState, cred *record.Credentials) {
+	name := s.x.transport.responseHeader()
 	switch state {
 	case cookieAlone:
-		if x.hasToken {
+		if s.lines.hasToken {
 			h.Del(name)
 		}
 		return
 	case cookieRemove:
-		x.cookie[0] = ""
+		s.lines.cookie[0] = ""
 	default:
-		x.cookie[0] = cred.Token()
+		s.lines.cookie[0] = cred.Token()
 	}
-	h[name] = x.cookie[:1:1]
+	h[name] = s.lines.cookie[:1:1]
 }
 
 // setCookie puts line in the place of the Set-Cookie line that it put there
 // before; either may be empty.
-func (x *exchange) setCookie(h http.Header, line string) {
+func (s *Session) setCookie(h http.Header, line string) {
 	lines, at := h["Set-Cookie"], -1
-	if x.hasToken {
-		at = slices.Index(lines, x.cookie[0])
+	if s.lines.hasToken {
+		at = slices.Index(lines, s.lines.cookie[0])
 	}
 	switch {
 	case at >= 0 && line == "":
@@ -296,9 +295,9 @@ func (x *exchange) setCookie(h http.Header, line string) {
 	case line != "" && len(lines) > 0:
 		h["Set-Cookie"] = append(lines, line)
 	case line != "":
-		h["Set-Cookie"] = x.cookie[:1:1]
+		h["Set-Cookie"] = s.lines.cookie[:1:1]
 	}
-	x.cookie[0] = line
+	s.lines.cookie[0] = line
 }
 
 // removalCookie returns what Destroy does to the cookie: nothing if this request
@@ -312,20 +311,19 @@ func (s *Session) removalCookie() cookieState {
 
 // header puts the session's lines into the response's header h, mu held. after
 // says that the handler has not returned, and can use the session after it.
-func (x *exchange) header(h http.Header, failed error, after bool) {
-	s := x.session.Load()
-	depends := s.reply.used || after && (x.handed.Load() || s.reply.live && response.Silent(h))
-	brings := x.bring(h)
+func (s *Session) header(h http.Header, failed error, after bool) {
+	depends := s.reply.used || after && (s.x.handed.Load() || s.reply.live && response.Silent(h))
+	brings := s.bring(h)
 	if !brings && failed == nil {
 		s.limit(h, depends)
 	}
 	if depends || brings {
-		x.setVary(h)
+		s.setVary(h)
 	}
 }
 
-// lines returns the Set-Cookie lines in h, the header of s's own response.
-func (s *Session) lines(h http.Header) []string {
+// cookieLines returns the Set-Cookie lines in h, the header of s's own response.
+func (s *Session) cookieLines(h http.Header) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(h["Set-Cookie"])
@@ -338,10 +336,10 @@ func (s *Session) announce() {
 	if h == nil || s.phase == phaseReleased {
 		return
 	}
-	s.x.setVary(h)
+	s.setVary(h)
 	s.reply.altered = s.reply.altered || s.unstored()
 	s.limit(h, true)
-	s.x.bring(h)
+	s.bring(h)
 }
 
 // limit keeps a response that is somebody's own out of caches, unless the
@@ -350,7 +348,7 @@ func (s *Session) announce() {
 // live session, on which the response depends, must not be there for the old
 // token after a logout.
 func (s *Session) limit(h http.Header, depends bool) {
-	caching := &s.x.caching
+	caching := &s.lines.caching
 	said := h["Cache-Control"]
 	switch {
 	case said != nil && (len(said) != 1 || &said[0] != &caching[0]): // by the handler, and not by this
@@ -367,18 +365,18 @@ func (s *Session) limit(h http.Header, depends bool) {
 
 // setVary says that the response depends on what carried the token, and on what
 // would have been looked at first.
-func (x *exchange) setVary(h http.Header) {
-	for i := range x.m.cfg.Transport.first {
-		earlier := &x.m.cfg.Transport.first[i]
-		if earlier == x.transport {
+func (s *Session) setVary(h http.Header) {
+	for i := range s.m.cfg.Transport.first {
+		earlier := &s.m.cfg.Transport.first[i]
+		if earlier == s.x.transport {
 			break
 		}
-		x.varyOn(h, earlier.carrier())
+		s.varyOn(h, earlier.carrier())
 	}
-	x.varyOn(h, x.transport.carrier())
+	s.varyOn(h, s.x.transport.carrier())
 }
 
-func (x *exchange) varyOn(h http.Header, on string) {
+func (s *Session) varyOn(h http.Header, on string) {
 	if response.Varies(h, on) {
 		return
 	}
@@ -386,8 +384,8 @@ func (x *exchange) varyOn(h http.Header, on string) {
 		h["Vary"] = append(old, on)
 		return
 	}
-	x.vary[0] = on // the first line; others are appended to a copy
-	h["Vary"] = x.vary[:1:1]
+	s.lines.vary[0] = on // the first line; others are appended to a copy
+	h["Vary"] = s.lines.vary[:1:1]
 }
 
 // resetHeader makes h what it was before the handler, for the error response. Only

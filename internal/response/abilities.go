@@ -3,7 +3,8 @@ package response
 import (
 	"net/http"
 	"reflect"
-	"sync"
+	"slices"
+	"sync/atomic"
 )
 
 //go:generate go run ./gen
@@ -11,20 +12,33 @@ import (
 // abilities are the optional interfaces that a ResponseWriter has, a bit each.
 type abilities uint8
 
-// found keeps the abilities of every type of writer seen, of which a program
-// has a handful: type assertions that fail are slow.
-var found sync.Map // reflect.Type → abilities
+// found are the abilities of every type of writer seen, of which a program has
+// a handful: type assertions that fail are slow.
+var found atomic.Pointer[[]ability]
+
+type ability struct {
+	of  reflect.Type
+	can abilities
+}
 
 // abilitiesOf returns what w can do. A writer that wraps another is asked each
 // time: what it can do depends on what it wraps.
 func abilitiesOf(w http.ResponseWriter) abilities {
 	t := reflect.TypeOf(w)
-	if can, ok := found.Load(t); ok {
-		return can.(abilities)
+	var known []ability
+	before := found.Load()
+	if before != nil {
+		known = *before
+	}
+	for i := range known {
+		if known[i].of == t {
+			return known[i].can
+		}
 	}
 	can := find(w)
 	if !is[interface{ Unwrap() http.ResponseWriter }](w) {
-		found.Store(t, can)
+		after := append(slices.Clip(known), ability{t, can})
+		found.CompareAndSwap(before, &after) // if another was faster, the next request notes it
 	}
 	return can
 }

@@ -58,15 +58,15 @@ var headerFaults = []fault{
 	{
 		what: `Vary is missing where the session is used after the first byte`,
 		file: "transport.go",
-		old:  `after && (x.handed.Load() || s.reply.live && response.Silent(h))`,
+		old:  `after && (s.x.handed.Load() || s.reply.live && response.Silent(h))`,
 		new:  `after && false`,
 		pkg:  ".", test: `TestBehaviour/caching/Vary_says_what_the_response_depends_on/memory`,
 	},
 	{
 		what: `a page may be shared whose handler asks for the session after the first byte`,
 		file: "transport.go",
-		old:  `(x.handed.Load() || s.reply.live && response.Silent(h))`,
-		new:  `x.handed.Load()`,
+		old:  `(s.x.handed.Load() || s.reply.live && response.Silent(h))`,
+		new:  `s.x.handed.Load()`,
 		pkg:  ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,
 	},
 	{

@@ -64,10 +64,10 @@ var responseFaults = []fault{
 	{
 		what: `a change after the header is lost in silence`,
 		file: "middleware.go",
-		old: `	x.header(h, err, !x.returned)
+		old: `	s.header(h, err, !x.returned)
 	s.headerSent()
 `,
-		new: `	x.header(h, err, !x.returned)
+		new: `	s.header(h, err, !x.returned)
 `,
 		pkg: ".", test: `TestBehaviour/response/a_change_after_the_first_byte/memory`,
 	},
@@ -167,12 +167,12 @@ var responseFaults = []fault{
 	{
 		what: `Secure is guessed from the connection`,
 		file: "transport.go",
-		old:  `		x.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))`,
+		old:  `		s.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))`,
 		new: `		line := s.m.cookie.Set(cred.Token(), s.maxAge())
-		if x.request.TLS == nil {
+		if s.x.request.TLS == nil {
 			line = strings.Replace(line, "; Secure", "", 1)
 		}
-		x.setCookie(h, line)`,
+		s.setCookie(h, line)`,
 		pkg: ".", test: `TestBehaviour/cookie/Secure_depends_on_the_options_alone`,
 	},
 	{

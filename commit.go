@@ -166,7 +166,7 @@ func (s *Session) update(ctx context.Context, fn func(*Values) error) error {
 }
 
 // prepare encodes the next try of an update.
-func (s *Session) prepare(w *stored.Write, t *try, epoch uint, fn func(*Values) error) error {
+func (s *Session) prepare(w *stored.Write, t *try, epoch uint32, fn func(*Values) error) error {
 	version := s.rec.Version
 	vals, err := s.apply(fn)
 	if err := firstError(err, s.gone(), s.trouble.lost); err != nil {
@@ -277,14 +277,17 @@ type try struct {
 	vals    *record.Changes
 	next    record.Credentials // of the session once it is stored
 	changed changedBits
-	want    settings
+	to      settings // of those that are changed
 }
 
 // try returns what a store call that begins now will have stored.
 func (s *Session) try(vals *record.Changes) try {
-	t := try{vals, s.rec.Cred, s.want.changed, s.want.settings}
-	if s.rec.Exists && s.want.changed&changedSecret != 0 {
-		t.next = s.want.next
+	t := try{vals: vals, next: s.rec.Cred, changed: s.want.changed}
+	if s.rec.Exists && t.changed&changedSecret != 0 {
+		t.next = *s.want.next
+	}
+	if s.want.to != nil {
+		t.to = *s.want.to
 	}
 	return t
 }
@@ -405,7 +408,7 @@ func (s *Session) notTouched(err error) {
 // the session, its cookie, the counters, Config.On and the log. It reports
 // whether the record was lost, and returns err as the caller is to see it. If
 // Destroy has made s another session since epoch, what was stored is to go.
-func (s *Session) report(out *stored.Outcome, t *try, epoch uint, err error) (lost bool, _ error) {
+func (s *Session) report(out *stored.Outcome, t *try, epoch uint32, err error) (lost bool, _ error) {
 	for range out.Loads {
 		s.m.stats.add(statLoads, &t.next)
 	}
@@ -455,7 +458,7 @@ func (s *Session) settle(out *stored.Outcome, t *try) {
 	s.rec = out.Copy
 	s.rec.At = at
 	if s.want.changed = s.left(t); s.want.changed == 0 {
-		s.want.settings = settings{}
+		s.want.forget()
 	}
 	if s.want.changed&changedOwner == 0 { // else another user's since t: all that was stored is to go
 		s.vals.Settle(t.vals, out.Values)
@@ -530,7 +533,7 @@ func destroyed(fn func(*Values) error) error {
 // lose makes s what is left of a session that ended during the request: one
 // that keeps nothing, or if this request logs somebody in, a new one.
 func (s *Session) lose(why error) {
-	if s.want.changed&changedUser != 0 && s.want.user != "" {
+	if s.want.changed&changedUser != 0 && s.want.to.user != "" {
 		s.loginAfresh(why)
 		return
 	}
@@ -547,14 +550,14 @@ func (s *Session) lose(why error) {
 // do not come back.
 func (s *Session) loginAfresh(why error) {
 	s.log(slog.LevelInfo, "session: a login goes on in a new session", why)
-	kept, set, changed := record.Body{}, s.want.settings, s.want.changed
+	kept, set, changed := record.Body{}, *s.want.to, s.want.changed
 	if why == ErrSuperseded {
 		s.m.stats.add(statSuperseded, &s.rec.Cred)
 		kept, set, changed = s.vals.Base(), s.settings(), changedUser|changedLabel|changedIdle|changedAbsolute|changedPersist
 	}
 	s.rec, s.trouble.err = stored.Copy{}, nil
 	s.vals.Detach(kept)
-	s.want.settings, s.want.changed = set, changed&^changedOwner|changedSecret
+	s.want.to, s.want.changed = &set, changed&^changedOwner|changedSecret
 }
 
 // lostUpdate ends an update of a session that has ended.

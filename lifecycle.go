@@ -46,9 +46,15 @@ func (s *Session) renew(afresh bool) {
 	}
 	if s.want.changed&changedSecret == 0 {
 		s.ensureID()
-		s.want.next = s.rec.Cred.Renewed()
-		s.want.changed |= changedSecret
+		s.renewSecret()
 	}
+}
+
+// renewSecret has the session stored under another secret.
+func (s *Session) renewSecret() {
+	next := s.rec.Cred.Renewed()
+	s.want.next = &next
+	s.want.changed |= changedSecret
 }
 
 // keepError makes the request fail, because of what the handler asked method for.
@@ -99,10 +105,9 @@ func (s *Session) SetUser(user string) {
 	s.renew(user != "")
 	if was := s.currentUser(); was != "" && was != user {
 		s.resetValues()
-		s.want.settings, s.want.changed = settings{}, changedSecret|changedOwner
+		s.want.to, s.want.changed = nil, changedSecret|changedOwner
 	}
-	s.want.user = user
-	s.want.changed |= changedUser
+	s.want.set(changedUser).user = user
 }
 
 // resetValues drops all values but what a guard keeps of the browser, which is
@@ -140,7 +145,7 @@ func (s *Session) User() string {
 
 func (s *Session) currentUser() string {
 	if s.want.changed&changedUser != 0 {
-		return s.want.user
+		return s.want.to.user
 	}
 	return s.rec.User
 }
@@ -183,8 +188,7 @@ func (s *Session) SetLabel(label string) {
 	}
 	defer s.unlock()
 	if !s.refuses("SetLabel") {
-		s.want.label = cut(label, record.MaxLabel)
-		s.want.changed |= changedLabel
+		s.want.set(changedLabel).label = cut(label, record.MaxLabel)
 	}
 }
 
@@ -206,7 +210,9 @@ func cut(s string, max int) string {
 // Set does.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	if s.beginChange("SetIdleTimeout") {
-		s.setTimeout("SetIdleTimeout", d, &s.want.idle, changedIdle)
+		if d, ok := s.timeout("SetIdleTimeout", d); ok {
+			s.want.set(changedIdle).idle = d
+		}
 		s.unlock()
 	}
 }
@@ -215,23 +221,25 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 // its creation, now and in later requests; 0 is back to Config.AbsoluteTimeout.
 func (s *Session) SetAbsoluteTimeout(d time.Duration) {
 	if s.beginChange("SetAbsoluteTimeout") {
-		s.setTimeout("SetAbsoluteTimeout", d, &s.want.absolute, changedAbsolute)
+		if d, ok := s.timeout("SetAbsoluteTimeout", d); ok {
+			s.want.set(changedAbsolute).absolute = d
+		}
 		s.unlock()
 	}
 }
 
-func (s *Session) setTimeout(method string, d time.Duration, to *time.Duration, bit changedBits) {
+// timeout returns d as it is stored, and whether method may set it.
+func (s *Session) timeout(method string, d time.Duration) (_ time.Duration, ok bool) {
 	if s.refuses(method) {
-		return
+		return 0, false
 	}
 	if d != 0 {
 		if err := checkTimeout(method, d); err != nil {
 			s.keepError(method, err)
-			return
+			return 0, false
 		}
 	}
-	*to = d.Truncate(time.Millisecond)
-	s.want.changed |= bit
+	return d.Truncate(time.Millisecond), true
 }
 
 // SetPersistent says whether the browser keeps the cookie when it is closed
@@ -249,11 +257,11 @@ func (s *Session) SetPersistent(on bool) {
 		s.refuse("SetPersistent")
 		return
 	}
-	s.want.persist = record.FlagTransient
+	flag := byte(record.FlagTransient)
 	if on {
-		s.want.persist = record.FlagPersist
+		flag = record.FlagPersist
 	}
-	s.want.changed |= changedPersist
+	s.want.set(changedPersist).persist = flag
 }
 
 // Destroy ends the session: the record is removed and the browser told to
@@ -298,7 +306,7 @@ func (s *Session) Destroy() {
 // startOver makes s an empty, unstored session.
 func (s *Session) startOver() {
 	s.rec, s.trouble.err = stored.Copy{}, nil
-	s.want.settings, s.want.changed = settings{}, 0
+	s.want.forget()
 	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 }
 
@@ -320,15 +328,15 @@ func (s *Session) settings() settings {
 		}
 		switch bit {
 		case changedUser:
-			now.user = s.want.user
+			now.user = s.want.to.user
 		case changedLabel:
-			now.label = s.want.label
+			now.label = s.want.to.label
 		case changedIdle:
-			now.idle = s.want.idle
+			now.idle = s.want.to.idle
 		case changedAbsolute:
-			now.absolute = s.want.absolute
+			now.absolute = s.want.to.absolute
 		case changedPersist:
-			now.persist = s.want.persist
+			now.persist = s.want.to.persist
 		}
 	}
 	return now
@@ -338,25 +346,28 @@ func (s *Session) settings() settings {
 func (s *Session) left(t *try) changedBits {
 	left := s.want.changed
 	for bit := changedUser; bit <= changedOwner; bit <<= 1 {
+		if t.changed&left&bit == 0 {
+			continue
+		}
 		same := true
 		switch bit {
 		case changedUser, changedOwner:
-			same = s.want.user == t.want.user
+			same = s.want.to.user == t.to.user
 		case changedLabel:
-			same = s.want.label == t.want.label
+			same = s.want.to.label == t.to.label
 		case changedIdle:
-			same = s.want.idle == t.want.idle
+			same = s.want.to.idle == t.to.idle
 		case changedAbsolute:
-			same = s.want.absolute == t.want.absolute
+			same = s.want.to.absolute == t.to.absolute
 		case changedPersist:
-			same = s.want.persist == t.want.persist
+			same = s.want.to.persist == t.to.persist
 		}
-		if t.changed&bit != 0 && same {
+		if same {
 			left &^= bit
 		}
 	}
 	if left&changedUser != 0 && left&changedSecret == 0 { // another user, another token
-		s.want.next = s.rec.Cred.Renewed()
+		s.renewSecret()
 		left |= changedSecret
 	}
 	return left

@@ -23,14 +23,13 @@ import (
 // empty, can be read, and refuses to be changed.
 //
 // If the manager has a guard, that may want to respond itself: instead of the
-// program, which then must not see the session.
-func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, err error) {
+// program, which then must not see the session. With an error, tried is the
+// public ID that could not be loaded.
+func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, tried string, err error) {
 	const most = 4
 	var seen [most]record.Credentials
 	n := 0
-	s.mu.Lock()
-	s.work.busy, s.phase = true, phaseLoading
-	s.mu.Unlock()
+	s.work.busy, s.phase = true, phaseLoading // nobody else has s before the first store call
 	m.tokens(s.x.transport, h, func(value string) bool {
 		cred, ok := record.ParseToken(value)
 		if !ok || slices.Contains(seen[:n], cred) {
@@ -44,7 +43,6 @@ func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, err err
 			return false
 		}
 		seen[n] = cred
-		s.want.next = cred // only load itself looks at it here
 		n++
 		instead, err = m.loadOne(s, &seen[n-1])
 		return err == nil && n < most
@@ -53,7 +51,10 @@ func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, err err
 	s.phase = phaseOpen
 	s.want.noTouch = s.want.noTouch || instead != nil
 	s.free()
-	return instead, err
+	if err != nil {
+		tried = seen[n-1].ID().String()
+	}
+	return instead, tried, err
 }
 
 // loadOne makes s the session of cred if there is one.
@@ -112,9 +113,6 @@ func (s *Session) cameLate() {
 	defer s.mu.Unlock()
 	s.trouble.lost, s.trouble.late = ErrSuperseded, true
 }
-
-// triedID returns the public ID that could not be loaded.
-func (s *Session) triedID() string { return s.want.next.ID().String() }
 
 // loadContext is a storeContext that also ends with the client, where the
 // store wants a deadline at all.
@@ -181,7 +179,7 @@ func (s *Session) Reload() error {
 		return err
 	}
 	s.trouble.err, s.trouble.refused = nil, nil
-	s.want.settings, s.want.changed = settings{}, 0
+	s.want.forget()
 	if !s.rec.Exists {
 		s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
 		return nil

@@ -146,9 +146,9 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 	x := m.newExchange(w, r)
 	defer x.release() // of a session that could not be loaded, too: a hook may have asked for its Done
 	if s := x.session.Load(); s != nil {
-		instead, err := m.load(s, r.Header)
-		if err != nil && !m.outage(s, err) {
-			m.sendError(x, w, r, s.triedID(), err)
+		instead, tried, err := m.load(s, r.Header)
+		if err != nil && !m.outage(s, tried, err) {
+			m.sendError(x, w, r, tried, err)
 			return
 		}
 		if instead != nil {
@@ -348,14 +348,15 @@ func (s *Session) bind(m *Manager, x *exchange) {
 	s.vals.Reset(record.Body{}, m.cfg.MaxBytes)
 }
 
-// outage decides whether a request whose session could not be loaded goes on.
-func (m *Manager) outage(s *Session, err error) bool {
+// outage decides whether a request goes on whose session, the one with the public
+// ID tried, could not be loaded.
+func (m *Manager) outage(s *Session, tried string, err error) bool {
 	if m.cfg.OnOutage != OutageAnonymous {
 		return false
 	}
 	m.stats.add(statUnavailable, nil)
 	s.x.log(slog.LevelError, "session: not loaded, the request goes on without",
-		slog.String("id", s.triedID()), slog.Any("error", err))
+		slog.String("id", tried), slog.Any("error", err))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.startOver()
@@ -387,7 +388,7 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	w.Header().Set("Cache-Control", "no-store")
 	if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r) == nil) {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
-		none.m, none.quiet = m, true
+		none.m, none.none.quiet = m, true
 		told := r.WithContext(instead{r.Context(), m, none})
 		defer m.removeUploads(told)
 		m.cfg.ErrorHandler(w, told, err)
@@ -507,7 +508,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 			s.x.release()
 		}
 	}()
-	switch instead, err := m.load(s, r.Header); {
+	switch instead, _, err := m.load(s, r.Header); {
 	case err != nil:
 		return nil, err
 	case instead != nil:

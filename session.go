@@ -24,10 +24,9 @@ import (
 // A new session is stored when it has a value or a user: a label, a timeout or
 // SetPersistent alone do not store it.
 type Session struct {
-	m     *Manager
-	x     *exchange
-	none  error // why there is no session here at all: see detached
-	quiet bool  // reading it is no reason for a line in the log
+	m    *Manager
+	x    *exchange
+	none *absence // if there is no session here at all: see detached
 
 	// mu guards all below. It is held for moments only; see claim.
 	mu sync.Mutex
@@ -55,16 +54,34 @@ const (
 	phaseReleased       // the handler has returned
 )
 
+// An absence is why there is no session.
+type absence struct {
+	reason error
+	quiet  bool // reading it is no reason for a line in the log
+}
+
 // A wish is what a request wants of its session, besides values.
 type wish struct {
-	settings                    // of those that are changed
-	changed  changedBits        // which these are, and other changes
-	next     record.Credentials // after Renew; while loading, those that are tried
-	noTouch  bool
+	changed changedBits // which settings, and other changes
+	noTouch bool
 
+	to      *settings           // those that are changed; nil if none is
+	next    *record.Credentials // after Renew
 	removal *removal            // what Destroy has to remove
 	absent  *record.Credentials // what the store did not find, if it is a backend.Confirmer
 }
+
+// set returns where the setting of bit is to be put.
+func (w *wish) set(bit changedBits) *settings {
+	if w.to == nil {
+		w.to = &settings{}
+	}
+	w.changed |= bit
+	return w.to
+}
+
+// forget drops all changes.
+func (w *wish) forget() { w.to, w.changed = nil, 0 }
 
 // settings are the parts of the head that a handler can change.
 type settings struct {
@@ -113,15 +130,15 @@ type reply struct {
 	foreign bool // ...but another origin's page sent it, unproven: see guard.Verdict
 	altered bool // the request has changed something, or taken it
 	carries bool // the response that is about to leave may bring the cookie again
+	token   bool // its header has a token, or takes one away
 }
 
 // Lines are what a session has put into the header of its response: memory for
 // lines that are the only ones of their name.
 type lines struct {
-	vary     [1]string
-	caching  [1]string // Cache-Control
-	cookie   [1]string // the token, or the line that has it
-	hasToken bool
+	vary    [1]string
+	caching [1]string // Cache-Control
+	cookie  [1]string // the token, or the line that has it
 }
 
 type cookieState uint8
@@ -136,12 +153,12 @@ const (
 // Work is who makes store calls for a session, and who waits.
 type work struct {
 	busy        bool          // somebody makes them
-	freed       chan struct{} // closed when that ends; nil if nobody waits for it
-	epoch       uint          // Destroy begins a new one: what is being stored then is no longer this session
-	updating    chan struct{} // held by the one Update that runs
-	after       []func()      // to run once neither mu nor busy is held
 	changing    bool          // by the method that has mu now
 	complaining bool          // complain is logging
+	epoch       uint32        // Destroy begins a new one: what is being stored then is no longer this session
+	freed       chan struct{} // closed when busy ends; nil if nobody waits for it
+	updating    chan struct{} // held by the one Update that runs
+	after       func()        // to run once neither mu nor busy is held; nil if there is nothing
 }
 
 // A byStart is what is different with a session of Manager.Start.
@@ -154,7 +171,7 @@ type byStart struct {
 }
 
 // detached returns a session for where there is none. It says why.
-func detached(reason error) *Session { return &Session{none: reason} }
+func detached(reason error) *Session { return &Session{none: &absence{reason: reason}} }
 
 // begin locks s for a method that may be called at any time, from above and
 // from below. It reports false, after saying so in the log, if there is no
@@ -163,7 +180,7 @@ func (s *Session) begin(method string) bool {
 	s.mu.Lock()
 	s.reply.used = true
 	if err := s.gone(); err != nil {
-		if !s.quiet {
+		if s.none == nil || !s.none.quiet {
 			message := "session: read without a session"
 			if method == "SetLocal" {
 				message = ignored
@@ -199,7 +216,7 @@ func (s *Session) beginChange(method string) bool {
 // gone returns why there is no session here, if there is none.
 func (s *Session) gone() error {
 	if s.none != nil {
-		return s.none
+		return s.none.reason
 	}
 	if s.phase == phaseReleased {
 		return ErrReleased
@@ -238,7 +255,7 @@ func (s *Session) complain(message, method string, err error) {
 }
 
 // quiet is the session that a logger finds in the context of a complaint.
-var quiet = &Session{none: ErrNoMiddleware, quiet: true}
+var quiet = &Session{none: &absence{ErrNoMiddleware, true}}
 
 // unlock ends a method: it frees mu and then runs what must not run under it.
 // While somebody makes store calls for s, that is left to them.
@@ -254,13 +271,17 @@ func (s *Session) unlock() {
 	after := s.work.after
 	s.work.after = nil
 	s.mu.Unlock()
-	for _, f := range after {
-		f()
-	}
+	after()
 }
 
-// later runs f when mu is free.
-func (s *Session) later(f func()) { s.work.after = append(s.work.after, f) }
+// later runs f when mu is free, after what was to run then already.
+func (s *Session) later(f func()) {
+	if before := s.work.after; before != nil {
+		s.work.after = func() { before(); f() }
+		return
+	}
+	s.work.after = f
+}
 
 // ID returns the session's public ID: fit for logs and lists, it opens
 // nothing. It stays the same across Renew.

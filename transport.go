@@ -221,7 +221,7 @@ func (s *Session) token(h http.Header) (cookieState, *record.Credentials) {
 	switch {
 	case s.trouble.broken: // nothing goes out for what could not be stored
 	case s.rec.Exists && s.want.changed&changedSecret != 0:
-		return cookieSet, &s.want.next
+		return cookieSet, s.want.next
 	case !s.rec.Exists && s.trouble.lost == nil && s.trouble.err == nil && s.dirty() && !s.uninvited():
 		s.ensureID()
 		return cookieSet, &s.rec.Cred
@@ -256,11 +256,11 @@ func (s *Session) bring(h http.Header) bool {
 	if s.m.guard != nil {
 		s.m.guard.header(s, h, state, cred)
 	}
-	s.lines.hasToken = state != cookieAlone
-	if s.lines.hasToken {
-		response.Confine(h)
+	s.reply.token = state != cookieAlone
+	if s.reply.token {
+		response.Confine(h, &s.lines.caching)
 	}
-	return s.lines.hasToken
+	return s.reply.token
 }
 
 // bringInHeader is bring where the token travels in a header.
@@ -268,7 +268,7 @@ func (s *Session) bringInHeader(h http.Header, state cookieState, cred *record.C
 	name := s.x.transport.responseHeader()
 	switch state {
 	case cookieAlone:
-		if s.lines.hasToken {
+		if s.reply.token {
 			h.Del(name)
 		}
 		return
@@ -284,7 +284,7 @@ func (s *Session) bringInHeader(h http.Header, state cookieState, cred *record.C
 // before; either may be empty.
 func (s *Session) setCookie(h http.Header, line string) {
 	lines, at := h["Set-Cookie"], -1
-	if s.lines.hasToken {
+	if s.reply.token {
 		at = slices.Index(lines, s.lines.cookie[0])
 	}
 	switch {
@@ -353,7 +353,7 @@ func (s *Session) limit(h http.Header, depends bool) {
 	switch {
 	case said != nil && (len(said) != 1 || &said[0] != &caching[0]): // by the handler, and not by this
 		return
-	case s.reply.altered:
+	case s.reply.altered, caching[0] == "no-store": // which went out with a token
 		caching[0] = "no-store"
 	case s.reply.live && depends:
 		caching[0] = "private"
@@ -377,15 +377,15 @@ func (s *Session) setVary(h http.Header) {
 }
 
 func (s *Session) varyOn(h http.Header, on string) {
-	if response.Varies(h, on) {
-		return
+	lines := h["Vary"]
+	switch {
+	case response.Varies(lines, on):
+	case len(lines) > 0:
+		h["Vary"] = append(lines, on)
+	default:
+		s.lines.vary[0] = on // the first line; others are appended to a copy
+		h["Vary"] = s.lines.vary[:1:1]
 	}
-	if old := h["Vary"]; len(old) > 0 {
-		h["Vary"] = append(old, on)
-		return
-	}
-	s.lines.vary[0] = on // the first line; others are appended to a copy
-	h["Vary"] = s.lines.vary[:1:1]
 }
 
 // resetHeader makes h what it was before the handler, for the error response. Only

@@ -190,10 +190,10 @@ func (s *Session) trim(ctx context.Context, out *stored.Outcome, t *try) error {
 // needs a free place. If it reports true, another goroutine of this request has
 // destroyed the session meanwhile, and there is nothing to store in its place.
 func (s *Session) admit(ctx context.Context) (again bool, err error) {
-	user := s.want.user
-	if !s.m.refuses() || s.want.changed&changedUser == 0 || user == "" || s.start.candidate {
+	if !s.m.refuses() || s.want.changed&changedUser == 0 || s.want.to.user == "" || s.start.candidate {
 		return false, nil
 	}
+	user := s.want.to.user
 	epoch := s.work.epoch
 	others, err := s.others(ctx, user)
 	switch {
@@ -228,7 +228,7 @@ func (s *Session) others(ctx context.Context, user string) (n int, err error) {
 // refuseLogin drops the login, and what came with it. The session is what is
 // stored.
 func (s *Session) refuseLogin(user string) error {
-	s.want.settings, s.want.changed = settings{}, 0
+	s.want.forget()
 	s.ensureID()
 	s.tell(&s.rec.Cred, Event{Kind: EventRefused, User: user, Reason: ReasonMaxPerUser})
 	if !s.rec.Exists {

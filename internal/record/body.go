@@ -20,38 +20,44 @@ import (
 // Every access checks its bounds: bytes that were not written by this code
 // give wrong answers at worst, never a panic. check does it for all at once.
 type Body struct {
-	ends    []byte
-	entries []byte
-	width   int
-	count   int
+	data  []byte
+	count uint32
+	first uint32 // where the entries begin, after the ends
+	width uint8
 }
 
 var errBody = errors.New("values are damaged")
 
 // parseBody reads the frame of a body, not its entries: that is constant work.
 func parseBody(b []byte) (Body, error) {
-	if len(b) == 0 {
+	switch {
+	case len(b) == 0:
 		return Body{}, nil
+	case uint64(len(b)) > math.MaxUint32:
+		return Body{}, errBody
 	}
 	width := int(b[0])
 	count, n := binary.Uvarint(b[1:])
 	if (width != 1 && width != 2 && width != 4) || n <= 0 || count == 0 || count > uint64(len(b)/(width+2)) {
 		return Body{}, errBody
 	}
-	rest := b[1+n:]
-	size := int(count) * width
-	if size > len(rest) {
+	first := uint64(1+n) + count*uint64(width)
+	if first > uint64(len(b)) {
 		return Body{}, errBody
 	}
-	v := Body{ends: rest[:size], entries: rest[size:], width: width, count: int(count)}
-	if v.end(v.count-1) != len(v.entries) {
+	v := Body{data: b, count: uint32(count), first: uint32(first), width: uint8(width)}
+	if v.end(v.len()-1) != v.size() {
 		return Body{}, errBody
 	}
 	return v, nil
 }
 
+// len returns the number of entries.
+func (b *Body) len() int { return int(b.count) }
+
+// end returns where the entry number i ends, counted from the first.
 func (b *Body) end(i int) int {
-	switch at := b.ends[i*b.width:]; {
+	switch at := b.data[int(b.first)-(b.len()-i)*int(b.width):]; {
 	case b.width == 1:
 		return int(at[0])
 	case b.width == 2:
@@ -69,10 +75,11 @@ func (b *Body) at(i int) (key, value []byte) {
 		start = b.end(i - 1)
 	}
 	end := b.end(i)
-	if start >= end || end > len(b.entries) {
+	if start >= end || end > b.size() {
 		return nil, nil
 	}
-	entry := b.entries[start:end:end]
+	entries := b.data[b.first:]
+	entry := entries[start:end:end]
 	size, n := binary.Uvarint(entry)
 	if n <= 0 || size >= uint64(len(entry)-n) {
 		return nil, nil
@@ -82,7 +89,7 @@ func (b *Body) at(i int) (key, value []byte) {
 
 // Find returns the encoded value of key, nil if there is none.
 func (b *Body) Find(key string) []byte {
-	low, high := 0, b.count
+	low, high := 0, b.len()
 	for low < high {
 		mid := int(uint(low+high) >> 1)
 		k, value := b.at(mid)
@@ -99,7 +106,7 @@ func (b *Body) Find(key string) []byte {
 }
 
 // size returns the bytes that keys and values take.
-func (b *Body) size() int { return len(b.entries) }
+func (b *Body) size() int { return len(b.data) - int(b.first) }
 
 // entrySize returns the bytes that an entry takes.
 func entrySize(key string, value []byte) int {
@@ -174,7 +181,7 @@ func endWidth(size int) int {
 }
 
 func mergedSize(base *Body, changes []change) (count, size int) {
-	count, size = base.count, base.size()
+	count, size = base.len(), base.size()
 	for i := range changes {
 		c := &changes[i]
 		if old := base.Find(c.key); old != nil {
@@ -192,7 +199,7 @@ func mergedSize(base *Body, changes []change) (count, size int) {
 // merge calls emit for every entry of base with changes laid over it, in the
 // order of the keys: with k for one of base, with key for a changed one.
 func merge(base *Body, changes []change, emit func(key string, k, value []byte)) {
-	for i := range base.count {
+	for i := range base.len() {
 		k, value := base.at(i)
 		if value == nil {
 			continue // damaged; parseRecord refuses such a body where it can happen

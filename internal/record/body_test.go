@@ -16,7 +16,7 @@ func contents(t *testing.T, b *Body) map[string]string {
 		t.Fatalf("check: %v", err)
 	}
 	all := map[string]string{}
-	for i := range b.count {
+	for i := range b.len() {
 		key, value := b.at(i)
 		all[string(key)] = string(value)
 		if got := b.Find(string(key)); !bytes.Equal(got, value) {
@@ -89,7 +89,7 @@ func FuzzBody(f *testing.F) {
 		}
 		b.Find("a")
 		b.Find("\xff")
-		for i := range b.count {
+		for i := range b.len() {
 			b.at(i)
 		}
 		if b.check() != nil {
@@ -105,7 +105,7 @@ func FuzzBody(f *testing.F) {
 // check reads every entry: keys must be in order, each once, each with a value.
 func (b *Body) check() error {
 	var last []byte
-	for i := range b.count {
+	for i := range b.len() {
 		key, value := b.at(i)
 		if value == nil || i > 0 && bytes.Compare(last, key) >= 0 {
 			return errBody

@@ -17,7 +17,6 @@ type Changes struct {
 	max     int            // bytes
 	size    int            // bytes of base with the changes, kept while setting
 	count   int            // keys of base with the changes, likewise
-	before  []change       // of a clone: what it was made with
 
 	// While a commit is under way, changes stays a list of all keys that any
 	// of its tries may have stored: one that is set back to what base has
@@ -25,10 +24,25 @@ type Changes struct {
 	frozen bool
 	moved  bool
 
-	// Room for what most requests do, so that they allocate nothing.
-	room    [2]change
-	scratch [40]byte
+	memory *memory // nil until something is changed: most requests only read
+}
+
+// A memory is what changes are kept in: one allocation for what most requests
+// change.
+type memory struct {
 	arena   arena
+	room    [3]change
+	scratch [40]byte
+	before  []change // of a clone: what it was made with
+}
+
+// own returns the memory of c.
+func (c *Changes) own() *memory {
+	if c.memory == nil {
+		c.memory = &memory{}
+		c.memory.arena.chunk = c.memory.scratch[:0]
+	}
+	return c.memory
 }
 
 // manyChanges is the number of changes above which an insertion into the
@@ -61,11 +75,10 @@ func (e *SizeError) Error() string {
 // up to max bytes.
 func (c *Changes) Reset(base Body, max int) {
 	c.base, c.changes, c.index, c.max = base, nil, nil, max
-	c.size, c.count, c.moved = base.size(), base.count, false
-	if c.arena.chunk == nil {
-		c.arena.chunk = c.scratch[:0] // else go on: what it holds may still be read
+	c.size, c.count, c.moved = base.size(), base.len(), false
+	if c.memory != nil { // its arena goes on: what it holds may still be read
+		c.memory.arena.held = 0
 	}
-	c.arena.held = 0
 }
 
 // Drop takes all changes back.
@@ -123,7 +136,8 @@ func (c *Changes) Set(key string, value any, text Text) error {
 	if key == reserved && !text.reserved {
 		return errReserved
 	}
-	dst := c.arena.room(encodedLen(value, text))
+	arena := &c.own().arena
+	dst := arena.room(encodedLen(value, text))
 	encoded, err := appendValue(dst, value, text)
 	if err != nil {
 		return err
@@ -148,8 +162,8 @@ func (c *Changes) Set(key string, value any, text Text) error {
 		return nil
 	}
 	c.put(change{key, encoded[:len(encoded):len(encoded)]})
-	if c.arena.keep(encoded) {
-		c.arena.compact(c.changes)
+	if arena.keep(encoded) {
+		arena.compact(c.changes)
 	}
 	return nil
 }
@@ -174,8 +188,8 @@ func (c *Changes) Clear() {
 	before := c.sorted()
 	kept := c.find(reserved)
 	c.changes = nil
-	if c.base.count > 0 {
-		c.changes = make([]change, 0, c.base.count)
+	if c.base.len() > 0 {
+		c.changes = make([]change, 0, c.base.len())
 	}
 	merge(&c.base, nil, func(_ string, k, _ []byte) {
 		c.changes = append(c.changes, change{string(k), nil})
@@ -221,7 +235,7 @@ func (c *Changes) Len() int {
 func (c *Changes) put(one change) {
 	c.moved = c.frozen
 	if c.changes == nil {
-		c.changes = c.room[:0]
+		c.changes = c.own().room[:0]
 	}
 	i, ok := c.changed(one.key)
 	switch {
@@ -347,14 +361,13 @@ func (c *Changes) Fits() (key, kind string, err error) {
 func (c *Changes) Clone(into *Changes) {
 	into.base, into.max, into.size, into.count = c.base, c.max, c.size, c.count
 	into.changes = slices.Clone(c.sorted())
-	into.before = slices.Clone(into.changes)
-	into.arena.chunk = into.scratch[:0]
+	into.own().before = slices.Clone(into.changes)
 }
 
 // since returns what was done to c after clone was made of it, sorted by key.
 func (c *Changes) since(clone *Changes) []change {
 	var done []change
-	before := clone.before
+	before := clone.memory.before
 	back := func() { // set back to what is stored
 		done = append(done, change{before[0].key, c.base.Find(before[0].key)})
 		before = before[1:]

@@ -55,6 +55,7 @@ var errFormat = errors.New("record is damaged, or from another version")
 // A Head is the readable part of a record.
 type Head struct {
 	Flags    byte              // FlagPersist, FlagTransient or neither, and what Encode sets
+	size     uint16            // where the values begin
 	Login    uint32            // when the user last proved who it is, Unix s (until 2106); 0 if nobody knows
 	Hash     [sha256.Size]byte // of the secret
 	Commit   uint64            // see NewCommit
@@ -69,8 +70,6 @@ type Head struct {
 	// by the longer one that it knows, and must not undo that. From then on
 	// activity is noted by an Update, which such a request cannot overtake.
 	Ends int64
-
-	size int // where the values begin
 }
 
 // Ended reports whether a session with this head is over at now, in Unix ms,
@@ -111,26 +110,27 @@ func (h *Head) Parse(data []byte) error {
 	h.Idle = time.Duration(numbers[0]) * time.Millisecond
 	h.Absolute = time.Duration(numbers[1]) * time.Millisecond
 	h.Label = rest[:numbers[2]]
-	h.size = len(data) - len(rest) + int(numbers[2])
+	size := len(data) - len(rest) + int(numbers[2])
 	if h.Flags&flagEnds != 0 {
-		if len(data)-h.size < 8 {
+		if len(data)-size < 8 {
 			return errFormat
 		}
-		h.Ends = int64(binary.BigEndian.Uint64(data[h.size:]))
+		h.Ends = int64(binary.BigEndian.Uint64(data[size:]))
 		if h.Ends <= 0 {
 			return errFormat
 		}
-		h.size += 8
+		size += 8
 	}
 	if h.Flags&flagLogin != 0 {
-		if len(data)-h.size < 4 {
+		if len(data)-size < 4 {
 			return errFormat
 		}
-		if h.Login = binary.BigEndian.Uint32(data[h.size:]); h.Login == 0 {
+		if h.Login = binary.BigEndian.Uint32(data[size:]); h.Login == 0 {
 			return errFormat
 		}
-		h.size += 4
+		size += 4
 	}
+	h.size = uint16(size)
 	return nil
 }
 

@@ -101,7 +101,7 @@ func TestTagUserEndsWhereItEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, _ := ParseHead(data)
-	start := got.size + nonceSize + tagSize
+	start := int(got.size) + nonceSize + tagSize
 	for moved := 1; moved < len(data)-start; moved++ {
 		user := "ada" + string(data[start:start+moved])
 		forged := slices.Concat(data[:start], data[start+moved:])

@@ -69,7 +69,11 @@ var sextets = func() (table [256]byte) {
 }()
 
 // Token returns the text that the browser gets.
-func (c *Credentials) Token() string { return base64.RawURLEncoding.EncodeToString(c[:]) }
+func (c *Credentials) Token() string {
+	var text [tokenLen]byte
+	base64.RawURLEncoding.Encode(text[:], c[:])
+	return string(text[:])
+}
 
 func (c *Credentials) ID() uuid.UUID  { return uuid.UUID(c[:16]) }
 func (c *Credentials) secret() []byte { return c[16:] }

@@ -17,10 +17,12 @@ func Silent(h http.Header) bool {
 // Confine keeps a response with a token out of shared caches, whatever the
 // handler allowed them: they would hand the token to the next visitor
 // (CVE-2023-30861). One that is private, or not stored at all, stays as it is.
-// Headers that overrule Cache-Control in a CDN or proxy go.
-func Confine(h http.Header) {
-	if !directive(h, "no-store") && !directive(h, "private") {
-		h["Cache-Control"] = []string{"no-store"}
+// Headers that overrule Cache-Control in a CDN or proxy go. line is memory for
+// Cache-Control.
+func Confine(h http.Header, line *[1]string) {
+	if h["Cache-Control"] == nil || !directive(h, "no-store") && !directive(h, "private") {
+		line[0] = "no-store"
+		h["Cache-Control"] = line[:1:1]
 	}
 	for name := range h {
 		if overrules(name) {
@@ -103,10 +105,10 @@ func directives(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// Varies reports whether the response says already that it depends on that
-// header.
-func Varies(h http.Header, on string) bool {
-	for _, line := range h["Vary"] {
+// Varies reports whether these lines of Vary say already that the response
+// depends on that header.
+func Varies(lines []string, on string) bool {
+	for _, line := range lines {
 		for field := range strings.SplitSeq(line, ",") {
 			field = strings.TrimSpace(field)
 			if field == "*" || strings.EqualFold(field, on) {

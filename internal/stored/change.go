@@ -88,6 +88,7 @@ type Write struct {
 // copy and the change are not looked at after it.
 func (w *Write) Prepare(c *Copy, change *Change) error {
 	now := Now()
+	w.tries.begin(now)
 	h := w.head(c, change, now)
 	key, err := w.store.keyFor(c, &change.Next)
 	if err != nil {

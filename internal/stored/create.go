@@ -18,7 +18,6 @@ const maxCollisions = 3
 func (w *Write) Create(ctx context.Context, s *Store, next func() error) (Outcome, error) {
 	var out Outcome
 	w.store, w.isNew, w.tries.patience = s, true, s.Patience
-	w.tries.begin()
 	for collisions := 0; ; collisions++ {
 		if err := next(); err != nil {
 			return out, err

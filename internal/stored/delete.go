@@ -38,7 +38,7 @@ func (s *Store) delete(ctx context.Context, cred *record.Credentials, version *u
 		return s.ConfirmGone(ctx, id)
 	}
 	tries := tries{patience: s.Patience}
-	tries.begin()
+	tries.begin(Now())
 	for {
 		err := s.DeleteVersion(ctx, id, *version)
 		switch {

@@ -25,10 +25,10 @@ type tries struct {
 	patience  time.Duration
 }
 
-// begin notes when the first try was made.
-func (t *tries) begin() {
+// begin notes that a try is made at now, in Unix ms; the first counts.
+func (t *tries) begin(now int64) {
 	if t.start == 0 {
-		t.start = Now()
+		t.start = now
 	}
 }
 

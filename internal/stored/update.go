@@ -42,7 +42,6 @@ func (w *Write) Update(ctx context.Context, s *Store, have Copy, exact bool, nex
 		if err != nil && err != ErrAgain {
 			return out, err
 		}
-		w.tries.begin()
 		newest = found{}
 		if err == nil {
 			if err = s.update(ctx, w.rec, w.past); err == nil {
@@ -55,6 +54,7 @@ func (w *Write) Update(ctx context.Context, s *Store, have Copy, exact bool, nex
 				return out, err
 			}
 		}
+		w.tries.begin(Now()) // if nothing was prepared yet
 		if w.tries.late(ctx) {
 			err = out.failed("update", fmt.Errorf("gave up after %d conflicts: %w", w.tries.conflicts, backend.ErrConflict))
 			return out, err

@@ -63,8 +63,8 @@ var endFaults = []fault{
 	{
 		what: `a login that lost its record is dropped`,
 		file: "commit.go",
-		old:  `if s.want.changed&changedUser != 0 && s.want.user != "" {`,
-		new:  `if s.want.changed&changedUser != 0 && s.want.user == "\x00" {`,
+		old:  `if s.want.changed&changedUser != 0 && s.want.to.user != "" {`,
+		new:  `if s.want.changed&changedUser != 0 && s.want.to.user == "\x00" {`,
 		pkg:  ".", test: `TestBehaviour/login/of_two_logins_both_are_logged_in/memory`,
 	},
 	{

@@ -45,7 +45,7 @@ var loadFaults = []fault{
 	{
 		what: `the number of values is believed`,
 		file: "internal/record/body.go",
-		old: `	if size > len(rest) {
+		old: `	if first > uint64(len(b)) {
 		return Body{}, errBody
 	}
 `,

@@ -122,7 +122,7 @@ var responseFaults = []fault{
 	{
 		what: `a failed load runs the handler`,
 		file: "middleware.go",
-		old:  `if err != nil && !m.outage(s, err) {`,
+		old:  `if err != nil && !m.outage(s, tried, err) {`,
 		new:  `if err != nil && m.cfg.OnOutage > 5 {`,
 		pkg:  ".", test: `TestBehaviour/failure/loading_fails/memory`,
 	},
@@ -136,7 +136,7 @@ var responseFaults = []fault{
 	{
 		what: `no-store is missing`,
 		file: "transport.go",
-		old: `		response.Confine(h)
+		old: `		response.Confine(h, &s.lines.caching)
 `,
 		new: ``,
 		pkg: ".", test: `TestBehaviour/caching/Cache-Control_keeps_cookies_out_of_caches`,

@@ -52,8 +52,10 @@ var storeFaults = []fault{
 	{
 		what: `a hook cannot ask the session`,
 		file: "session.go",
-		old:  `func (s *Session) later(f func()) { s.work.after = append(s.work.after, f) }`,
-		new:  `func (s *Session) later(f func()) { f() }`,
+		old:  `	s.work.after = f
+`,
+		new: `	f()
+`,
 		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{

@@ -52,11 +52,11 @@ var storeFaults = []fault{
 	{
 		what: `a hook cannot ask the session`,
 		file: "session.go",
-		old:  `	s.work.after = f
+		old: `	s.work.after = f
 `,
 		new: `	f()
 `,
-		pkg:  ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
+		pkg: ".", test: `TestBehaviour/callbacks/a_callback_may_ask_the_session`,
 	},
 	{
 		what: `what ends a user's other sessions cannot ask the session`,

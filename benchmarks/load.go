@@ -24,7 +24,7 @@ var (
 		turns:     pace{8, 300 * time.Millisecond, 15 * time.Second},
 		scenarios: []scenario{read, write, login},
 		others:    []int{1, 16, 256},
-		few:       pace{2, 250 * time.Millisecond, 5 * time.Second},
+		few:       pace{2, 200 * time.Millisecond, 5 * time.Second},
 		callers:   pace{10, 250 * time.Millisecond, 8 * time.Second},
 	}
 	quickLoad = loadSize{
@@ -37,6 +37,21 @@ var (
 // loadClients is how many clients the targets are for.
 const loadClients = 64
 
+// longest returns how long the load takes at most, with servers that respond.
+func (s loadSize) longest() time.Duration {
+	const (
+		contenders = 16               // of all places
+		most       = 3                // of a place, with other numbers of clients
+		connecting = time.Second      // the clients of a cell, on a busy machine
+		starting   = 10 * time.Second // all processes
+	)
+	cells := len(kinds) * len(s.scenarios)
+	long := contenders * len(s.scenarios) * (s.turns.rounds + 1)
+	few := cells * len(s.others) * most * (s.few.rounds + 1)
+	return starting + time.Duration(cells)*connecting +
+		time.Duration(long)*s.turns.turn + time.Duration(few)*s.few.turn + 2*time.Duration(s.callers.rounds+1)*s.callers.turn
+}
+
 // loadSize returns how much of the load r does.
 func (r *run) loadSize() loadSize {
 	size := fullLoad
@@ -44,7 +59,7 @@ func (r *run) loadSize() loadSize {
 		size = quickLoad
 	}
 	if r.rounds > 0 {
-		size.turns.rounds = r.rounds
+		size.turns.rounds, size.turns.most = r.rounds, time.Hour
 	}
 	return size
 }

@@ -178,6 +178,23 @@ func TestLoadVerdicts(t *testing.T) {
 	}
 }
 
+// TestLoadEnds: the load is a third of a full run at most, and a quarter of a
+// quick one.
+func TestLoadEnds(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		size loadSize
+		most time.Duration
+	}{
+		{"a full run", fullLoad, 5 * time.Minute},
+		{"a quick one", quickLoad, time.Minute},
+	} {
+		if got := test.size.longest(); got > test.most {
+			t.Errorf("the load of %s takes up to %v, %v at most", test.name, got, test.most)
+		}
+	}
+}
+
 // BenchmarkClient is why the clients of a load read HTTP by hand: it is what one
 // exchange with a handler that does nothing costs, the server's part included.
 func BenchmarkClient(b *testing.B) {

@@ -42,10 +42,11 @@ func dialClient(addr string) (*client, error) {
 	return c, nil
 }
 
-// prepare makes the requests: those of login bring no cookie.
+// prepare makes the requests, as they come from a proxy that ends TLS: the
+// cookies are Secure. Those of login bring none.
 func (c *client) prepare() {
 	for _, s := range []scenario{untouched, read, write, login} {
-		b := append(c.requests[s][:0], "GET /"+string(s)+" HTTP/1.1\r\nHost: "+c.host+"\r\n"...)
+		b := append(c.requests[s][:0], "GET /"+string(s)+" HTTP/1.1\r\nHost: "+c.host+"\r\nX-Forwarded-Proto: https\r\n"...)
 		if c.cookie != "" && s != login {
 			b = append(b, "Cookie: "+c.cookie+"\r\n"...)
 		}

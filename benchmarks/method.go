@@ -39,6 +39,29 @@ as fast as scs to read and to write, 2.5 × a bare login with a token.
 
 `
 
+const loadMethod = `Here each contender is a real net/http server on the loopback, in a process of
+its own; another process is all the clients. A client is a connection that is
+kept alive and a session of its own, and sends its next request when it has the
+response to the one before. Store, servers and clients share this machine, so a
+rate is there to be compared, and not what a server with a machine of its own
+would do. The contenders take turns of a fraction of a second, in random order,
+the first of which is to warm up; a ratio is that of neighbours, as in a duel.
+
+- **Requests a second** are those of all clients, by the time from each one's
+  first request to its last response. **p50**, **p99** and **p99.9** are how long
+  a client waited, for its turn at the processors included.
+- **CPU** is user and system time of the server process by its requests, net/http
+  and the driver included, and neither clients nor store. **Allocated** is the same
+  for bytes on its heap.
+- Every response must be 200. Before the turns each session has returned what was
+  written to it, and after them it holds as many writes as its client has made.
+- **bare** finds the session's key in the Cookie header here, where many sessions
+  are at work, and a login makes and sends one. Otherwise it is as above.
+- Each pool has as many connections as this library's has by itself: 100 to Redis,
+  32 to MariaDB, 16 to PostgreSQL. Go-redis and redistore would make 20 and 10.
+
+`
+
 const elsewhere = `## Measured elsewhere
 
 - [goredis and rueidis](../scaling.md#what-it-costs) beside the bare go-redis and rueidis, with replicas, in a cluster

@@ -155,6 +155,9 @@ func (rep *report) writeSection(b *strings.Builder, s section) {
 		if !begun {
 			begun = true
 			fmt.Fprintf(b, "## %s\n\n", sectionTitles[s])
+			if s == underLoad {
+				b.WriteString(loadMethod)
+			}
 			if s == growth {
 				fmt.Fprintf(b, "![How times and memory grow](%s)\n\n", growthFile)
 			}

@@ -37,8 +37,8 @@ var title = map[string]string{inMemory: "memory", inFile: "file", inRedis: "Redi
 const (
 	nameOurs    = "session"
 	nameChi     = "chi alone"
-	nameRaw     = "raw"
-	nameWire    = "raw + token" // see raw.wire
+	nameRaw     = "bare"
+	nameWire    = "bare, with a token" // see raw.wire
 	nameSCS     = "scs"
 	nameGorilla = "gorilla"
 	nameRedi    = "redistore"

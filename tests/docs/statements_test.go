@@ -156,7 +156,7 @@ func TestChecksOfEveryCommit(t *testing.T) {
 	}
 	for name, all := range map[string][]string{
 		".ci/run":               {"make lint", "make test"},
-		"internal/modules.sh":   {"go test -race -count="},
+		"internal/modules.sh":   {"go test -race ", "-count="},
 		"Makefile":              {"./internal/modules.sh test", "./internal/vulncheck.sh", "-fuzz ", "FAULTS=1"},
 		"internal/vulncheck.sh": {"govulncheck"},
 	} {

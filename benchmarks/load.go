@@ -99,6 +99,7 @@ func (r *run) addLoad(rep *report, pl *place) (err error) {
 	}
 	rep.tables = append(rep.tables, loadTable(main, size))
 	rep.verdicts = append(rep.verdicts, loadVerdicts(main)...)
+	rep.cells = append(rep.cells, main...)
 	if len(few) > 0 {
 		rep.tables = append(rep.tables, clientsTable(few, size))
 	}

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,10 +15,6 @@ import (
 
 	"github.com/chisession/session/backend/memory"
 )
-
-// memoryEach is what must be free for each session: what it takes, twice, as
-// the heap doubles before it is collected.
-const memoryEach = 2 * 300
 
 // A memoryPool is a pool in memory, with a library over it: its sessions have
 // one secret, so that requests can come with the cookie of any.
@@ -123,18 +116,6 @@ func (rep *report) growMemory(most int, box time.Duration, p pace) error {
 	return small.close()
 }
 
-// leftOut tells why n sessions cannot be measured, "" if they can.
-func leftOut(n int, left time.Duration) string {
-	if left <= 0 {
-		return "the time was over"
-	}
-	free, known := memoryAvailable()
-	if need := uint64(n) * memoryEach; known && free < need {
-		return fmt.Sprintf("the machine had %s MB free, they want %s", thousands(int(free>>20)), thousands(int(need>>20)))
-	}
-	return ""
-}
-
 // A memorySize is what was measured with n sessions.
 type memorySize struct {
 	n                int
@@ -170,60 +151,4 @@ func measureMemory(n int, box time.Duration, small *memoryPool, p pace) (s memor
 		return s, err
 	}
 	return s, m.close()
-}
-
-// duringGC reads for a while, in which one collection follows the other, and
-// returns the 99th percentile.
-func (m *memoryPool) duringGC(lasts time.Duration) (p99 time.Duration, err error) {
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				runtime.GC()
-			}
-		}
-	}()
-	v := m.visitor()
-	for start := time.Now(); time.Since(start) < lasts && err == nil; {
-		_, err = timed(v, 1000)
-	}
-	close(stop)
-	<-stopped
-	_, p99 = v.percentiles()
-	return p99, err
-}
-
-// collections collects garbage n times, and returns the median of what that
-// took, and the longest pause of a cycle.
-func collections(n int) (cycle, pause time.Duration) {
-	var times []float64
-	var stats debug.GCStats
-	for range n {
-		start := time.Now()
-		runtime.GC()
-		times = append(times, float64(time.Since(start)))
-		debug.ReadGCStats(&stats)
-		pause = max(pause, stats.Pause[0])
-	}
-	return median(times), pause
-}
-
-// memoryAvailable returns how much memory programs can still have, if the
-// system tells.
-func memoryAvailable() (bytes uint64, known bool) {
-	b, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(b)) {
-		if value, found := strings.CutPrefix(line, "MemAvailable:"); found {
-			kb, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kb << 10, err == nil
-		}
-	}
-	return 0, false
 }

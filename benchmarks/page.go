@@ -15,93 +15,108 @@ var figures = []struct {
 	kind     string
 	scenario scenario
 	bare     string
+	load     bool // processor time, of a server under load
 }{
-	{"a request that does not use its session", inMemory, untouched, nameChi},
-	{"reading, in memory", inMemory, read, nameRaw},
-	{"reading, Redis", inRedis, read, nameRaw},
-	{"reading and writing, Redis", inRedis, write, nameRaw},
-	{"reading and writing, MariaDB", inMariaDB, write, nameRaw},
+	{"a request that does not use its session", inMemory, untouched, nameChi, false},
+	{"reading, in memory", inMemory, read, nameRaw, false},
+	{"reading, Redis", inRedis, read, nameRaw, false},
+	{"reading and writing, MariaDB", inMariaDB, write, nameRaw, false},
+	{fmt.Sprintf("CPU of a server for a read, Redis, %d clients", loadClients), inRedis, read, nameRaw, true},
 }
 
 // figureTable answers "what does it cost me, against what I have?".
 func (rep *report) figureTable() table {
 	t := table{head: []string{"", "here", "chi and the bare driver", "here ÷ bare", "here ÷ scs"}}
-	for _, figure := range figures {
-		row := []string{figure.what, "", "–", "–", "–"}
-		for _, f := range rep.duels {
-			if f.kind != figure.kind || f.scenario != figure.scenario {
-				continue
-			}
-			switch f.b {
-			case figure.bare:
-				row[1], row[2], row[3] = micros(f.timeA), micros(f.timeB), spread(f.duel)
-			case nameSCS:
-				row[4] = spread(f.duel)
-			}
+	for _, f := range figures {
+		measured := rep.fight
+		if f.load {
+			measured = rep.burden
 		}
-		if row[1] != "" {
-			t.rows = append(t.rows, row)
+		if bare, ok := measured(f.kind, f.scenario, f.bare); ok {
+			scs, _ := measured(f.kind, f.scenario, nameSCS)
+			t.rows = append(t.rows, []string{f.what, micros(bare.timeA), micros(bare.timeB), spread(bare), spread(scs)})
 		}
 	}
 	return t
 }
 
+// fight returns the duel with an opponent, if it was fought.
+func (rep *report) fight(kind string, s scenario, against string) (d duel, ok bool) {
+	for _, f := range rep.duels {
+		if f.kind == kind && f.scenario == s && f.b == against {
+			return f.duel, true
+		}
+	}
+	return d, false
+}
+
+// burden is fight for the processor time of a server under load.
+func (rep *report) burden(kind string, s scenario, against string) (d duel, ok bool) {
+	for _, c := range rep.cells {
+		if c.kind == kind && c.scenario == s && c.of[against] != nil {
+			d = c.ratio(byCPU, against)
+			d.timeA, d.timeB = time.Duration(c.of[nameOurs].median(byCPU)), time.Duration(c.of[against].median(byCPU))
+			return d, true
+		}
+	}
+	return d, false
+}
+
 // asked are the scenarios in the order in which readers look for them.
 var asked = []scenario{read, write, login, renew, destroy, readBig, writeBig, untouched}
 
-// rivals are the columns of a scenario's table.
+// rivals are the columns of a scenario's table. The first two are limits: what
+// is measured beside one of them is printed as a time, too.
 var rivals = []struct {
 	label string
 	names []string
+	limit bool
 }{
-	{"÷ bare", []string{nameRaw, nameChi}},
-	{"÷ bare, with a token", []string{nameWire}},
-	{"÷ scs", []string{nameSCS}},
-	{"÷ gorilla, redistore", []string{nameGorilla, nameRedi}},
-	{"÷ reading little", []string{ownRead}},
+	{"÷ bare", []string{nameRaw, nameChi}, true},
+	{"÷ bare, with a token", []string{nameWire}, true},
+	{"÷ scs", []string{nameSCS}, false},
+	{"÷ gorilla, redistore", []string{nameGorilla, nameRedi}, false},
+	{"÷ reading little", []string{ownRead}, false},
 }
 
-// scenarioTable returns a row for each place, and a column for each opponent
-// that there is.
+// scenarioTable returns a row for each place, and a column for each rival that
+// there is.
 func (rep *report) scenarioTable(s scenario) table {
-	t := table{title: strings.ToUpper(what[s][:1]) + what[s][1:]}
-	columns := []string{"", "session", "chi and the bare driver"}
-	used := make([]bool, len(rivals))
+	t := table{title: strings.ToUpper(what[s][:1]) + what[s][1:], head: []string{"", "session", "chi and the bare driver"}}
 	for _, kind := range kinds {
-		row := make([]string, 3+len(rivals))
-		row[0] = title[kind]
-		for _, f := range rep.duels {
-			if f.kind != kind || f.scenario != s {
-				continue
-			}
-			for i, rival := range rivals {
-				if !slices.Contains(rival.names, f.b) {
-					continue
-				}
-				row[3+i], used[i] = spread(f.duel), true
-				if i < 2 && row[1] == "" { // the limit, or the one with a token where there is no other
-					row[1], row[2] = micros(f.timeA), micros(f.timeB)
+		row := []string{title[kind], "", ""}
+		for _, rival := range rivals {
+			cell := ""
+			for _, name := range rival.names {
+				if d, ok := rep.fight(kind, s, name); ok {
+					cell = spread(d)
+					if rival.limit && row[1] == "" {
+						row[1], row[2] = micros(d.timeA), micros(d.timeB)
+					}
 				}
 			}
+			row = append(row, cell)
 		}
 		if row[1] != "" {
 			t.rows = append(t.rows, row)
 		}
 	}
-	for i, rival := range rivals {
-		if used[i] {
-			columns = append(columns, rival.label)
-		}
+	for _, rival := range rivals {
+		t.head = append(t.head, rival.label)
 	}
-	t.head = columns
-	for i, row := range t.rows {
-		kept := row[:3:3]
-		for j, cell := range row[3:] {
-			if used[j] {
-				kept = append(kept, cell)
-			}
+	return t.withoutEmpty()
+}
+
+// withoutEmpty returns t without the columns in which there is nothing.
+func (t table) withoutEmpty() table {
+	for i := len(t.head) - 1; i > 0; i-- {
+		if slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != "" }) {
+			continue
 		}
-		t.rows[i] = kept
+		t.head = slices.Delete(t.head, i, i+1)
+		for j := range t.rows {
+			t.rows[j] = slices.Delete(t.rows[j], i, i+1)
+		}
 	}
 	return t
 }
@@ -118,7 +133,8 @@ var sectionTitles = [sections]string{
 func (rep *report) page() string {
 	var b strings.Builder
 	b.WriteString("# Performance\n\n**What does it cost me, against what I have?** The time of one request through chi, the middleware and a handler, in one\n" +
-		"process, without the network to the client. Ratios have their quartiles beside them; under 1 is faster here.\n\n")
+		"process, without the network to the client; and what a server's processor has to do for one. Ratios have their quartiles\n" +
+		"beside them; under 1 is less here.\n\n")
 	if rep.quick {
 		b.WriteString("**This was a quick run (`QUICK=1 make bench`): short, and smaller where a table says so.**\n\n")
 	}

@@ -16,6 +16,7 @@ type report struct {
 	started   time.Time
 	took      time.Duration
 	duels     []fought
+	cells     []cell // of the load, with loadClients clients
 	tables    []table
 	curves    []curve
 	verdicts  []verdict

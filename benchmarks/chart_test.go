@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -125,24 +124,6 @@ func TestShort(t *testing.T) {
 	for x, want := range map[float64]string{0.1: "0.1", 3: "3", 1000: "1000", 10_000: "10k", 437_000: "437k", 1e6: "1M", 1e7: "10M"} {
 		if got := short(x); got != want {
 			t.Errorf("short(%v) = %s, want %s", x, got, want)
-		}
-	}
-}
-
-func TestSteepest(t *testing.T) {
-	d := func(ratio float64) duel { return duel{ratio: ratio, low: ratio * 0.9, high: ratio * 1.1} }
-	for _, test := range []struct {
-		duels []duel
-		want  outcome
-	}{
-		{[]duel{d(1), d(1), d(1.1)}, met},
-		{[]duel{d(1), d(7), d(70)}, within}, // in proportion
-		{[]duel{d(1), d(50), d(55)}, missed},
-		{[]duel{d(1), d(2), d(100)}, missed}, // bent, though less than 100 times
-	} {
-		v := ratioAtMost("growth", steepest(test.duels), growthStep, "")
-		if v.outcome != test.want {
-			t.Errorf("%v: %s, measured %s: %v, want %v", fmt.Sprint(test.duels), v.want, v.got, v.outcome, test.want)
 		}
 	}
 }

@@ -98,8 +98,8 @@ func drawable(points []point) (kept []point) {
 // panel draws p, whose top left corner is given.
 func (d *drawing) panel(p panel, curves []curve, left, top float64) {
 	d.text(left+10, top+16, "start", "title small", p.title)
-	x, y, any := p.scales(curves)
-	if !any {
+	x, y, drawn := p.scales(curves)
+	if !drawn {
 		d.text(left+10, top+40, "start", "small", "not measured in this run")
 		return
 	}
@@ -135,16 +135,16 @@ func (d *drawing) panel(p panel, curves []curve, left, top float64) {
 }
 
 // scales returns axes on which all points are; false if there are none.
-func (p panel) scales(curves []curve) (x, y scale, any bool) {
+func (p panel) scales(curves []curve) (x, y scale, drawn bool) {
 	lowX, highX, lowY, highY := math.Inf(1), 0.0, math.Inf(1), p.least
 	for _, c := range curves {
 		for _, at := range c.points {
 			lowX, highX = min(lowX, at.x), max(highX, at.x)
 			lowY, highY = min(lowY, at.y), max(highY, at.y)
-			any = true
+			drawn = true
 		}
 	}
-	if !any {
+	if !drawn {
 		return x, y, false
 	}
 	x.low, x.high = decades(lowX, highX)

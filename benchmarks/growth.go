@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // A grower is how one thing grows: the number of values, or their size.
 type grower struct {
@@ -59,8 +62,8 @@ func (rep *report) grow(pl *place, g grower, p pace) error {
 		}
 		rep.row(t, row...)
 		rep.curves = append(rep.curves, c)
-		if s := steepest(duels); s.ratio > worst.ratio {
-			worst = s
+		if step := steepest(duels); steeper(step, worst) {
+			worst = step
 		}
 		if what == growers[0].reads {
 			last := len(duels) - 1
@@ -97,15 +100,25 @@ func (g grower) duels(pl *place, what growing, p pace) ([]duel, error) {
 	return duels, nil
 }
 
-// steepest returns how much the most of neighbours differ, of which each was
-// measured against the same: from what the spreads of both allow at least to
-// what they allow at most.
+// steepest returns the worst step between neighbours, of which each was measured
+// against the same: from what the spreads of both allow at least to what they
+// allow at most.
 func steepest(duels []duel) (most duel) {
 	for i := 1; i < len(duels); i++ {
 		a, b := duels[i-1], duels[i]
-		if step := (duel{ratio: b.ratio / a.ratio, low: b.low / a.high, high: b.high / a.low}); step.ratio > most.ratio {
+		step := duel{ratio: b.ratio / a.ratio, low: b.low / a.high, high: b.high / a.low}
+		if steeper(step, most) {
 			most = step
 		}
 	}
 	return most
+}
+
+// steeper reports whether a is the worse of two steps: by its outcome, so that
+// none hides another that misses, and then by its ratio.
+func steeper(a, b duel) bool {
+	return cmp.Or(
+		cmp.Compare(notAbove(a.low, a.high, growthStep), notAbove(b.low, b.high, growthStep)),
+		cmp.Compare(a.ratio, b.ratio),
+	) > 0
 }

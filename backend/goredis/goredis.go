@@ -103,7 +103,9 @@ type Store struct {
 // New returns a Store on the caller's client, which stays the caller's: Close does
 // not close it. No connection is made: Store.Check proves that all will do. What
 // redis.NewUniversalClient returns will do, and so will each client that it may
-// be; Options.Replicas needs a *redis.Client or a *redis.ClusterClient.
+// be; Options.Replicas needs a *redis.Client or a *redis.ClusterClient. A cluster's
+// client that reads from replicas (ReadOnly, RouteByLatency, RouteRandomly) is
+// refused: they lag, and who has logged out would still be logged in there.
 //
 // Calls end with their context; without ContextTimeoutEnabled in the client's
 // options that takes a goroutine for each. A write whose outcome is unknown is
@@ -113,6 +115,9 @@ type Store struct {
 func New(client redis.UniversalClient, opts Options) (*Store, error) {
 	if v := reflect.ValueOf(client); client == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("goredis: New needs a client")
+	}
+	if c, ok := client.(*redis.ClusterClient); ok && c.Options().ReadOnly { // which the others imply
+		return nil, errors.New("goredis: this client reads from replicas, which lag behind a logout: give one without ReadOnly, RouteByLatency and RouteRandomly")
 	}
 	return newStore(newWire(client), redisengine.Options(opts))
 }

@@ -30,8 +30,8 @@ func TestStore(t *testing.T) {
 	b.Run(t)
 }
 
-// TestNewRefuses: New wants a client, and for Replicas one that can send a WAIT
-// behind a write.
+// TestNewRefuses: New wants a client, for Replicas one that can send a WAIT behind
+// a write, and none that reads from replicas.
 func TestNewRefuses(t *testing.T) {
 	var none *redis.Client
 	for _, client := range []redis.UniversalClient{nil, none} {
@@ -43,5 +43,16 @@ func TestNewRefuses(t *testing.T) {
 	defer func() { _ = ring.Close() }()
 	if _, err := New(ring, Options{Replicas: 1}); err == nil || !strings.Contains(err.Error(), "Replicas") {
 		t.Errorf("New on a ring with Replicas: %v", err)
+	}
+	for name, opts := range map[string]*redis.ClusterOptions{
+		"ReadOnly":       {ReadOnly: true},
+		"RouteByLatency": {RouteByLatency: true},
+		"RouteRandomly":  {RouteRandomly: true},
+	} {
+		client := redis.NewClusterClient(opts)
+		if _, err := New(client, Options{}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("New on a client with %s: %v; want an error that names it", name, err)
+		}
+		_ = client.Close()
 	}
 }

@@ -104,10 +104,15 @@ type Store struct {
 // New returns a Store on the caller's client, which stays the caller's: Close does
 // not close it. Nothing is sent: Store.Check proves that all will do.
 //
-// Calls end with their context. A write whose outcome is unknown is never sent
-// again. Give the client a ConnWriteTimeout below a second, and for a cluster a
+// Calls end with their context, or where rueidis is making a connection, within
+// ConnWriteTimeout after it. A write whose outcome is unknown is never sent again.
+// Give the client a ConnWriteTimeout below a second, and for a cluster a
 // ClusterOption.ShardsRefreshInterval of a second: rueidis finds out that a node
 // is frozen by the one, and who has taken its place by the other.
+//
+// Replicas lag, and who has logged out would still be logged in there: so no
+// command is IsReadOnly to the client's SendToReplicas. One that goes by other
+// things must leave out the keys of sessions.
 func New(client rueidis.Client, opts Options) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("rueidis: New needs a client")

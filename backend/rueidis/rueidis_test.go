@@ -38,3 +38,23 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("New(nil): no error")
 	}
 }
+
+// TestReplicasAreNotRead: to a caller's client no command is a read, which it may
+// have been told to send to replicas; what may be sent again still is.
+func TestReplicasAreNotRead(t *testing.T) {
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{redistest.Server.Addr()}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	s, err := New(client, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range [][]any{{"GET", "k"}, {"GETRANGE", "k", 0, 1}, {"ZRANGE", "k", 0, 1}} {
+		built := s.wire.build(redisengine.Command{Words: words, Key: "k", Again: true})
+		if built.IsReadOnly() || !built.IsRetryable() {
+			t.Errorf("%v: a read %v, sent again %v; want no and yes", words, built.IsReadOnly(), built.IsRetryable())
+		}
+	}
+}

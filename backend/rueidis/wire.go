@@ -179,9 +179,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // build makes rueidis's form of a command. On a caller's client, what may be sent
-// again is marked so; ours leaves that to tries.
+// again is marked so; ours leaves that to tries. None is marked as a read to a
+// caller's client: it may send those to replicas.
 func (w *wire) build(cmd redisengine.Command) rueidis.Completed {
-	if cmd.Words[0] == "GET" {
+	if cmd.Words[0] == "GET" && w.limit > 0 {
 		return w.client.B().Get().Key(cmd.Key).Build()
 	}
 	from, to := cmd.Keys()

@@ -180,7 +180,7 @@ func Connect(savePath string) (*Store, error) {
 	}
 	s.place, s.own = place.String(), own
 	if _, err := w.Do(context.Background(), redisengine.Command{Words: []any{"PING"}, Again: true}); err != nil {
-		return nil, errors.Join(fmt.Errorf("goredis: open %s: %w", s.place, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("goredis: open %s: %w", s.place, redisengine.Cured(err, place.TLS != nil)), s.Close())
 	}
 	return s, nil
 }
@@ -197,6 +197,16 @@ func (s *Store) Close() error {
 // Bounded reports whether every call ends by itself within 3 seconds, which is so
 // for a Store that Open returned.
 func (s *Store) Bounded() bool { return s.wire.limit > 0 }
+
+// Sentinels asks every Sentinel of the save path whether enough of them could agree
+// to replace the primary. It returns what those say who doubt it or do not answer,
+// and nil for a Store that has none.
+func (s *Store) Sentinels(ctx context.Context) error {
+	if s.wire.watch == nil {
+		return nil
+	}
+	return s.wire.watch.Quorum(ctx)
+}
 
 // Client returns the client in use, for its statistics.
 func (s *Store) Client() redis.UniversalClient { return s.wire.client }

@@ -193,7 +193,7 @@ func Connect(savePath string) (*Store, error) {
 		return nil, err
 	}
 	if _, err := s.wire.Do(context.Background(), redisengine.Command{Words: []any{"PING"}}); err != nil {
-		return nil, errors.Join(fmt.Errorf("redis: open %s: %w", target, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("redis: open %s: %w", target, redisengine.Cured(err, target.tls != nil)), s.Close())
 	}
 	return s, nil
 }

@@ -50,6 +50,9 @@ func dial(p redisengine.Place) (*wire, error) {
 		return nil, errors.Join(failure(err), w.close())
 	}
 	w.client = client
+	if p.Kind == redisengine.Cluster && client.Mode() != rueidis.ClientModeCluster { // rueidis takes what there is
+		return nil, errors.Join(errors.New("this server is in no cluster: write redis://"), w.close())
+	}
 	return w, nil
 }
 

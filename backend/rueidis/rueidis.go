@@ -122,6 +122,7 @@ func New(client rueidis.Client, opts Options) (*Store, error) {
 
 func newStore(w *wire, opts redisengine.Options) (*Store, error) {
 	w.cluster = w.client.Mode() == rueidis.ClientModeCluster
+	w.alone = w.client.Mode() == rueidis.ClientModeStandalone && w.watch == nil
 	e, err := redisengine.New(Name, w, opts)
 	if err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func Connect(savePath string) (*Store, error) {
 	}
 	w, err := dial(place)
 	if err != nil {
-		return nil, fmt.Errorf("rueidis: open %s: %w", place, err)
+		return nil, fmt.Errorf("rueidis: open %s: %w", place, redisengine.Cured(err, place.TLS != nil))
 	}
 	s, err := newStore(w, place.Options)
 	if err != nil {
@@ -179,7 +180,7 @@ func Connect(savePath string) (*Store, error) {
 	}
 	s.place, s.own = place.String(), true
 	if _, err := w.Do(context.Background(), redisengine.Command{Words: []any{"PING"}, Again: true}); err != nil {
-		return nil, errors.Join(fmt.Errorf("rueidis: open %s: %w", s.place, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("rueidis: open %s: %w", s.place, redisengine.Cured(err, place.TLS != nil)), s.Close())
 	}
 	return s, nil
 }
@@ -196,6 +197,16 @@ func (s *Store) Close() error {
 // Bounded reports whether every call ends by itself within 3 seconds, which is so
 // for a Store that Open returned.
 func (s *Store) Bounded() bool { return s.wire.limit > 0 }
+
+// Sentinels asks every Sentinel of the save path whether enough of them could agree
+// to replace the primary. It returns what those say who doubt it or do not answer,
+// and nil for a Store that has none.
+func (s *Store) Sentinels(ctx context.Context) error {
+	if s.wire.watch == nil {
+		return nil
+	}
+	return s.wire.watch.Quorum(ctx)
+}
 
 // Client returns the client in use.
 func (s *Store) Client() rueidis.Client { return s.wire.client }

@@ -22,6 +22,7 @@ const pause = 25 * time.Millisecond
 type wire struct {
 	client  rueidis.Client
 	cluster bool
+	alone   bool            // there is one server, and nobody to name another
 	limit   time.Duration   // of a call; 0 on a caller's client
 	watch   *sentinel.Watch // nil: no Sentinels, or the client's own business
 }
@@ -148,7 +149,7 @@ func (w *wire) tries(ctx context.Context, again bool, do func() (any, error)) (a
 		}
 		w.doubt(err)
 		refused, redirects := redisengine.Redirection(err)
-		if refused && !redirects || !refused && (!again || w.limit == 0) {
+		if refused && (!redirects || w.alone && redisengine.Refused(err, "READONLY")) || !refused && (!again || w.limit == 0) {
 			return got, err
 		}
 		if time.Since(began)+pause >= cmp.Or(w.limit, callTimeout) || !sleep(ctx, pause) {

@@ -127,6 +127,9 @@ func (p Place) fill(hosts, path string, secure bool, query url.Values) (Place, e
 			pathErr = errors.New("the save path names no primary: write redis+sentinel://host1,host2,host3/name, with the name that the Sentinels monitor it by")
 		}
 	case Server:
+		if db != "" && path != "" && db != path {
+			pathErr = errors.New("the save path names two databases: write /number or ?db=number")
+		}
 		db = cmp.Or(db, path)
 	case Cluster:
 		if path != "" && path != "0" {
@@ -136,6 +139,9 @@ func (p Place) fill(hosts, path string, secure bool, query url.Values) (Place, e
 	p.Addrs, hostErr = addresses(hosts, port)
 	if p.Kind == Server && len(p.Addrs) > 1 {
 		hostErr = errors.New("the save path names several hosts: write redis+cluster:// or redis+sentinel://")
+	}
+	if p.Kind == Sentinel && len(slices.Compact(slices.Sorted(slices.Values(p.Addrs)))) < len(p.Addrs) {
+		hostErr = errors.New("the save path names a Sentinel twice, which would give it two votes")
 	}
 	p.SentinelUser, p.SentinelPassword = query.Get("sentineluser"), query.Get("sentinelpassword")
 	p.DB, dbErr = Natural("database", db, 0, 1<<30)

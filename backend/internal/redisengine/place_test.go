@@ -50,6 +50,8 @@ func TestParsePlaceSecrets(t *testing.T) {
 		"redis+sentinel://h1":                          "names no primary",
 		"redis+sentinel://h1/m?db=s3cret":              "database",
 		"redis://h1,h2":                                "several hosts",
+		"redis://h1/1?db=2":                            "two databases",
+		"redis+sentinel://h1,h2,h1:26379/m":            "twice",
 		"redis+cluster://h1?cafile=/s3":                "no TLS",
 	} {
 		_, err := ParsePlace(savePath)

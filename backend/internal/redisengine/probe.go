@@ -16,6 +16,7 @@ import (
 
 const (
 	probeTime = 3 * time.Second  // for all of a Check
+	tidyTime  = time.Second      // for removing what it may have left
 	probeLife = 10 * time.Second // of its record, should it not come to removing it
 )
 
@@ -43,6 +44,9 @@ func (s *Store) Prove(ctx context.Context) error {
 	rec.User = "probe " + rec.ID.String()
 	now, err := s.tryCommands(ctx, rec)
 	if err != nil {
+		return err
+	}
+	if err := s.tryAsking(ctx); err != nil {
 		return err
 	}
 	s.ask(ctx)
@@ -139,9 +143,11 @@ func (s *Store) judge(names []string, replies []any) error {
 		refusal, ok := reply.(Refusal)
 		switch text := string(refusal); {
 		case !ok || Refused(refusal, "NOSCRIPT", "OOM", "MISCONF", "NOREPLICAS", "READONLY"):
-		case Refused(refusal, "MOVED", "CLUSTERDOWN", "ASK"):
+		case Refused(refusal, "MOVED", "ASK"):
 			return ErrCluster
-		case strings.HasPrefix(text, "ERR unknown command"):
+		case Refused(refusal, "CLUSTERDOWN"):
+			return fmt.Errorf("%w (redis-cli --cluster check says which slots nobody serves)", refusal)
+		case strings.HasPrefix(strings.TrimPrefix(text, "ERR "), "unknown command"): // rueidis leaves out the ERR
 			lacks = append(lacks, names[i])
 		case Refused(refusal, "NOPERM") && strings.Contains(text, "key"):
 			keys = append(keys, names[i])
@@ -173,8 +179,10 @@ func list(names []string) string {
 // tryRecord takes a record through its life.
 func (s *Store) tryRecord(ctx context.Context, rec backend.Record) error {
 	defer func() { // most often there is nothing left
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
+		defer cancel()
 		for _, key := range []string{s.Key(rec.ID), s.Index(rec.User)} {
-			_, _ = s.do(context.WithoutCancel(ctx), Command{Words: []any{"DEL", key}, Key: key, Again: true})
+			_, _ = s.do(ctx, Command{Words: []any{"DEL", key}, Key: key, Again: true})
 		}
 	}()
 	if err := s.Create(ctx, rec); err != nil {
@@ -198,6 +206,23 @@ func (s *Store) tryRecord(ctx context.Context, rec backend.Record) error {
 		err = s.Delete(ctx, rec.ID)
 	}
 	return err
+}
+
+// tryAsking finds out whether the account may follow a slot that moves, which it
+// will have to one day, on a cluster.
+func (s *Store) tryAsking(ctx context.Context) error {
+	if !s.Cluster() {
+		return nil
+	}
+	var forbidden error
+	enough := errors.New("one primary is enough")
+	_ = s.wire.Primaries(ctx, func(ask Ask) error {
+		if _, err := ask("ASKING"); Refused(err, "NOPERM") {
+			forbidden = fmt.Errorf("the account may not run ASKING, without which calls fail while slots move: ACL SETUSER <user> +asking: %w", err)
+		}
+		return enough
+	})
+	return forbidden
 }
 
 // tryWait finds out whether the account may WAIT.

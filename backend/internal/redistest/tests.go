@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,6 +31,8 @@ func (b Backend) Run(t *testing.T) {
 		"suite":                 b.suite,
 		"check on a cluster":    b.checksCluster,
 		"refuses":               b.refuses,
+		"refuses a replica":     b.refusesReplica,
+		"refuses less":          b.refusesLess,
 		"registered":            b.registered,
 		"writes not sent again": b.notSentAgain,
 		"deadlines":             b.deadlines,
@@ -96,14 +99,57 @@ func (b Backend) refuses(t *testing.T) {
 	for savePath, want := range map[string]string{
 		node: "redis+cluster://",
 		strings.Replace(cluster.SavePath(""), "s3cret", "s3cret2", 1): "WRONGPASS",
-		"redis://127.0.0.1:1":         "refused",
-		"redis+cluster://127.0.0.1:1": "refused",
-		"127.0.0.1:6379":              "scheme",
+		"redis://127.0.0.1:1":              "refused",
+		"redis+cluster://127.0.0.1:1":      "refused",
+		"redis+cluster://" + Server.Addr(): "write redis://",
+		"rediss://" + Server.Addr():        "a server without TLS",
+		"127.0.0.1:6379":                   "scheme",
 	} {
 		s, err := b.Open(savePath)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("Open(%q): %v, %v; want an error with %q and no password", savePath, s, err, want)
 		}
+	}
+}
+
+// refusesReplica: a replica is an error at once. There is nobody to name another
+// server, and nothing to wait for.
+func (b Backend) refusesReplica(t *testing.T) {
+	r, err := testserver.StartRedis(testserver.RedisOptions{Args: []string{"--replicaof", "127.0.0.1 1"}})
+	must(t, "StartRedis", err)
+	t.Cleanup(func() { must(t, "Stop", r.Stop()) })
+	if _, err := b.Open(r.URL()); err == nil || !strings.Contains(err.Error(), "the address of the primary") {
+		t.Errorf("Open on a replica: %v; want an error with the cure", err)
+	}
+	stats, err := r.Do("INFO", "commandstats")
+	must(t, "INFO", err)
+	calls := 0
+	for _, n := range regexp.MustCompile(`cmdstat_(?:eval|evalsha|del):calls=(\d+)`).FindAllStringSubmatch(fmt.Sprintf("%s", stats), -1) {
+		more, err := strconv.Atoi(n[1])
+		must(t, "read INFO", err)
+		calls += more
+	}
+	if calls > 10 {
+		t.Errorf("a replica was asked %d times to write; want each once or twice", calls)
+	}
+}
+
+// refusesLess: a command that the server does not have, or the account may not run,
+// is named.
+func (b Backend) refusesLess(t *testing.T) {
+	r, err := testserver.StartRedis(testserver.RedisOptions{Args: []string{"--rename-command", "ZREM", "none"}})
+	must(t, "StartRedis", err)
+	t.Cleanup(func() { must(t, "Stop", r.Stop()) })
+	if _, err := b.Open(r.URL()); err == nil || !strings.Contains(err.Error(), "no command ZREM") {
+		t.Errorf("Open on a server without ZREM: %v; want an error that names it", err)
+	}
+	for _, node := range cluster.Nodes {
+		_, err := node.Do("ACL", "SETUSER", "ann", "reset", "on", ">pw", "allkeys", "+@all", "-asking")
+		must(t, "ACL SETUSER", err)
+	}
+	savePath := strings.Replace(cluster.SavePath(""), ":"+password+"@", "ann:pw@", 1)
+	if _, err := b.Open(savePath); err == nil || !strings.Contains(err.Error(), "+asking") {
+		t.Errorf("Open on a cluster without the right to ASKING: %v; want an error that names it", err)
 	}
 }
 

@@ -33,7 +33,7 @@ var errBusy = errors.New("it has not answered the question before")
 func (s *sentinel) ask(ctx context.Context) (addr string, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("the Sentinel at %s: %w", s.addr, err)
+			err = fmt.Errorf("the Sentinel at %s: %w%s", s.addr, err, cure(err))
 		}
 	}()
 	if !s.mu.TryLock() {
@@ -48,6 +48,17 @@ func (s *sentinel) ask(ctx context.Context) (addr string, err error) {
 		s.drop()
 	}
 	return addr, err
+}
+
+// cure says what to do about an error that a Sentinel replied, if its text does not.
+func cure(err error) string {
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, "NOAUTH"):
+		return " (Sentinels have a password of their own: ?sentinelpassword=)"
+	case strings.Contains(text, "unknown command"):
+		return " (this is no Sentinel: write redis:// for a server; Sentinels listen at 26379, most often)"
+	}
+	return ""
 }
 
 // quorum asks whether a failover is possible.

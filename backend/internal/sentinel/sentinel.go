@@ -253,7 +253,7 @@ func (w *Watch) ask() (string, error) {
 			return a.addr, nil
 		}
 	}
-	return "", fmt.Errorf("no primary that a majority of %d Sentinels agrees on, %d answered: %w", len(w.sentinels), len(w.sentinels)-len(errs), errors.Join(errs...))
+	return "", fmt.Errorf("no primary that a majority of %d Sentinels agrees on, %d named one: %w", len(w.sentinels), len(w.sentinels)-len(errs), errors.Join(errs...))
 }
 
 // A conn is a connection to the primary.

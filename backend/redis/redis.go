@@ -152,8 +152,8 @@ func New(pool *redis.Pool, opts Options) (*Store, error) {
 //	unix:///path[?db=1&password=…]                      also unix:/path and redis+unix://[user:password@]/path
 //	redis+sentinel://[user:password@]host1,host2,host3/name[?db=1&sentineluser=…&sentinelpassword=…]
 //
-// A URL may also say ?prefix=, ?poolsize= and ?idletimeout= (seconds), and
-// ?replicas=, ?replicawait= (500ms, say) and ?everywrite=true, see [Options]. The
+// A URL may also say ?prefix=, ?poolsize= and ?idletimeout= (seconds; not with
+// Sentinels), and ?replicas=, ?replicawait= (500ms, say) and ?everywrite=true, see [Options]. The
 // defaults are port 6379, database 0, at most 100 connections, closed after 4
 // minutes idle or an hour. Every call ends within 3 seconds, waiting for a
 // free connection included.

@@ -28,11 +28,16 @@ func TestDoctorCluster(t *testing.T) {
 		}
 	}
 	for _, r := range g.Nodes {
+		if _, err := r.Do("ACL", "SETUSER", "sam", "on", ">pw", "allkeys", "+@all", "-asking", "-wait"); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := r.Do("CONFIG", "SET", "cluster-require-full-coverage", "no"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	report, _ := examine(t, plainApp(), "--provider", "goredis", "--save-path", g.SavePath("replicas=1"))
+	report, _ := examine(t, plainApp(), "--provider", "goredis", "--save-path", strings.Replace(g.SavePath("replicas=1"), ":hunter2-cluster@", "sam:pw@", 1))
+	report.expect(t, "permissions", doctor.Fail, "wait, asking")
+	report, _ = examine(t, plainApp(), "--provider", "goredis", "--save-path", g.SavePath("replicas=1"))
 	report.expect(t, "cluster", doctor.OK, "16384")
 	report.expect(t, "failover", doctor.Warn, "when one fails, each is refused")
 	report, _ = examine(t, plainApp(), "--provider", "goredis", "--save-path", g.SavePath("replicas=2"))
@@ -56,6 +61,17 @@ func TestDoctorSentinels(t *testing.T) {
 	res.lacks(t, "hunter2-sentinel")
 	report.expect(t, "sentinels", doctor.OK, "")
 	report.expect(t, "failover", doctor.OK, "wait for 1 of 2 replicas")
+	for _, provider := range []string{"goredis", "rueidis"} {
+		report, _ := examine(t, plainApp(), "--provider", provider, "--save-path", g.SavePath(""))
+		report.expect(t, "sentinels", doctor.OK, "")
+	}
+	for _, r := range g.Sentinels {
+		if _, err := r.Do("ACL", "SETUSER", "watch", "on", ">pw", "-@all", "+sentinel|get-master-addr-by-name"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, _ = examine(t, plainApp(), "--provider", "redis", "--save-path", strings.Replace(g.SavePath(""), "sentinelpassword=hunter2-sentinel", "sentineluser=watch&sentinelpassword=pw", 1))
+	report.expect(t, "sentinels", doctor.Warn, "is unknown")
 	if err := g.Sentinels[2].Kill9(); err != nil {
 		t.Fatal(err)
 	}

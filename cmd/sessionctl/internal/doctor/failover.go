@@ -80,8 +80,14 @@ func redisCluster(p *place.Place) Result {
 
 // redisSentinels asks the Sentinels whether they could fail over.
 func redisSentinels(ctx context.Context, p *place.Place) Result {
-	if err := p.Sentinels(ctx); err != nil {
-		return fail("start the Sentinels that are missing; three are the least", "a failover may not be possible: %v", err)
+	err := p.Sentinels(ctx)
+	if err == nil {
+		return ok("every Sentinel says that enough of them could fail over")
 	}
-	return ok("every Sentinel says that enough of them could fail over")
+	errs := strings.Split(err.Error(), "\n") // one of each that has something to say
+	said := strings.Join(errs, "; ")
+	if strings.Count(said, "NOPERM") == len(errs) {
+		return warn("ACL SETUSER <user> +sentinel|ckquorum, on each Sentinel", "whether a failover is possible is unknown: %s", said)
+	}
+	return fail("start the Sentinels that are missing; three are the least", "a failover may not be possible: %s", said)
 }

@@ -206,6 +206,12 @@ func redisPermissions(p *place.Place) Result {
 		try("PING"), try("TIME"),
 		try("EVAL", "return 1", 1, key), try("EVALSHA", strings.Repeat("0", 40), 1, key),
 	}
+	if p.Target.Replicas() > 0 {
+		errs = append(errs, try("WAIT", 0, 0))
+	}
+	if p.Cluster() {
+		errs = append(errs, try("ASKING"))
+	}
 	for _, command := range redisCommands {
 		errs = append(errs, try(command[0].(string), slices.Concat([]any{key}, command[1:])...))
 	}

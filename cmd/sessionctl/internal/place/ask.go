@@ -65,10 +65,15 @@ func (p *Place) clusterClient() (*driver.ClusterClient, bool) {
 }
 
 // HasSentinels reports whether there are Sentinels to ask.
-func (p *Place) HasSentinels() bool { return p.redis != nil && p.Target.sentinels() }
+func (p *Place) HasSentinels() bool { return p.Target.sentinels() }
 
 // Sentinels asks the Sentinels whether a failover is possible.
-func (p *Place) Sentinels(ctx context.Context) error { return p.redis.Sentinels(ctx) }
+func (p *Place) Sentinels(ctx context.Context) error {
+	if p.goredis != nil {
+		return p.goredis.Sentinels(ctx)
+	}
+	return p.redis.Sentinels(ctx)
+}
 
 // askClient sends a command through go-redis.
 func askClient(ctx context.Context, c driver.UniversalClient, command string, args ...any) (any, error) {

@@ -157,7 +157,7 @@ func Open(savePath string) (*Store, error) {
 		return nil, err
 	}
 	err = s.Prove(context.Background())
-	if err == nil && s.Cluster() && s.wire.cluster == nil {
+	if s.Cluster() && s.wire.cluster == nil && (err == nil || redisengine.Refused(err, "CLUSTERDOWN")) {
 		err = errors.New("this server is a node of a Redis Cluster: write redis+cluster:// and the addresses of some nodes")
 	}
 	if err != nil {

@@ -172,7 +172,7 @@ func Open(savePath string) (*Store, error) {
 		return nil, err
 	}
 	err = s.Prove(context.Background())
-	if err == nil && s.Cluster() {
+	if s.Cluster() && (err == nil || redisengine.Refused(err, "CLUSTERDOWN")) {
 		err = redisengine.ErrCluster
 	}
 	if err != nil {

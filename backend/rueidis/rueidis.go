@@ -154,7 +154,7 @@ func Open(savePath string) (*Store, error) {
 		return nil, err
 	}
 	err = s.Prove(context.Background())
-	if err == nil && s.Cluster() && !s.wire.cluster {
+	if s.Cluster() && !s.wire.cluster && (err == nil || redisengine.Refused(err, "CLUSTERDOWN")) {
 		err = errors.New("this server is a node of a Redis Cluster: write redis+cluster:// and the addresses of some nodes")
 	}
 	if err != nil {

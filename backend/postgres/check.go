@@ -17,6 +17,8 @@ import (
 // removing it.
 const probeLife = 10 * time.Second
 
+const meddled = "a trigger, rule or row security policy changes what is stored"
+
 // checkConnection finds out that what a connection is given arrives, in
 // whichever form the pool sends it, and what the server promises.
 func (s *Store) checkConnection(ctx context.Context) error {
@@ -80,6 +82,11 @@ func (s *Store) Check(ctx context.Context) error {
 	}
 	if err != nil {
 		_ = s.Delete(ctx, rec.ID) // should it be there; the error before is the one to tell
+		// Nobody else has this record: what is not as it was left was changed on
+		// the way.
+		if errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrExists) || errors.Is(err, backend.ErrConflict) {
+			return fmt.Errorf("postgres: check: %w: %s", err, meddled)
+		}
 		return fmt.Errorf("postgres: check: %w", err)
 	}
 	return nil
@@ -109,8 +116,8 @@ func (s *Store) prove(ctx context.Context, rec backend.Record, now time.Time) er
 		return err
 	}
 	if got.Version != 3 || !bytes.Equal(got.Data, rec.Data) || len(found) != 1 {
-		return fmt.Errorf("a record came back as version %d with %d bytes, and %d times by its user: a trigger, rule or row security policy changes what is stored",
-			got.Version, len(got.Data), len(found))
+		return fmt.Errorf("a record came back as version %d with %d bytes, and %d times by its user: %s",
+			got.Version, len(got.Data), len(found), meddled)
 	}
 	if _, err := s.Count(ctx); err != nil {
 		return err

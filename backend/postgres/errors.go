@@ -34,6 +34,8 @@ const (
 	stateProtocol      = "08P01" // a statement of the same, empty name, but another
 	stateNoTable       = "42P01"
 	stateNoRight       = "42501"
+
+	classConstraint = "23"
 )
 
 // tellable are the classes of errors, and single ones, whose text the server
@@ -162,8 +164,13 @@ func cureFor(state string, err error) string {
 		// connection, a wrong password or a server that is down, say.
 		return ""
 	}
-	if state == stateNoRight && strings.Contains(message(err), " schema ") {
+	switch {
+	case state == stateNoRight && strings.Contains(message(err), " schema "):
 		return "the account needs USAGE on the schema"
+	case state == stateNoRight && strings.Contains(message(err), "row-level security"):
+		return "disable row level security on the table, or have its policies pass every row to the account"
+	case strings.HasPrefix(state, classConstraint):
+		return "the table has a column without a default, an index or a constraint that postgres.Schema does not have"
 	}
 	return cures[state]
 }

@@ -170,6 +170,10 @@ func TestWrongTable(t *testing.T) {
 		{"no bucket", changed("(bucket)", "(version)"), "no index on bucket"},
 		{"no username", changed("(username) WHERE", "(version) WHERE"), "no index on username"},
 		{"half a username", changed("username IS NOT NULL", "username = 'ada'"), "no index on username"},
+		{"another column", ours + "; ALTER TABLE sessions ADD tenant integer NOT NULL", "a column without a default"},
+		{"rule", ours + "; CREATE RULE r AS ON DELETE TO sessions DO INSTEAD NOTHING", "a trigger, rule"},
+		{"trigger", ours + "; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';" +
+			"CREATE TRIGGER t BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION f()", "a trigger, rule"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := p.Exec(background, c.ddl); err != nil {
@@ -266,5 +270,13 @@ func TestGrants(t *testing.T) {
 	do(t, db, "ALTER TABLE sessions ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON sessions FOR ALL TO few_rights USING (false) WITH CHECK (true)")
 	if err := openErr(dsn); err == nil {
 		t.Error("Open of a table whose rows are hidden from the account: no error")
+	}
+	do(t, db, "DROP POLICY p ON sessions")
+	if err := openErr(dsn); err == nil || !strings.Contains(err.Error(), "disable row level security") {
+		t.Errorf("Open of a table with row level security = %v, want an error that names it", err)
+	}
+	do(t, db, "CREATE SCHEMA closed; CREATE TABLE closed.sessions (id uuid)")
+	if err := openErr(dsn + "&table=closed.sessions"); err == nil || !strings.Contains(err.Error(), "needs USAGE on the schema") {
+		t.Errorf("Open of a table in a schema without USAGE = %v, want an error that names it", err)
 	}
 }

@@ -145,7 +145,7 @@ func key(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} 
 
 // userBytes returns the parameter for a user: bytes, so that no encoding gets
 // at them, and NULL for none. A nil slice would be NULL to pgx, and no bytes to
-// lib/pq.
+// older versions of lib/pq.
 func userBytes(user string) any {
 	if user == "" {
 		return nil

@@ -27,6 +27,9 @@ const (
 	// lock to read was lost to one (SQLITE_IOERR_RDLOCK). Nothing was written.
 	extendedJournalGone = 10 | 23<<8
 	extendedLockLost    = 10 | 9<<8
+
+	// The file can be written to and its directory cannot (SQLITE_READONLY_DIRECTORY).
+	extendedDirectory = 8 | 6<<8
 )
 
 var errBusy = errors.New("another one writes (database is locked)")
@@ -133,6 +136,8 @@ func (s *Store) failure(ctx context.Context, op string, err error) error {
 		return fmt.Errorf("sqlite: %s: %w: %w", op, backend.ErrTooLarge, err)
 	case s.closed.Load() || strings.HasSuffix(err.Error(), " is closed"): // "sql: database is closed", "sql: statement is closed"
 		return fmt.Errorf("sqlite: %s: %w", op, backend.ErrClosed)
+	case extended(err) == extendedDirectory:
+		return fmt.Errorf("sqlite: %s: %w: the directory must be writable, too: SQLite keeps two files beside the database", op, err)
 	case errors.Is(err, errBusy):
 		return fmt.Errorf("sqlite: %s: %w for %v", op, err, busyWait)
 	}

@@ -249,6 +249,22 @@ func TestNoDatabase(t *testing.T) {
 	}
 }
 
+// A coded is an error of the driver's with that code of SQLite's.
+type coded int
+
+func (c coded) Error() string { return fmt.Sprintf("result %d", int(c)) }
+func (c coded) Code() int     { return int(c) }
+
+// TestReadOnlyDirectory: SQLite speaks of a read-only database where it is the
+// directory that is. (No directory is to the superuser, whom tests may run as.)
+func TestReadOnlyDirectory(t *testing.T) {
+	s := open(t, fileOf(t))
+	err := s.failure(background, "look at the journal mode", coded(extendedDirectory))
+	if err == nil || !strings.Contains(err.Error(), "the directory must be writable") {
+		t.Errorf("the failure in a directory that cannot be written to is %v, want one that names it", err)
+	}
+}
+
 // TestDamagedFile: records that cannot be read are errors, and not sessions that
 // do not exist.
 func TestDamagedFile(t *testing.T) {

@@ -53,7 +53,7 @@ func TestPostgresByLibPQ(t *testing.T) {
 }
 
 // TestAnonymousIsNull: of sessions without a user there is no entry in the index
-// of users, as lib/pq takes a nil slice for an empty value.
+// of users, though lib/pq has taken a nil slice for an empty value.
 func TestAnonymousIsNull(t *testing.T) {
 	pool := open(t, "postgres", server.DSN(must(server.CreateDatabase())(t)))
 	s := must(postgres.NewSQL(pool, postgres.Options{}))(t)

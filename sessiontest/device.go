@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -39,6 +40,7 @@ type Device struct {
 // A deviceKey is what a device has of one session.
 type deviceKey struct {
 	private     *ecdsa.PrivateKey
+	origin      string // whose session it is
 	id, refresh string
 	challenge   string // that the program has sent in advance
 	cookies     []string
@@ -110,7 +112,7 @@ func (d *Device) register(r *http.Request, offer string) error {
 		return err
 	}
 	key := map[string]string{"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:])}
-	k := &deviceKey{private: private}
+	k := &deviceKey{private: private, origin: originOf(r.URL)}
 	res, err := d.post(r, parameter(params, "path"), http.Header{
 		"Secure-Session-Response": {k.sign(map[string]any{"jwk": key}, parameter(params, "challenge"))},
 	})
@@ -125,17 +127,29 @@ func (d *Device) refreshFor(r *http.Request) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, k := range d.keys {
-		if d.missing(k, r.URL) {
+		if k.origin == originOf(r.URL) && d.missing(k, r.URL) {
 			if err := d.refresh(r, k); err != nil {
 				return fmt.Errorf("sessiontest: Device: get a new proof: %w", err)
 			}
 		}
 	}
+	d.bringCookies(r)
+	return nil
+}
+
+// bringCookies has r bring the cookies that are in the jar now, and those that the
+// caller has put into r itself.
+func (d *Device) bringCookies(r *http.Request) {
+	cookies := d.jar.Cookies(r.URL)
+	for _, own := range r.Cookies() {
+		if !slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return c.Name == own.Name }) {
+			cookies = append(cookies, own)
+		}
+	}
 	r.Header.Del("Cookie")
-	for _, c := range d.jar.Cookies(r.URL) {
+	for _, c := range cookies {
 		r.AddCookie(c)
 	}
-	return nil
 }
 
 // missing reports whether a cookie of k's session is not in the jar.
@@ -252,6 +266,8 @@ func (k *deviceKey) sign(header map[string]any, challenge string) string {
 	s.FillBytes(signature[32:])
 	return text + "." + encode(signature)
 }
+
+func originOf(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 

@@ -23,6 +23,7 @@ type generatorOrder struct {
 // A generatorReply is what came of requests.
 type generatorReply struct {
 	Times []time.Duration // of all, sorted; with a rate, from the instant at which each was due
+	CPU   time.Duration   // that this process took for all, with no rate
 }
 
 // A generator is the process that sends the requests: for each server, by its
@@ -50,7 +51,15 @@ func (g generator) do(order generatorOrder) (r generatorReply, err error) {
 		r.Times, err = all.open(order)
 		return r, err
 	}
-	r.Times, err = all.closed(order)
+	before, err := used()
+	if err != nil {
+		return r, err
+	}
+	if r.Times, err = all.closed(order); err != nil {
+		return r, err
+	}
+	after, err := used()
+	r.CPU = after.CPU - before.CPU
 	return r, err
 }
 

@@ -15,7 +15,8 @@ func loadTable(cells []cell, size loadSize) table {
 		title: fmt.Sprintf("%s under load: %d clients", title[cells[0].kind], cells[0].clients),
 		head: []string{"", "requests a second", "p50", "p99", "p99.9", "CPU a request", "allocated",
 			"session ÷ it: requests a second", "p99", "CPU a request"},
-		note: fmt.Sprintf("Medians of at most %d turns of %v, in random order; p99.9 is over all of them.", size.turns.rounds, size.turns.turn),
+		note: fmt.Sprintf("Medians of at most %d turns of %v, in random order; p99.9 is over all of them. The process of the clients took %s a request.",
+			size.turns.rounds, size.turns.turn, micros(time.Duration(cells[0].of[nameOurs].median(byClients)))),
 	}
 	if !slices.Contains(size.scenarios, login) {
 		t.note += " Logins and other numbers of clients are in a full run only."

@@ -14,6 +14,7 @@ type sample struct {
 	p50, p99 time.Duration // of a request
 	cpu      time.Duration // of the server process, a request
 	bytes    float64       // that it allocated, a request
+	clients  time.Duration // CPU of the process of the clients, a request
 }
 
 // A series is all turns of one contender.
@@ -94,7 +95,7 @@ func (f *field) turn(name string, s scenario, clients int, lasts time.Duration) 
 		rate: float64(n*clients) / busy.Seconds(),
 		p50:  percentile(r.Times, 50), p99: percentile(r.Times, 99),
 		cpu:   (after.Used.CPU - before.Used.CPU) / time.Duration(n),
-		bytes: float64(after.Used.Bytes-before.Used.Bytes) / float64(n),
+		bytes: float64(after.Used.Bytes-before.Used.Bytes) / float64(n), clients: r.CPU / time.Duration(n),
 	}, r.Times, err
 }
 
@@ -105,6 +106,8 @@ var (
 	byP99  = func(s sample) float64 { return float64(s.p99) }
 	byCPU  = func(s sample) float64 { return float64(s.cpu) }
 	bySize = func(s sample) float64 { return s.bytes }
+
+	byClients = func(s sample) float64 { return float64(s.clients) }
 )
 
 // median returns the median of a figure over the turns.

@@ -78,7 +78,7 @@ func (rep *report) growMemory(most int, box time.Duration, p pace) error {
 		section: growth, title: "memory: the number of sessions",
 		head: []string{"sessions", "bytes each", "a GC cycle", "longest pause", "read, p50", "p99", "p99 during GC", "× that of " + thousands(few)},
 		note: fmt.Sprintf("Whole requests, for sessions chosen at random; ten times as many sessions in each row, or as many as could be made in %v altogether. "+
-			"The pause is that of one cycle, of five.", box),
+			"The pause is that of one cycle, of five at most.", box),
 	}
 	small, err := newMemoryPool(few)
 	if err != nil {
@@ -130,6 +130,8 @@ func (m memorySize) row() []string {
 		micros(m.p50), micros(m.p99), micros(m.during), spread(m.flat)}
 }
 
+// measureMemory makes n sessions in half of box, or as many as it can, and
+// measures them in the other.
 func measureMemory(n int, box time.Duration, small *memoryPool, p pace) (s memorySize, err error) {
 	before := heapNow()
 	m, err := newMemoryPool(n)
@@ -137,11 +139,11 @@ func measureMemory(n int, box time.Duration, small *memoryPool, p pace) (s memor
 		return s, err
 	}
 	defer debug.FreeOSMemory() // what follows is not to feel it
-	if err := m.fill(n, box); err != nil {
+	if err := m.fill(n, box/2); err != nil {
 		return s, err
 	}
 	s.n, s.bytes = m.n, float64(heapNow()-before)/float64(m.n)
-	s.cycle, s.pause = collections(5)
+	s.cycle, s.pause = collections(5, p.most)
 	v := m.visitor()
 	if s.flat, err = compare(v, small.visitor(), p); err != nil {
 		return s, fmt.Errorf("memory: %d sessions: %w", n, err)

@@ -39,7 +39,7 @@ var (
 		profiles: 20 * time.Second, convoyTurns: 7,
 		heap: 200_000, sessions: 1_000_000, sweeps: 9, files: 100_000, rows: 1_000_000,
 		collectRate: 500, collectTurn: time.Second, collectTurns: 10, box: 15 * time.Second,
-		mostMemory: 10_000_000, memoryBox: 50 * time.Second,
+		mostMemory: 10_000_000, memoryBox: 55 * time.Second,
 		most: 1_000_000, mostBox: 20 * time.Second, numbers: pace{200, 4 * time.Millisecond, 2 * time.Second},
 		rate: 1000, loadTurns: 3, loadTurn: 2 * time.Second,
 	}

@@ -85,9 +85,10 @@ var (
 // stays with the file once it is set; another mode is an error, as in it every
 // reader would wait for every writer.
 //
-// A statement that meets a writer of another process is tried again for 2 s, or
-// until its context ends; the pool's own busy_timeout, which does not heed a
-// context, is best 0.
+// A statement that meets another writer is tried again for 2 s, or until its
+// context ends; a busy_timeout of the pool's is best shorter, as not every driver
+// heeds a context in it. A handler must not respond while it holds the lock to
+// write, in a transaction of its own: its session could not be stored.
 func New(db *sql.DB, opts Options) (*Store, error) {
 	if db == nil {
 		return nil, errors.New("sqlite: New needs a *sql.DB, got nil")

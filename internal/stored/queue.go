@@ -2,6 +2,7 @@ package stored
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,17 +19,50 @@ const queueFor = 100 * time.Millisecond
 // queues let the commits of one process to one session go to the store one
 // after the other, so that they do not collide there for nothing. Each session
 // has a queue of its own, for as long as somebody is in it.
-type queues [64]struct {
-	mu    sync.Mutex // guards the two below, and what they refer to
-	bySID map[uuid.UUID]*queue
-	spare *queue // to be used again
-	_     [40]byte
+type queues [64]queueShard
+
+// A queueShard has the queues of some sessions: as many as are being stored at the
+// moment, which is none or one most of the time.
+type queueShard struct {
+	mu  sync.Mutex // guards all, and what it refers to
+	all []*queue   // those in use, and after them, up to its capacity, some to be used again
+	_   [32]byte
 }
 
 type queue struct {
-	n     int       // how many are in it, with the one at its head
-	head  chan turn // who takes what is in it is the new head
-	spare *queue
+	id   uuid.UUID
+	n    int       // how many are in it, with the one at its head
+	head chan turn // who takes what is in it is the new head
+}
+
+// of returns the queue of id, nil if nobody is in it.
+func (sh *queueShard) of(id uuid.UUID) *queue {
+	for _, one := range sh.all {
+		if one.id == id {
+			return one
+		}
+	}
+	return nil
+}
+
+// open makes a queue of id, with the one at its head.
+func (sh *queueShard) open(id uuid.UUID) {
+	n := len(sh.all)
+	if n == cap(sh.all) {
+		sh.all = append(sh.all, nil)
+	}
+	sh.all = sh.all[:n+1]
+	if sh.all[n] == nil {
+		sh.all[n] = &queue{}
+	}
+	sh.all[n].id, sh.all[n].n = id, 1
+}
+
+// close gives up a queue that the last one has left.
+func (sh *queueShard) close(q *queue) {
+	i, last := slices.Index(sh.all, q), len(sh.all)-1
+	sh.all[i], sh.all[last] = sh.all[last], q
+	sh.all = sh.all[:last]
 }
 
 // A turn is the place at the head of a queue. The zero turn is no place.
@@ -46,18 +80,9 @@ type turn struct {
 func (q *queues) enter(ctx context.Context, id uuid.UUID) turn {
 	shard := &q[id[15]&63]
 	shard.mu.Lock()
-	one := shard.bySID[id]
+	one := shard.of(id)
 	if one == nil {
-		if one = shard.spare; one != nil {
-			shard.spare = one.spare
-		} else {
-			one = &queue{}
-		}
-		if shard.bySID == nil {
-			shard.bySID = make(map[uuid.UUID]*queue)
-		}
-		one.n = 1
-		shard.bySID[id] = one
+		shard.open(id)
 		shard.mu.Unlock()
 		return turn{of: q, id: id}
 	}
@@ -93,11 +118,10 @@ func (t *turn) leave() {
 	shard := &t.of[t.id[15]&63]
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	one := shard.bySID[t.id]
+	one := shard.of(t.id)
 	if one.n--; one.n > 0 {
 		one.head <- *t // it is empty: its last one is leaving
 		return
 	}
-	delete(shard.bySID, t.id)
-	one.spare, shard.spare = shard.spare, one
+	shard.close(one)
 }

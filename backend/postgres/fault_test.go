@@ -534,6 +534,15 @@ func TestErrorsHoldNoValue(t *testing.T) {
 			t.Errorf("ParseConfig(%q) = %v", dsn, err)
 		}
 	}
+	for params, want := range map[string]string{
+		"sslmode=verify-full&sslrootcert=/nowhere/ca.pem": "/nowhere/ca.pem", "sslmode=require&sslcert=/nowhere/cert": `"sslcert" and "sslkey"`,
+		"service=absent": "service", "channel_binding=canary": "channel_binding", "pool_max_conn_lifetime_jitter=canary": "lifetime_jitter",
+		"connect_timeout=canary": "connect_timeout",
+	} {
+		if err := openErr("postgres://u:canary@h/db?" + params); err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open with %q = %v, want an error with %q", params, err, want)
+		}
+	}
 	err := openErr(strings.Replace(server.DSN("session_x"), server.Password(), "canary", 1))
 	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "password") {
 		t.Errorf("Open with a wrong password = %v", err)

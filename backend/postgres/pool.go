@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
@@ -182,20 +183,40 @@ func strayAt(dsn string) bool {
 
 // badDSN is the error for a connection string that pgx does not understand.
 // Its own text can repeat a part of it, which is a part of the password if a
-// character is not escaped; so only what is known to hold none is passed on.
+// character is not escaped; so only what is known to hold none is passed on: its
+// words for what is wrong, and a file that cannot be read.
 func badDSN(err error) error {
-	detail := ""
-	for _, known := range []string{
-		"invalid port", "invalid connect_timeout", "sslmode is invalid", "unable to read CA file", "unable to read sslcert", "invalid sslmode",
-		"unknown target_session_attrs value", "invalid default_query_exec_mode", "failed to configure TLS",
-		"cannot parse pool_max_conns", "pool_max_conns too small", "cannot parse pool_max_conn_lifetime", "invalid pool_max_conn_lifetime",
-		"cannot parse pool_min_conns", "invalid pool_max_conn_idle_time", "failed to parse as keyword/value", "failed to parse as URL",
-		errStrayAt.Error(),
-	} {
-		if strings.Contains(err.Error(), known) {
-			detail = ": " + known
+	const shape = "; it looks like postgres://user:password@host:5432/database, with %-escapes for the characters :/?#[]@% in a password"
+	text := err.Error()
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("postgres: the connection string names a file that cannot be read: %w", file)
+	}
+	for _, known := range wrongParams {
+		if strings.Contains(text, known) {
+			return errors.New("postgres: the connection string has a parameter that is wrong: " + known)
 		}
 	}
-	return errors.New("postgres: the connection string cannot be read" + detail + "; it looks like postgres://user:password@host:5432/database, " +
-		"with %-escapes for the characters :/?#[]@% in a password")
+	for _, known := range wrongShapes {
+		if strings.Contains(text, known) {
+			return errors.New("postgres: the connection string cannot be read: " + known + shape)
+		}
+	}
+	return errors.New("postgres: the connection string cannot be read" + shape)
 }
+
+// What pgx says of connection strings, which holds nothing of them. The first that
+// matches is told, so what is more exact stands before what is less.
+var (
+	wrongParams = []string{
+		"sslmode is invalid", "unable to add CA to cert pool", `both "sslcert" and "sslkey" are required`, "failed to decode sslkey",
+		"unable to find sslpassword", "unable to decrypt key", "unable to load cert", "invalid sslcertmode", "failed to configure TLS",
+		"failed to read service file", "unable to find service", "invalid connect_timeout", "unknown target_session_attrs value",
+		"unknown channel_binding value", "invalid require_auth", "invalid min_protocol_version", "invalid max_protocol_version",
+		"min_protocol_version cannot be greater than max_protocol_version",
+		"invalid default_query_exec_mode", "cannot parse statement_cache_capacity", "cannot parse description_cache_capacity",
+		"cannot parse pool_max_conns", "pool_max_conns too small", "cannot parse pool_min_conns", "cannot parse pool_min_idle_conns",
+		"cannot parse pool_max_conn_lifetime_jitter", "cannot parse pool_max_conn_lifetime", "cannot parse pool_max_conn_idle_time",
+		"cannot parse pool_health_check_period", "cannot parse pool_ping_timeout",
+	}
+	wrongShapes = []string{errStrayAt.Error(), "invalid port", "failed to parse as keyword/value", "failed to parse as URL"}
+)

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -39,12 +40,12 @@ func TestClosedLoop(t *testing.T) {
 	store := newMap()
 	all := connected(t, loadAddr(t, store), 4)
 	for _, s := range []scenario{untouched, read, write, login} {
-		times, err := all.closed(generatorOrder{Scenario: s, Lasts: 20 * time.Millisecond})
+		r, err := all.closed(generatorOrder{Scenario: s, Lasts: 20 * time.Millisecond})
 		if err != nil {
 			t.Fatalf("scenario %s: %v", s, err)
 		}
-		if len(times) < len(all) || !slices.IsSorted(times) || times[0] <= 0 {
-			t.Errorf("scenario %s: %d requests of %d clients took %v", s, len(times), len(all), times)
+		if len(r.Times) < len(all) || !slices.IsSorted(r.Times) || r.Times[0] <= 0 || r.Failed != 0 {
+			t.Errorf("scenario %s: %d requests of %d clients took %v, %d failed", s, len(r.Times), len(all), r.Times, r.Failed)
 		}
 	}
 	if err := all.each((*client).check); err != nil {
@@ -76,7 +77,7 @@ func TestContendersMustWork(t *testing.T) {
 		store rawStore
 		want  string
 	}{
-		"writes nothing": {forgetful{newMap()}, `after 1 writes the session reads "1", want "2"`},
+		"writes nothing": {forgetful{newMap()}, `after 1 writes, and 0 that failed, the session reads "1"`},
 		"fails":          {broken{newMap()}, "500 Internal Server Error: no space"},
 	} {
 		all, err := dialClients(loadAddr(t, test.store), 1, (*client).begin)
@@ -86,6 +87,44 @@ func TestContendersMustWork(t *testing.T) {
 		} else if !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: begin returned %q, want %q", name, err, test.want)
 		}
+	}
+}
+
+// A tired store fails in every third write, before or after it is done.
+type tired struct {
+	*rawMemory
+	writes atomic.Int32
+}
+
+func (s *tired) set(k rawKey, data []byte) error {
+	n := s.writes.Add(1)
+	if n%6 == 0 {
+		return errors.New("no")
+	}
+	err := s.rawMemory.set(k, data)
+	if n%6 == 3 {
+		err = errors.New("no, or perhaps")
+	}
+	return err
+}
+
+// TestRefusalsAreCounted: they end no run, unless there is nothing else.
+func TestRefusalsAreCounted(t *testing.T) {
+	all := connected(t, loadAddr(t, &tired{rawMemory: newMap()}), 1)
+	r, err := all.closed(generatorOrder{Scenario: write, Lasts: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.Times); n > 6 && (r.Failed < n/3-1 || r.Failed > n/3+1 || !strings.Contains(r.Refusal, "no")) {
+		t.Errorf("%d of %d requests failed, one by %q: want a third", r.Failed, n, r.Refusal)
+	}
+	if err := all.each((*client).check); err != nil {
+		t.Error(err)
+	}
+	all = connected(t, loadAddr(t, newMap()), 1)
+	all[0].bring(bareCookie + "none")
+	if _, err := all.closed(generatorOrder{Scenario: read, Lasts: time.Millisecond}); err == nil || !strings.Contains(err.Error(), "500") {
+		t.Errorf("no request succeeded: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -24,6 +25,9 @@ type generatorOrder struct {
 type generatorReply struct {
 	Times []time.Duration // of all, sorted; with a rate, from the instant at which each was due
 	CPU   time.Duration   // that this process took for all, with no rate
+
+	Failed  int    // of all: responses that were not 200
+	Refusal string // one of these
 }
 
 // A generator is the process that sends the requests: for each server, by its
@@ -46,7 +50,7 @@ func (g generator) do(order generatorOrder) (r generatorReply, err error) {
 		delete(g, order.Addr)
 		return r, all.close()
 	case order.Scenario == "":
-		return r, all.each((*client).check)
+		return r, all.few((*client).check)
 	case order.Rate > 0:
 		r.Times, err = all.open(order)
 		return r, err
@@ -55,7 +59,7 @@ func (g generator) do(order generatorOrder) (r generatorReply, err error) {
 	if err != nil {
 		return r, err
 	}
-	if r.Times, err = all.closed(order); err != nil {
+	if r, err = all.closed(order); err != nil {
 		return r, err
 	}
 	after, err := used()
@@ -80,13 +84,23 @@ func dialClients(addr string, n int, begin func(*client) error) (all clients, er
 		}
 		all = append(all, c)
 	}
-	if err := all.each(begin); err != nil {
+	if err := all.few(begin); err != nil {
 		return nil, errors.Join(err, all.close())
 	}
 	return all, nil
 }
 
 func (all clients) close() error { return all.each((*client).close) }
+
+// few is each, for few at a time: what is not measured is to overload no store.
+func (all clients) few(do func(*client) error) error {
+	for part := range slices.Chunk(all, 16) {
+		if err := part.each(do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // each has all clients do something at the same time.
 func (all clients) each(do func(*client) error) error {
@@ -101,34 +115,44 @@ func (all clients) each(do func(*client) error) error {
 
 // closed is a closed loop: each client sends its next request when it has the
 // response to the one before. The request at which the time is up is the last.
-func (all clients) closed(order generatorOrder) (times []time.Duration, err error) {
+func (all clients) closed(order generatorOrder) (r generatorReply, err error) {
 	end := time.Now().Add(order.Lasts)
-	var mu sync.Mutex // guards times
+	var mu sync.Mutex // guards r
 	err = all.each(func(c *client) error {
 		own, err := c.until(end, order.Scenario)
 		mu.Lock()
 		defer mu.Unlock()
-		times = append(times, own...)
+		r.Times = append(r.Times, own.Times...)
+		r.Failed += own.Failed
+		r.Refusal = cmp.Or(r.Refusal, own.Refusal)
 		return err
 	})
-	slices.Sort(times)
-	return times, err
+	if err == nil && r.Failed == len(r.Times) {
+		err = errors.New(r.Refusal)
+	}
+	slices.Sort(r.Times)
+	return r, err
 }
 
-// until makes one request after the other, and returns how long each took.
-func (c *client) until(end time.Time, s scenario) (times []time.Duration, err error) {
+// until makes one request after the other. A server with too much to do may
+// refuse some.
+func (c *client) until(end time.Time, s scenario) (r generatorReply, err error) {
 	if err := c.within(time.Until(end)); err != nil {
-		return nil, err
+		return r, err
 	}
-	for start := time.Now(); len(times) == 0 || start.Before(end); {
-		if err := c.visit(s); err != nil {
-			return times, err
+	for start := time.Now(); len(r.Times) == 0 || start.Before(end); {
+		err := c.visit(s)
+		if refused, ok := errors.AsType[refusal](err); ok {
+			r.Failed++
+			r.Refusal = string(refused)
+		} else if err != nil {
+			return r, err
 		}
 		now := time.Now()
-		times = append(times, now.Sub(start))
+		r.Times = append(r.Times, now.Sub(start))
 		start = now
 	}
-	return times, nil
+	return r, nil
 }
 
 // open is an open load: requests are due at a fixed rate, whatever became of

@@ -25,7 +25,7 @@ func loadTable(cells []cell, size loadSize) table {
 		for _, name := range c.names {
 			of := c.of[name]
 			row := []string{
-				loadNames[c.scenario] + ": " + name,
+				rowName(name, c),
 				thousands(int(of.median(byRate))), micros(time.Duration(of.median(byP50))), micros(time.Duration(of.median(byP99))),
 				micros(percentile(of.times, 99.9)), micros(time.Duration(of.median(byCPU))), thousands(int(of.median(bySize))) + " B", "", "", "",
 			}
@@ -36,6 +36,20 @@ func loadTable(cells []cell, size loadSize) table {
 		}
 	}
 	return t
+}
+
+// rowName returns what the row of a contender is called, with what failed in cells.
+func rowName(name string, cells ...cell) string {
+	row := loadNames[cells[0].scenario] + ": " + name
+	failed, all := 0, 0
+	for _, c := range cells {
+		failed += c.of[name].failed
+		all += len(c.of[name].times)
+	}
+	if failed > 0 {
+		row += fmt.Sprintf(" (%s of %s failed)", thousands(failed), thousands(all))
+	}
+	return row
 }
 
 // clientsTable prints what other numbers of clients make of it: cells of one
@@ -53,7 +67,7 @@ func clientsTable(cells []cell, size loadSize) table {
 		side := cells[:len(size.others)]
 		cells = cells[len(side):]
 		for _, name := range side[0].names {
-			row := []string{loadNames[side[0].scenario] + ": " + name}
+			row := []string{rowName(name, side...)}
 			for _, c := range side {
 				of := c.of[name]
 				row = append(row, thousands(int(of.median(byRate))), micros(time.Duration(of.median(byP99))), micros(time.Duration(of.median(byCPU))))

@@ -10,7 +10,7 @@ import (
 
 // A sample is what one contender did in one turn.
 type sample struct {
-	rate     float64       // requests a second
+	rate     float64       // requests a second, without those that failed
 	p50, p99 time.Duration // of a request
 	cpu      time.Duration // of the server process, a request
 	bytes    float64       // that it allocated, a request
@@ -21,6 +21,7 @@ type sample struct {
 type series struct {
 	samples []sample
 	times   []time.Duration // of all requests, sorted
+	failed  int             // of these
 }
 
 // A cell is one scenario in one place with one number of clients, and what each
@@ -49,13 +50,17 @@ func (f *field) measure(s scenario, n int, names []string, p pace) (c cell, err 
 	}
 	for turn, start := -1, time.Now(); turn < 0 || p.another(turn, start); turn++ {
 		for _, i := range rand.Perm(len(names)) {
-			one, times, err := f.turn(names[i], s, n, p.turn)
+			one, r, err := f.turn(names[i], s, n, p.turn)
 			if err != nil {
 				return c, fail(names[i], err)
 			}
+			if r.Failed > 0 {
+				progress("%v", fail(names[i], fmt.Errorf("%d of %d requests failed, one by %s", r.Failed, len(r.Times), r.Refusal)))
+			}
 			if of := c.of[names[i]]; turn >= 0 {
 				of.samples = append(of.samples, one)
-				of.times = append(of.times, times...)
+				of.times = append(of.times, r.Times...)
+				of.failed += r.Failed
 			}
 		}
 	}
@@ -76,14 +81,14 @@ func (f *field) generate(name string, order generatorOrder) error {
 }
 
 // turn has one contender serve for a while, and measures it.
-func (f *field) turn(name string, s scenario, clients int, lasts time.Duration) (one sample, times []time.Duration, err error) {
+func (f *field) turn(name string, s scenario, clients int, lasts time.Duration) (one sample, r generatorReply, err error) {
 	before, err := ask[serverReply](f.servers[name], serverOrder{})
 	if err != nil {
-		return one, nil, err
+		return one, r, err
 	}
-	r, err := ask[generatorReply](f.generator, generatorOrder{Addr: f.addrs[name], Scenario: s, Lasts: lasts})
+	r, err = ask[generatorReply](f.generator, generatorOrder{Addr: f.addrs[name], Scenario: s, Lasts: lasts})
 	if err != nil {
-		return one, nil, err
+		return one, r, err
 	}
 	after, err := ask[serverReply](f.servers[name], serverOrder{})
 	var busy time.Duration // of all clients: each is busy from its first request to its last response
@@ -92,11 +97,11 @@ func (f *field) turn(name string, s scenario, clients int, lasts time.Duration) 
 	}
 	n := len(r.Times)
 	return sample{
-		rate: float64(n*clients) / busy.Seconds(),
+		rate: float64((n-r.Failed)*clients) / busy.Seconds(),
 		p50:  percentile(r.Times, 50), p99: percentile(r.Times, 99),
 		cpu:   (after.Used.CPU - before.Used.CPU) / time.Duration(n),
 		bytes: float64(after.Used.Bytes-before.Used.Bytes) / float64(n), clients: r.CPU / time.Duration(n),
-	}, r.Times, err
+	}, r, err
 }
 
 // What a contender is judged by.

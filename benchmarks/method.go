@@ -53,8 +53,9 @@ the first of which is to warm up; a ratio is that of neighbours, as in a duel.
 - **CPU** is user and system time of the server process by its requests, net/http
   and the driver included, and neither clients nor store. **Allocated** is the same
   for bytes on its heap.
-- Every response must be 200. Before the turns each session has returned what was
-  written to it, and after them it holds as many writes as its client has made.
+- A response that is not 200 is counted as a failure, and named in its row. Before
+  the turns each session has returned what was written to it, and after them it
+  holds as many writes as its client has made.
 - **bare** finds the session's key in the Cookie header here, where many sessions
   are at work, and a login makes and sends one. Otherwise it is as above.
 - Each pool has as many connections as this library's has by itself: 100 to Redis,

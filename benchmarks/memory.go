@@ -94,9 +94,15 @@ func (rep *report) growMemory(most int, box time.Duration, p pace) error {
 			t.note += fmt.Sprintf(" **%s sessions were left out: %s.**", thousands(n), why)
 			break
 		}
-		if last, err = measureMemory(n, box-time.Since(start), small, p); err != nil {
+		now, err := measureMemory(n, last.n, box-time.Since(start), small, p)
+		if err != nil {
 			return err
 		}
+		if now.n <= last.n {
+			t.note += fmt.Sprintf(" **%s sessions were left out: there was time to make %s.**", thousands(n), thousands(now.n))
+			break
+		}
+		last = now
 		t.rows = append(t.rows, last.row())
 		curves[0].points = append(curves[0].points, point{float64(last.n), last.bytes})
 		for i, took := range []time.Duration{last.pause, last.p50, last.p99, last.during} {
@@ -131,8 +137,8 @@ func (m memorySize) row() []string {
 }
 
 // measureMemory makes n sessions in half of box, or as many as it can, and
-// measures them in the other.
-func measureMemory(n int, box time.Duration, small *memoryPool, p pace) (s memorySize, err error) {
+// measures them in the other, if they are more than fewer.
+func measureMemory(n, fewer int, box time.Duration, small *memoryPool, p pace) (s memorySize, err error) {
 	before := heapNow()
 	m, err := newMemoryPool(n)
 	if err != nil {
@@ -142,7 +148,10 @@ func measureMemory(n int, box time.Duration, small *memoryPool, p pace) (s memor
 	if err := m.fill(n, box/2); err != nil {
 		return s, err
 	}
-	s.n, s.bytes = m.n, float64(heapNow()-before)/float64(m.n)
+	if s.n = m.n; s.n <= fewer {
+		return s, m.close()
+	}
+	s.bytes = float64(heapNow()-before) / float64(m.n)
 	s.cycle, s.pause = collections(5, p.most)
 	v := m.visitor()
 	if s.flat, err = compare(v, small.visitor(), p); err != nil {

@@ -17,11 +17,10 @@ const (
 	// DefaultLifetime is how long a proof is good for.
 	DefaultLifetime = 10 * time.Minute
 
-	// MinLifetime is the shortest one that can be set. Chromium renews a proof in its
-	// last two minutes, and signs no more than six times in nine minutes for a site:
-	// with proofs of three minutes an active user is locked out after eight, until
-	// the nine are over. This leaves half of the six for logins, and for siblings.
-	MinLifetime = 5 * time.Minute
+	// MinLifetime is the shortest one that can be set, for tests: Chromium renews a
+	// proof in its last two minutes, so a shorter one would be renewed with each
+	// request. Users need five: see [Options].
+	MinLifetime = 3 * time.Minute
 
 	// DefaultPath is where the browser binds a session and renews its proof.
 	DefaultPath = "/session-device"
@@ -54,7 +53,9 @@ const (
 // Options say how sessions are bound; the zero value is right for most.
 type Options struct {
 	// Lifetime is how long a proof is good for, and so how long a copied cookie
-	// works, plus one minute; default 10 minutes, at least 5: see MinLifetime.
+	// works, plus one minute; default 10 minutes, at least 3. Give users five or
+	// more: Chromium signs no more than six times in nine minutes for a site, so with
+	// three minutes an active user gets 503 from the eighth until the ninth is over.
 	Lifetime time.Duration
 
 	// Path is where the browser binds sessions (Path/bind) and renews proofs
@@ -121,7 +122,7 @@ func (b *Binding) configure(o Options, of guard.Manager) (err error) {
 	case of.Cookie.Insecure:
 		return fmt.Errorf("Config.Cookie.Insecure is set: browsers bind cookies over HTTPS only")
 	case o.Lifetime != 0 && o.Lifetime < MinLifetime:
-		return fmt.Errorf("Options.Lifetime is %v, less than %v: the browser would have to renew its proof more often than it does", o.Lifetime, MinLifetime)
+		return fmt.Errorf("Options.Lifetime is %v, less than %v: the browser would renew its proof with each request", o.Lifetime, MinLifetime)
 	case o.Lifetime > cookie.MaxAge:
 		return fmt.Errorf("Options.Lifetime is %v: no browser keeps a cookie for longer than %v", o.Lifetime, cookie.MaxAge)
 	}

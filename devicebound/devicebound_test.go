@@ -642,7 +642,7 @@ func TestNewRefuses(t *testing.T) {
 		"Insecure":    {change: func(c *session.Config) { c.Cookie.Insecure = true }, want: "Cookie.Insecure"},
 		"no cookie":   {change: func(c *session.Config) { c.Transport = session.HeaderTransport("X-T") }, want: "Transport"},
 		"Disabled":    {change: func(c *session.Config) { c.Disabled = true }, want: "Disabled"},
-		"Lifetime":    {o: devicebound.Options{Lifetime: 5*time.Minute - 1}, want: "Options.Lifetime"},
+		"Lifetime":    {o: devicebound.Options{Lifetime: 3*time.Minute - 1}, want: "Options.Lifetime"},
 		"too long":    {o: devicebound.Options{Lifetime: 401 * 24 * time.Hour}, want: "Options.Lifetime"},
 		"Path":        {o: devicebound.Options{Path: "x"}, want: "Options.Path"},
 		"Path, dots":  {o: devicebound.Options{Path: "/../x"}, want: "Options.Path"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,6 +48,30 @@ func hostList(cfg *mysql.Config) []string {
 		names = append(names, name)
 	}
 	return names
+}
+
+// gap reports whether a list of hosts has an empty one, which would be this machine.
+func gap(names []string) bool {
+	return len(names) > 1 && slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, ":") })
+}
+
+// Hosts returns the data source names of the hosts in dsn, one for each and in their
+// order: for tools, which talk to one of them, and do not go on to the next. Its
+// error quotes nothing of dsn.
+func Hosts(dsn string) ([]string, error) {
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, badDSN(err)
+	}
+	names := hostList(cfg)
+	if len(names) == 1 {
+		return []string{dsn}, nil
+	}
+	var all []string
+	for _, name := range names {
+		all = append(all, forHost(cfg, name).FormatDSN())
+	}
+	return all, nil
 }
 
 // newHosts makes a connector for each of the hosts in cfg.

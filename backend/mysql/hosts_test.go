@@ -30,6 +30,29 @@ func TestHostList(t *testing.T) {
 	}
 }
 
+func TestHosts(t *testing.T) {
+	for dsn, want := range map[string][]string{
+		"u:p@tcp(h1:1)/db?tls=true":              {"u:p@tcp(h1:1)/db?tls=true"},
+		"u:p@/x@tcp(h1,h2:7)/db?sql_mode=%27%27": {"u:p@/x@tcp(h1:3306)/db?sql_mode=%27%27", "u:p@/x@tcp(h2:7)/db?sql_mode=%27%27"},
+	} {
+		if got, err := Hosts(dsn); err != nil || !slices.Equal(got, want) {
+			t.Errorf("Hosts(%q) = %q, %v; want %q", dsn, got, err, want)
+		}
+	}
+	if _, err := Hosts("u:s3cret@tcp(h1,h2/db"); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("Hosts of what is no DSN: %v; want an error without the password", err)
+	}
+}
+
+// TestNoHost: a comma too many is not a host on this machine.
+func TestNoHost(t *testing.T) {
+	for _, dsn := range []string{"u:p@tcp(h1,,h2)/db", "u:p@tcp(h1,)/db"} {
+		if _, err := openPool(dsn, false, false); err == nil || !strings.Contains(err.Error(), "empty") {
+			t.Errorf("openPool(%q): %v; want an error that says what is empty", dsn, err)
+		}
+	}
+}
+
 // TestHostsTLS: each host's certificate must be for that host.
 func TestHostsTLS(t *testing.T) {
 	cfg, err := mysql.ParseDSN("u:p@tcp(h1,h2:3307)/db?tls=true")

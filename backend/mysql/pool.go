@@ -46,6 +46,9 @@ func openPool(dsn string, interpolate, wait bool) (ownPool, error) {
 	if err != nil {
 		return ownPool{}, badDSN(err)
 	}
+	if gap(hostList(cfg)) {
+		return ownPool{}, errors.New("mysql: the DSN has a list of hosts with an empty one in it")
+	}
 	applyDefaults(cfg)
 	if wait {
 		cfg.Params["wsrep_sync_wait"] = syncWait

@@ -91,7 +91,8 @@ func (d *dialer) dial(ctx context.Context) (redis.Conn, error) {
 	}
 	c, err := d.greet(ctx, raw, addr, deadline)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to %s: %w", d.target, err), raw.Close())
+		_ = raw.Close() // a handshake that failed has closed it, most often
+		return nil, fmt.Errorf("connect to %s: %w", d.target, err)
 	}
 	c.generation, c.born = generation, born
 	return c, nil

@@ -291,8 +291,10 @@ func TestRedact(t *testing.T) {
 		want   string
 	}{
 		{place.Target{Provider: "mysql", SavePath: "u:p4ss@tcp(db:3306)/shop"}, "mysql at db:3306, table shop.sessions"},
+		{place.Target{Provider: "mysql", SavePath: "u:p4ss@tcp(db1,db2:3307)/shop"}, "mysql at db1:3306,db2:3307, table shop.sessions"},
 		{place.Target{Provider: "redis", SavePath: "db:6379,10,p4ss,2"}, "redis at db:6379, database 2, keys session:*"},
 		{place.Target{Provider: "redis", SavePath: "rediss://u:p4ss@db:6379/3?prefix=a:"}, "redis at db:6379, database 3, keys a:*"},
+		{place.Target{Provider: "goredis", SavePath: "redis+cluster://u:p4ss@[::1]:7,[::2],h3"}, "goredis at [::1]:7,[::2],h3, database 0, keys session:*"},
 		{place.Target{Provider: "redis", SavePath: "unix:///run/r.sock?password=p4ss"}, "redis at /run/r.sock, database 0, keys session:*"},
 		{place.Target{Provider: "postgres", SavePath: "postgres://u:p4ss@db/shop"}, "postgres at db:5432, database shop, table sessions"},
 		{place.Target{Provider: "postgres", SavePath: "host=/run/pg user=u password=p4ss dbname=shop", Table: "web"}, "postgres at /run/pg, database shop, table web"},

@@ -79,3 +79,28 @@ func TestDoctorSentinels(t *testing.T) {
 	res.lacks(t, "hunter2-sentinel")
 	report.expect(t, "sentinels", doctor.Fail, g.Sentinels[2].Addr())
 }
+
+// TestGalera: what works for one server works for a node of Galera, and for a list
+// of hosts of which the first is down.
+func TestGalera(t *testing.T) {
+	g, err := testserver.StartGalera(2, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.Stop() })
+	m := g.Nodes[0]
+	for _, addrs := range []string{m.Addr(), "127.0.0.1:1," + m.Addr()} {
+		name := database(t, m)
+		args := mysqlArgs(strings.Replace(m.DSN(name), m.Addr(), addrs, 1))
+		must(t, append([]string{"migrate", "--apply"}, args...)...)
+		must(t, append([]string{"stats"}, args...)...)
+		must(t, append([]string{"ls"}, args...)...)
+		report, res := examine(t, plainApp(), args...)
+		res.lacks(t, m.Password())
+		report.expect(t, "schema", doctor.OK, "")
+		report.expect(t, "failover", doctor.Warn, "Galera with 2 nodes")
+		if !strings.Contains(report.Place, "mysql at "+addrs+",") {
+			t.Errorf("the place is %q", report.Place)
+		}
+	}
+}

@@ -105,7 +105,8 @@ func (s *sentinel) connect(ctx context.Context) error {
 	}
 	conn, err := redisengine.Secure(ctx, raw, s.addr, s.cfg.TLS)
 	if err != nil {
-		return errors.Join(err, raw.Close())
+		_ = raw.Close() // a handshake that failed has closed it, most often
+		return err
 	}
 	s.conn, s.r = conn, bufio.NewReader(conn)
 	switch {

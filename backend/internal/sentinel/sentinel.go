@@ -150,7 +150,8 @@ func (w *Watch) DialTLS(ctx context.Context) (net.Conn, error) {
 	}
 	secure, err := redisengine.Secure(ctx, raw, addr, w.cfg.TLS)
 	if err != nil {
-		return nil, errors.Join(err, raw.Close())
+		_ = raw.Close() // a handshake that failed has closed it, most often
+		return nil, err
 	}
 	return secure, nil
 }

@@ -115,10 +115,7 @@ func (m mysqlChecks) schema(ctx context.Context) Result {
 	if m.exists(ctx).Status == Fail {
 		return warn("see table", "without a table, there is nothing to look at")
 	}
-	s, err := mysql.New(m.p.MySQL, mysql.Options{Table: m.table, NoProbe: true})
-	if err == nil {
-		err = s.Close()
-	}
+	_, err := m.p.Store() // which looks at all that
 	switch {
 	case err == nil:
 		return ok("columns, indexes and engine are as they should be")

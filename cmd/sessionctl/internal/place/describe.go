@@ -2,6 +2,7 @@ package place
 
 import (
 	"cmp"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,7 +31,7 @@ func (t Target) String() string {
 		if err != nil {
 			return mysql.Name
 		}
-		return "mysql at " + cfg.Addr + ", table " + cmp.Or(cfg.DBName, "?") + "." + cmp.Or(t.Table, mysql.DefaultTable)
+		return "mysql at " + strings.Join(t.mysqlHosts(), ",") + ", table " + cmp.Or(cfg.DBName, "?") + "." + cmp.Or(t.Table, mysql.DefaultTable)
 	case redis.Name, goredis.Name, rueidis:
 		host, db := t.redisPlace()
 		if _, err := strconv.Atoi(db); err != nil || host == "" {
@@ -97,6 +98,9 @@ func manyHosts(savePath string) (*url.URL, bool) {
 	}
 	u.Host = hosts
 	for host := range strings.SplitSeq(hosts, ",") {
+		if inner, rest, ok := strings.Cut(strings.TrimPrefix(host, "["), "]"); ok && net.ParseIP(inner) != nil {
+			host = "ip" + rest
+		}
 		_, port, found := strings.Cut(host, ":")
 		if _, err := strconv.Atoi(port); host == "" || found && err != nil || strings.Contains(rest[end:], "@") {
 			u.Host = ""
@@ -152,13 +156,24 @@ func (t Target) Local() bool {
 		}
 		return Loopback(host)
 	case mysql.Name:
-		cfg, err := driver.ParseDSN(t.SavePath)
-		return err == nil && Loopback(cfg.Addr)
+		hosts := t.mysqlHosts()
+		return len(hosts) > 0 && !slices.ContainsFunc(hosts, func(addr string) bool { return !Loopback(addr) })
 	case postgres.Name:
 		cfg, _ := t.postgresConfig()
 		return cfg != nil && Loopback(cfg.Host)
 	}
 	return false
+}
+
+// mysqlHosts returns the addresses in a DSN.
+func (t Target) mysqlHosts() (addrs []string) {
+	hosts, _ := mysql.Hosts(t.SavePath) // an error: there are none
+	for _, host := range hosts {
+		if cfg, err := driver.ParseDSN(host); err == nil {
+			addrs = append(addrs, cfg.Addr)
+		}
+	}
+	return addrs
 }
 
 // Redact returns text without what in it is secret of t.

@@ -73,6 +73,7 @@ type Place struct {
 
 	redis   *redis.Store
 	goredis *goredis.Store
+	synced  *sqlx.DB // of a Galera, for the store
 	store   backend.Store
 }
 
@@ -93,7 +94,7 @@ func Connect(ctx context.Context, t Target) (*Place, error) {
 	case goredis.Name, rueidis:
 		p.goredis, err = goredis.Connect(t.SavePath)
 	case mysql.Name:
-		p.MySQL, err = dial(ctx, t.SavePath)
+		p.MySQL, err = dial(ctx, t.SavePath, false)
 	case postgres.Name:
 		p.Postgres, err = dialPostgres(ctx, t.SavePath)
 	case sqlite.Name:
@@ -132,7 +133,7 @@ func (p *Place) Store() (backend.Store, error) {
 		p.store = p.goredis
 	case p.MySQL != nil:
 		var s *mysql.Store
-		if s, err = mysql.New(p.MySQL, mysql.Options{Table: p.Target.Table, NoProbe: true}); err == nil {
+		if s, err = p.openMySQL(); err == nil {
 			p.store = s
 		}
 	case p.Postgres != nil:
@@ -152,6 +153,24 @@ func (p *Place) Store() (backend.Store, error) {
 		}
 	}
 	return p.store, err
+}
+
+// openMySQL opens the store: on Galera on connections of its own, as a node that
+// does not wait could show sessions that were ended on another. What is asked about
+// the server is not to wait, least of all where it is in no cluster any more.
+func (p *Place) openMySQL() (*mysql.Store, error) {
+	db := p.MySQL
+	var name, value string
+	row := db.QueryRow("SHOW SESSION VARIABLES LIKE 'wsrep_on'")
+	if err := row.Scan(&name, &value); err == nil && value == "ON" { // an error comes again in New
+		if p.synced == nil {
+			if p.synced, err = dial(context.Background(), p.Target.SavePath, true); err != nil {
+				return nil, err
+			}
+		}
+		db = p.synced
+	}
+	return mysql.New(db, mysql.Options{Table: p.Target.Table, NoProbe: true})
 }
 
 // OpenDir opens a session directory, and makes nothing in it. That no sessions
@@ -178,6 +197,9 @@ func (p *Place) Close() error {
 	}
 	if p.MySQL != nil {
 		errs = append(errs, p.MySQL.Close())
+	}
+	if p.synced != nil {
+		errs = append(errs, p.synced.Close())
 	}
 	if p.Postgres != nil {
 		p.Postgres.Close()

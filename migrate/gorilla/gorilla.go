@@ -77,8 +77,8 @@ func Postgres[C Codec](db *sql.DB, table, name string, codecs ...C) *Sessions {
 		s.codecs = append(s.codecs, c)
 	}
 	// The data of a record are expires_on, in milliseconds since 1970, and the
-	// column.
-	const data = "(int8send((extract(epoch FROM expires_on) * 1000)::bigint) || data)"
+	// column. Infinity is no number.
+	const data = "(int8send((extract(epoch FROM LEAST(expires_on, '9999-12-31 00:00Z')) * 1000)::bigint) || data)"
 	s.rows = old.NewSQL(db, old.PostgresBytes, old.Columns{Table: table, Key: "key", Data: data}, "expires_on > now()")
 	return s
 }

@@ -176,6 +176,23 @@ func TestGorillaOnce(t *testing.T) {
 	}
 }
 
+// TestGorillaEndless: a row that somebody has made live for ever is adopted, too.
+func TestGorillaEndless(t *testing.T) {
+	t.Parallel()
+	store := newPgStore(t, signing)
+	old := store.login(t)
+	if _, err := store.db.Exec("UPDATE http_sessions SET expires_on = 'infinity'"); err != nil {
+		t.Fatal(err)
+	}
+	_, h := application(t, adoptGorilla(gorilla.Postgres(store.db, "", "shop", store.codecs...)))
+	if body, _ := browse(h, old); body != known {
+		t.Errorf("the first request after the move is answered %q, want %q", body, known)
+	}
+	if n := store.records(t); n != 0 {
+		t.Errorf("%d old records are there", n)
+	}
+}
+
 // TestGorillaNotAdopted: what has expired, what other keys signed, in the cookie
 // or in the row, and what is damaged.
 func TestGorillaNotAdopted(t *testing.T) {

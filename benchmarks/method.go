@@ -8,7 +8,8 @@ what differs is the library. In a **duel**, two libraries take turns of a few
 milliseconds in random order, for hundreds of rounds or two seconds (60 rounds
 or half a second in a quick run); each round gives the ratio of two neighbours,
 so that what slows the machine slows both. A result is the median of the ratios
-and, in brackets, their quartiles: half of the rounds were within them.
+and, in brackets, their quartiles: half of the rounds were within them. In the
+picture, the others stand as far from this library as their ratios say.
 Before each duel every contender has shown that it does the work: the value
 comes back, the cookie is valid, the record has changed. A 64 MB block in the
 heap has the garbage collector run as seldom as in a server of that size.

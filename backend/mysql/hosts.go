@@ -117,9 +117,12 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 	for i := range h.connectors {
 		host := (first + i) % len(h.connectors)
 		c, err := h.enter(ctx, host)
-		if err == nil {
-			h.moveTo(host, first)
+		if err == nil && h.settle(host, first) {
 			return c, nil
+		}
+		if err == nil { // the others have gone to another host meanwhile
+			_ = c.Close()
+			return nil, driver.ErrBadConn // database/sql asks for one more
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", h.names[host], err))
 		if ctx.Err() != nil || time.Since(start) > 2*h.timeout {
@@ -127,6 +130,15 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 		}
 	}
 	return nil, errors.Join(errs...)
+}
+
+// settle makes host the current one, in the place of from, and reports whether it is
+// now.
+func (h *hosts) settle(host, from int) bool {
+	h.moveTo(host, from)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.current == host
 }
 
 // enter connects to one of several hosts. One that takes the connection and then

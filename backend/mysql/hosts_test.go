@@ -1,9 +1,13 @@
 package mysql
 
 import (
+	"context"
+	"database/sql/driver"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -41,6 +45,30 @@ func TestHosts(t *testing.T) {
 	}
 	if _, err := Hosts("u:s3cret@tcp(h1,h2/db"); err == nil || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("Hosts of what is no DSN: %v; want an error without the password", err)
+	}
+}
+
+// A lateHost is a connector that lets in when the others have left its host.
+type lateHost struct {
+	driver.Conn
+	of *hosts
+}
+
+func (l *lateHost) Connect(context.Context) (driver.Conn, error) {
+	l.of.leave(time.Now())
+	return l, nil
+}
+func (l *lateHost) Driver() driver.Driver { return nil }
+func (l *lateHost) Close() error          { l.of = nil; return nil }
+
+// TestLateHost: a connection to a host that was left while it was made is not used:
+// what that one refuses would have the others leave the host that they went to.
+func TestLateHost(t *testing.T) {
+	h := &hosts{names: []string{"a", "b"}, timeout: time.Second}
+	late := &lateHost{of: h}
+	h.connectors = []driver.Connector{late, &lateHost{of: h}}
+	if _, err := h.Connect(t.Context()); !errors.Is(err, driver.ErrBadConn) || late.of != nil || h.current != 1 {
+		t.Errorf("Connect: %v, closed %v, current host %d; want ErrBadConn, a closed connection and host 1", err, late.of == nil, h.current)
 	}
 }
 

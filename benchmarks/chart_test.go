@@ -127,3 +127,22 @@ func TestShort(t *testing.T) {
 		}
 	}
 }
+
+// TestChartStandsByRatios: times of different duels were measured minutes apart,
+// and are not what the chart compares.
+func TestChartStandsByRatios(t *testing.T) {
+	us := time.Microsecond
+	rep := &report{duels: []fought{
+		{inMariaDB, write, duel{b: nameRaw, ratio: 1.25, timeA: 100 * us, timeB: 80 * us}},
+		{inMariaDB, write, duel{b: nameSCS, ratio: 0.5, timeA: 10 * us, timeB: 20 * us}}, // when the machine was less busy
+	}}
+	rows := rep.chartRows(write)
+	if len(rows) != 1 {
+		t.Fatalf("%d rows, want that of MariaDB alone", len(rows))
+	}
+	for i, want := range []float64{80, 100, 200, 0} {
+		if got := rows[0].times[i]; got != want {
+			t.Errorf("%s stands at %v µs, want %v", charted[i].label, got, want)
+		}
+	}
+}

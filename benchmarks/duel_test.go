@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -31,22 +32,26 @@ func (w *worker) clean(int) error {
 }
 
 func TestCompare(t *testing.T) {
-	a, b := &worker{each: 2 * time.Millisecond}, &worker{each: time.Millisecond}
-	d, err := compare(a, b, pace{rounds: 21, turn: 4 * time.Millisecond, most: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d.ratio < 1.2 || d.ratio > 3 || d.low > d.ratio || d.high < d.ratio {
-		t.Errorf("a takes twice as long as b, the duel says %s", spread(d))
-	}
-	if d.rounds != 21 {
-		t.Errorf("the duel had %d rounds, want 21", d.rounds)
-	}
-	if d.calm < 1.2 || d.calm > 3 {
-		t.Errorf("a takes twice as long as b, left alone they say %.2f", d.calm)
-	}
-	if i := d.inverse(); i.low > i.ratio || i.high < i.ratio {
-		t.Errorf("the inverse of %s is %s", spread(d), spread(i))
+	synctest.Test(t, func(t *testing.T) { // where a worker takes what it says, whatever else the machine does
+		a, b := &worker{each: 2 * time.Millisecond}, &worker{each: time.Millisecond}
+		d, err := compare(a, b, pace{rounds: 21, turn: 4 * time.Millisecond, most: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.ratio != 2 || d.low != 2 || d.high != 2 || d.calm != 2 {
+			t.Errorf("a takes twice as long as b, the duel says %s, left alone %.2f", spread(d), d.calm)
+		}
+		if d.rounds != 21 {
+			t.Errorf("the duel had %d rounds, want 21", d.rounds)
+		}
+	})
+}
+
+// TestInverse: what is low one way round is high the other way.
+func TestInverse(t *testing.T) {
+	i := duel{ratio: 2, low: 1.25, high: 4}.inverse()
+	if i.ratio != 0.5 || i.low != 0.25 || i.high != 0.8 {
+		t.Errorf("the inverse of 2 (1.25 to 4) is %v (%v to %v)", i.ratio, i.low, i.high)
 	}
 }
 
@@ -74,23 +79,25 @@ func TestAnother(t *testing.T) {
 
 // A server that stalls must not be spared the requests of that time.
 func TestOpenLoadCountsTheStall(t *testing.T) {
-	first := true
-	times, err := openLoad(1000, 100*time.Millisecond, 1, func(int) error {
-		if first {
-			first = false
-			time.Sleep(100 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		first := true
+		times, err := openLoad(1000, 100*time.Millisecond, 1, func(int) error {
+			if first {
+				first = false
+				time.Sleep(100 * time.Millisecond)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
+		if len(times) != 100 {
+			t.Fatalf("%d requests, want 100", len(times))
+		}
+		if p50 := percentile(times, 50); p50 < 40*time.Millisecond || p50 > 60*time.Millisecond {
+			t.Errorf("p50 is %v: the requests that were due during the stall of 100 ms were not counted", p50)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(times) != 100 {
-		t.Fatalf("%d requests, want 100", len(times))
-	}
-	if p50 := percentile(times, 50); p50 < 20*time.Millisecond {
-		t.Errorf("p50 is %v: the requests that were due during the stall were not counted", p50)
-	}
 }
 
 func TestCostsCheck(t *testing.T) {

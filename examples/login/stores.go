@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -33,15 +34,11 @@ func runStores(provider string, args []string) (code int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("provider %s: %w", provider, err)
 	}
-	dir, err := os.MkdirTemp("", "login-")
+	program, remove, err := storesProgram(source)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	program := filepath.Join(dir, "login")
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
+	defer func() { err = errors.Join(err, remove()) }()
 
 	fmt.Fprintf(os.Stderr, "The provider %s is a module of its own: building and running %s.\n", provider, source)
 	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
@@ -52,6 +49,22 @@ func runStores(provider string, args []string) (code int, err error) {
 		return 0, fmt.Errorf("provider %s: go build in %s: %w", provider, source, err)
 	}
 	return passOn(ctx, exec.Command(program, args...))
+}
+
+// storesProgram returns where the program of source is built, and what removes
+// it. It stays in the user's cache, as the go command builds again only what has
+// changed: a later start takes no seconds. On Windows a program that runs cannot be
+// replaced, so that each start has one of its own.
+func storesProgram(source string) (path string, remove func() error, err error) {
+	if cache, err := os.UserCacheDir(); err == nil && runtime.GOOS != "windows" {
+		checkout := sha256.Sum256([]byte(source))
+		return filepath.Join(cache, "session-login", fmt.Sprintf("login-%x", checkout[:8])), func() error { return nil }, nil
+	}
+	dir, err := os.MkdirTemp("", "login-")
+	if err != nil {
+		return "", nil, err
+	}
+	return filepath.Join(dir, "login.exe"), func() error { return os.RemoveAll(dir) }, nil
 }
 
 // storesFolder returns where examples/login/stores is, from any folder of the

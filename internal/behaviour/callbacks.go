@@ -130,13 +130,24 @@ type inquiry struct {
 	session atomic.Pointer[session.Session] // its
 	now     atomic.Pointer[string]          // the question, for the report of a hang
 	depth   atomic.Int32
+	above   atomic.Pointer[inner] // the question that was asked first, without a callback
 
-	mu    sync.Mutex // guards asked
+	mu    sync.Mutex // guards what follows
 	asked map[string]int
+	below map[inner]int // how often, in the act under way
+}
+
+// An inner is a callback that is called while a session is asked a question.
+type inner struct {
+	session  *session.Session
+	question string
+	callback string
 }
 
 func newInquiry(t *testing.T, questions map[string]func(*session.Session), patience time.Duration) *inquiry {
-	return &inquiry{t: t, questions: questions, patience: patience, asked: map[string]int{}}
+	q := &inquiry{t: t, questions: questions, patience: patience, asked: map[string]int{}, below: map[inner]int{}}
+	q.above.Store(&inner{})
+	return q
 }
 
 // ask asks all, by ctx, by the contexts made of it, and of the session that the
@@ -147,7 +158,8 @@ func (q *inquiry) ask(callback string, ctx context.Context) {
 	first := q.asked[callback] == 1
 	q.mu.Unlock()
 	defer q.depth.Add(-1)
-	if depth := q.depth.Add(1); depth > 2 || q.once && (depth > 1 || !first) { // a question may be logged, and the log asks
+	depth := q.depth.Add(1)
+	if depth > 2 || q.once && (depth > 1 || !first) || depth == 2 && q.again(callback) { // a question may be logged, and the log asks
 		return
 	}
 	ctxs := []context.Context{ctx}
@@ -172,6 +184,9 @@ func (q *inquiry) ask(callback string, ctx context.Context) {
 		for name, question := range q.questions {
 			now := callback + " asks Session." + name
 			q.now.Store(&now)
+			if depth == 1 {
+				q.above.Store(&inner{session: s, question: now})
+			}
 			began := time.Now()
 			question(s)
 			if took := time.Since(began); took > q.patience {
@@ -181,9 +196,24 @@ func (q *inquiry) ask(callback string, ctx context.Context) {
 	}
 }
 
+// again reports whether the callback has asked all below the same question
+// already, in this act: once when a log is asked whether it is enabled, and once
+// when it gets the line.
+func (q *inquiry) again(callback string) bool {
+	key := *q.above.Load()
+	key.callback = callback
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.below[key]++
+	return q.below[key] > 2
+}
+
 // act does something that must end, however much is asked meanwhile.
 func (q *inquiry) act(name string, do func()) {
 	q.t.Helper()
+	q.mu.Lock()
+	clear(q.below)
+	q.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Does one thing in several modules: those that keep their dependencies from
 # the root's have a go.mod of their own. JOBS modules are done side by side (2
-# unless set), and each one's output is printed when it is done.
+# unless set), in the order in which they are named, and each one's output is
+# printed when it is done.
 #
 #	internal/modules.sh test . promsession                # go test -race
 #	internal/modules.sh lint . tests                      # go mod tidy, verify, vet, staticcheck
@@ -28,8 +29,16 @@ do_lint() {
 # lint's. SQLite is C, translated: it is no code of ours to search for races, and
 # without the search it takes half the time.
 do_test() {
-	go test -race -vet=off -gcflags=modernc.org/...=-race=false -count="${COUNT:-1}" -timeout "${TIMEOUT:-15m}" \
-		$(go list ./... | grep -vE '/tests/(browser|release)$')
+	go test -race -vet=off -gcflags=modernc.org/...=-race=false -count="${COUNT:-1}" -timeout "${TIMEOUT:-15m}" -p 3 \
+		$(go list ./... | grep -vE '/tests/(browser|release)$' | longest_first)
+}
+
+# longest_first puts the packages that take longest before the others: nobody
+# waits for one that began last. Most of their time they wait, for servers and
+# for records to expire, so that more of them run side by side than there are
+# cores.
+longest_first() {
+	awk '/\/(behaviour|clusters|faults|processes|session|file|redis)$/ { print; next } { rest = rest $0 "\n" } END { printf "%s", rest }'
 }
 
 # The race detector waits a second at the end of every program, for races that

@@ -153,7 +153,7 @@ func TestLockedRow(t *testing.T) {
 			t.Errorf("Update of a locked row = %v, want error 1205", err)
 		}
 	})
-	within(t, time.Second, "Load of a locked row", func() { load(t, s, rec.ID) })
+	within(t, soon, "Load of a locked row", func() { load(t, s, rec.ID) })
 }
 
 // TestDeadlock: the store's statement is the victim of a deadlock with

@@ -98,6 +98,8 @@ func exec(t testing.TB, query string, args ...any) {
 	}
 }
 
+const soon = sqltest.Soon
+
 // What the tests of both SQL servers share.
 var (
 	background = context.Background()

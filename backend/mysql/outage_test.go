@@ -61,7 +61,7 @@ func TestFrozenServer(t *testing.T) {
 		}
 	})
 	thaw()
-	within(t, time.Second, "the first Load after it is thawed", func() { load(t, s, rec.ID) })
+	within(t, soon, "the first Load after it is thawed", func() { load(t, s, rec.ID) })
 }
 
 // TestRefused: nobody listens.

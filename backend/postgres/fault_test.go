@@ -100,7 +100,7 @@ func TestCutConnections(t *testing.T) {
 		}
 	})
 	link.Refuse(false)
-	within(t, time.Second, "the first Create when the network is back", func() { create(t, s, record()) })
+	within(t, soon, "the first Create when the network is back", func() { create(t, s, record()) })
 }
 
 // TestKilledInTheMiddle: a connection that is killed while a statement runs.
@@ -212,7 +212,7 @@ func TestLockedTable(t *testing.T) {
 	}
 	each(ops, func(name string, err error, took time.Duration) {
 		noOutcome(t, name, err)
-		if took > 4*time.Second {
+		if took > late {
 			t.Errorf("%s on a locked table took %v", name, took)
 		}
 	})
@@ -225,7 +225,7 @@ func TestLockedTable(t *testing.T) {
 	if err := tx.Rollback(background); err != nil {
 		t.Fatal(err)
 	}
-	within(t, time.Second, "the first Create when it is unlocked", func() { create(t, s, record()) })
+	within(t, soon, "the first Create when it is unlocked", func() { create(t, s, record()) })
 }
 
 // TestLockedRow: who writes it waits, but not for ever; who reads it does not
@@ -239,9 +239,9 @@ func TestLockedRow(t *testing.T) {
 	create(t, s, old)
 	defer lockRow(t, db, rec.ID)()
 	defer lockRow(t, db, old.ID)()
-	within(t, 4*time.Second, "Update of a locked row", func() { noOutcome(t, "Update", s.Update(background, rec)) })
-	within(t, 500*time.Millisecond, "Load of a locked row", func() { load(t, s, rec.ID) })
-	within(t, 500*time.Millisecond, "Sweep of a locked row", func() {
+	within(t, late, "Update of a locked row", func() { noOutcome(t, "Update", s.Update(background, rec)) })
+	within(t, soon, "Load of a locked row", func() { load(t, s, rec.ID) })
+	within(t, soon, "Sweep of a locked row", func() {
 		if n, err := s.Sweep(background, 10); n != 0 || err != nil {
 			t.Errorf("Sweep of a locked row = %d, %v; want 0", n, err)
 		}
@@ -458,7 +458,7 @@ func TestBusyPool(t *testing.T) {
 			noOutcome(t, "Update", <-errs)
 		}
 	})
-	within(t, time.Second, "Load after it", func() { load(t, s, rec.ID) })
+	within(t, soon, "Load after it", func() { load(t, s, rec.ID) })
 }
 
 // TestPoolerNamesTheCure: through PgBouncer in transaction mode, a caller's

@@ -168,6 +168,8 @@ func do(t testing.TB, db, statements string) {
 	}
 }
 
+const soon, late = sqltest.Soon, sqltest.Late
+
 // What the tests of both SQL servers share.
 var (
 	background = context.Background()

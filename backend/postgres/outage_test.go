@@ -78,7 +78,7 @@ func TestFrozenServer(t *testing.T) {
 		}
 	})
 	thaw()
-	within(t, time.Second, "the first Load after it is thawed", func() { load(t, s, rec.ID) })
+	within(t, soon, "the first Load after it is thawed", func() { load(t, s, rec.ID) })
 }
 
 // TestSilentNetwork: no packet comes through, neither way, and no connection
@@ -93,7 +93,7 @@ func TestSilentNetwork(t *testing.T) {
 	defer link.Stall(false)
 	refusal.Silent(t, s, rec, ops)
 	link.Stall(false)
-	within(t, time.Second, "the first Load when packets come again", func() { load(t, s, rec.ID) })
+	within(t, soon, "the first Load when packets come again", func() { load(t, s, rec.ID) })
 }
 
 // TestRefused: nobody listens.

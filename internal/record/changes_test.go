@@ -193,7 +193,7 @@ func TestReplacedValuesAreGivenUp(t *testing.T) {
 			v.Reset(Body{}, 64<<10)
 			before := heapInUse()
 			total := 0
-			for i := 0; total < 32<<20; i++ {
+			for i := 0; total < 8<<20; i++ {
 				set(t, v, fmt.Sprint(i%c.keys), strings.Repeat(string(rune('a'+i%26)), c.size))
 				total += c.size
 				if i%1000 == 999 { // a Save
@@ -208,8 +208,8 @@ func TestReplacedValuesAreGivenUp(t *testing.T) {
 			}
 			grown := heapInUse() - before
 			runtime.KeepAlive(v)
-			if grown > 1<<20 {
-				t.Errorf("%d bytes are held after 32 MiB of Sets within 64 KiB", grown)
+			if grown > 1<<19 {
+				t.Errorf("%d bytes are held after 8 MiB of Sets within 64 KiB", grown)
 			}
 		})
 	}

@@ -113,7 +113,7 @@ func (r Refusal) ServerIsDown(t *testing.T, s Store, server Server, open func() 
 	if err := server.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	Within(t, time.Second, "the first Load after the restart", func() {
+	Within(t, Soon, "the first Load after the restart", func() {
 		if got := Load(t, s, rec.ID); got.Version != rec.Version || !got.Expires.Equal(rec.Expires) || string(got.Data) != string(rec.Data) {
 			t.Errorf("Load after the restart = %v, want %v", got, rec)
 		}
@@ -127,7 +127,7 @@ func (r Refusal) Silent(t *testing.T, s Store, rec backend.Record, ops map[strin
 	for range 2 { // the second time on new connections
 		Each(ops, func(name string, err error, took time.Duration) {
 			r.Check(t, name, err)
-			if took > 4*time.Second {
+			if took > Late {
 				t.Errorf("%s on a silent server took %v", name, took)
 			}
 		})

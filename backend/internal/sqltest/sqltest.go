@@ -84,6 +84,12 @@ func Load(t testing.TB, s backend.Store, id uuid.UUID) backend.Record {
 	return rec
 }
 
+// How long a call may take, on a busy machine.
+const (
+	Soon = 2500 * time.Millisecond // when nothing is in its way any more: it has not run into its own three seconds
+	Late = 6 * time.Second         // when those end it
+)
+
 // Within fails the test if f takes longer than limit, and returns how long it
 // took.
 func Within(t testing.TB, limit time.Duration, what string, f func()) time.Duration {

@@ -64,7 +64,7 @@ func cores(pl *place, p pace) (table, verdict, error) {
 		section: growth, title: "memory: one core and two",
 		head: []string{"", "one core", "two cores, a request", "gain"},
 	}
-	for i, name := range []string{nameChi, nameOurs + ", B"} {
+	for i, name := range []string{nameChi, nameOurs + ", reading"} {
 		slices.Sort(gains[i])
 		t.rows = append(t.rows, []string{name, micros(median(times[i][0])), micros(median(times[i][1])), spread(quartiles(gains[i]))})
 	}

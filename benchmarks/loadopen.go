@@ -77,8 +77,8 @@ func load(rate, turns int, lasts time.Duration) (t table, err error) {
 	}{
 		{"chi alone", nameChi, untouched, nil},
 		{"with the middleware, session untouched", nameOurs, untouched, nil},
-		{"reading one value (B)", nameOurs, read, nil},
-		{"writing one (C)", nameOurs, write, nil},
+		{"reading one value", nameOurs, read, nil},
+		{"writing one", nameOurs, write, nil},
 	}
 	for range turns {
 		for i := range rows {

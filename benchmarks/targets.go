@@ -10,7 +10,7 @@ type target struct {
 }
 
 // ownRead is the opponent of Dr that is this library itself, in scenario B.
-const ownRead = "own B"
+const ownRead = "reading little"
 
 // The targets of duels. In memory there is no server to wait for: a bare map takes
 // 0.1 µs of a request, and no cookie, token and context fit into twice that. So

@@ -7,12 +7,13 @@ import (
 	"github.com/chisession/session/backend/internal/prefix"
 )
 
-// sweepBatch is how many rows one statement deletes: few enough that it takes
-// milliseconds. It stands in sqlSweep too.
-const sweepBatch = 500
+// sweepBatch is how many rows one statement deletes: so few that a request which
+// has to wait for it, or for its log to be on the disk, hardly notices. It stands in
+// sqlSweep and sqlSweepNow, too.
+const sweepBatch = 50
 
 // Sweep implements [backend.Sweeper]. It deletes by the index on bucket, in
-// statements of at most 500 rows; each decides for itself what has expired, and
+// statements of at most 50 rows; each decides for itself what has expired, and
 // passes over what others have locked. In a table with more than 2000 sessions that
 // end within the same five minutes, those of the present ones may be left until
 // these have passed.

@@ -50,14 +50,14 @@ const (
 	// removes them, or a touch keeps them. The inner limit is written out for
 	// the planner, which takes a parameter for a tenth of the table.
 	sqlSweep = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM (SELECT ctid FROM {table}" +
-		" WHERE bucket < {bucket} AND expires <= now() ORDER BY bucket LIMIT 500 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
+		" WHERE bucket < {bucket} AND expires <= now() ORDER BY bucket LIMIT 50 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
 
 	// The same for the bucket of now, in which most rows may still be alive:
 	// of these it looks at some, and leaves the others to the time when the
 	// bucket is over.
 	sqlSweepNow = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM (SELECT ctid FROM {table}" +
 		" WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE bucket = {bucket} LIMIT 2000))" +
-		" AND bucket = {bucket} AND expires <= now() LIMIT 500 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
+		" AND bucket = {bucket} AND expires <= now() LIMIT 50 FOR UPDATE SKIP LOCKED) batch LIMIT $1))"
 
 	// Which of the records named are not there in that version? $1 has of each its
 	// ID, 16 bytes, and the version, 8: a parameter of any other type costs more

@@ -4,6 +4,7 @@ package sweepload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -105,34 +106,34 @@ func request(ctx context.Context, s Store, rec backend.Record, sweeping *atomic.
 
 // sweep has the collector sweep, in phases, until nothing is left.
 func (r *Result) sweep(ctx context.Context, s Store, sweeping *atomic.Bool) error {
-	time.Sleep(phase) // nobody sweeps
-	p := &phases{s: s, r: r, sweeping: sweeping}
-	_, err := gc.Sweep(ctx, p)
-	return err
+	for {
+		time.Sleep(phase) // nobody sweeps
+		sweeping.Store(true)
+		during, cancel := context.WithTimeout(ctx, phase)
+		_, err := gc.Sweep(during, timed{s, r})
+		over := during.Err() == nil
+		cancel()
+		sweeping.Store(false)
+		if over || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
 }
 
-// phases is a store that keeps the collector waiting every other phase, and notes
-// how long the others of its calls take.
-type phases struct {
-	s        Store
-	r        *Result
-	sweeping *atomic.Bool
-	until    time.Time // the end of the phase in which is swept
+// timed notes how long the calls of a store's collector take. The end of a phase
+// does not end them.
+type timed struct {
+	s Store
+	r *Result
 }
 
 // Sweep implements [backend.Sweeper].
-func (p *phases) Sweep(ctx context.Context, limit int) (int, error) {
-	if time.Now().After(p.until) {
-		p.sweeping.Store(false)
-		time.Sleep(phase)
-		p.sweeping.Store(true)
-		p.until = time.Now().Add(phase)
-	}
+func (t timed) Sweep(ctx context.Context, limit int) (int, error) {
 	began := time.Now()
-	n, err := p.s.Sweep(ctx, limit)
-	p.r.Removed += n
+	n, err := t.s.Sweep(context.WithoutCancel(ctx), limit)
+	t.r.Removed += n
 	if n > 0 {
-		p.r.Batches = append(p.r.Batches, time.Since(began)*time.Duration(p.r.Batch)/time.Duration(n))
+		t.r.Batches = append(t.r.Batches, time.Since(began)*time.Duration(t.r.Batch)/time.Duration(n))
 	}
 	return n, err
 }

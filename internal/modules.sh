@@ -31,14 +31,13 @@ do_lint() {
 # function of the standard library from there for all, and then misses that it
 # synchronises.)
 do_test() {
-	go test -race -count="${COUNT:-1}" -vet=off -gcflags=modernc.org/...=-d=checkptr=0 -timeout "${TIMEOUT:-15m}" -p 3 \
+	go test -race -count="${COUNT:-1}" -vet=off -gcflags=modernc.org/...=-d=checkptr=0 -timeout "${TIMEOUT:-15m}" -p 2 \
 		$(go list ./... | grep -vE '/tests/(browser|release)$' | longest_first)
 }
 
 # longest_first puts the packages that take longest before the others: nobody
-# waits for one that began last. Most of their time they wait, for servers and
-# for records to expire, so that more of them run side by side than there are
-# cores.
+# waits for one that began last. Two of a module run side by side: of three, on two
+# cores, calls ran into their three seconds.
 longest_first() {
 	awk '/\/(behaviour|clusters|faults|processes|session|file|redis)$/ { print; next } { rest = rest $0 "\n" } END { printf "%s", rest }'
 }

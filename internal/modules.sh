@@ -39,7 +39,7 @@ do_test() {
 # waits for one that began last. Two of a module run side by side: of three, on two
 # cores, calls ran into their three seconds.
 longest_first() {
-	awk '/\/(behaviour|clusters|faults|processes|session|file|redis)$/ { print; next } { rest = rest $0 "\n" } END { printf "%s", rest }'
+	awk '/\/(behaviour|clusters|drivers|faults|model|processes|session|file|redis)$/ { print; next } { rest = rest $0 "\n" } END { printf "%s", rest }'
 }
 
 # The race detector waits a second at the end of every program, for races that

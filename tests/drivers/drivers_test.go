@@ -38,9 +38,11 @@ func must[T any](v T, err error) func(*testing.T) T {
 }
 
 func TestPostgresByLibPQ(t *testing.T) {
+	t.Parallel()
 	db := must(server.CreateDatabase())(t)
 	for name, params := range map[string][]string{"text": nil, "binary": {"binary_parameters=yes"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			pool := open(t, "postgres", server.DSN(db, append(params, "timezone=Asia/Kathmandu")...))
 			pool.SetMaxOpenConns(8)
 			var tables atomic.Int64
@@ -68,8 +70,10 @@ func TestAnonymousIsNull(t *testing.T) {
 }
 
 func TestSQLiteByMattn(t *testing.T) {
+	t.Parallel()
 	for name, params := range map[string]string{"plain": "", "shared cache": "&cache=shared", "begins at once": "&_txlock=immediate&_busy_timeout=0"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 				dsn := "file:" + filepath.Join(t.TempDir(), "app.db") + "?_journal_mode=WAL" + params
 				return must(sqlite.New(open(t, "sqlite3", dsn), sqlite.Options{}))(t), must(sqlite.New(open(t, "sqlite3", dsn), sqlite.Options{}))(t)

@@ -11,7 +11,10 @@ import (
 // server is the PostgreSQL of this package's tests.
 var server *testserver.Postgres
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	testserver.MoreParallel(4) // they wait for records to expire
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	var err error

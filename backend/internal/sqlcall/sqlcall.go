@@ -20,8 +20,10 @@ const (
 	Contests = 8
 
 	// RetryWithin is how long after the beginning of a call a statement may be
-	// run again; so a call has an end.
-	RetryWithin = time.Second
+	// run again; so a call has an end. ContestWithin is the same for one that
+	// lost: of a deadlock PostgreSQL tells after a second (deadlock_timeout).
+	RetryWithin   = time.Second
+	ContestWithin = 2 * time.Second
 
 	wait = time.Second // for a free connection
 )
@@ -55,7 +57,11 @@ func Do(ctx context.Context, began time.Time, f func(unsure bool) error, judge f
 			return nil
 		}
 		verdict, retries := judge(err)
-		if verdict == No || try >= retries || time.Since(began) > RetryWithin || !pause(ctx, try) {
+		within := RetryWithin
+		if retries == Contests {
+			within = ContestWithin
+		}
+		if verdict == No || try >= retries || time.Since(began) > within || !pause(ctx, try) {
 			return err
 		}
 		unsure = unsure || verdict == Unknown

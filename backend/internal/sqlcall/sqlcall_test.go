@@ -47,18 +47,20 @@ func TestDo(t *testing.T) {
 func TestDoEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, c := range map[string]struct {
-			ctx  time.Duration
-			each time.Duration // how long a try takes
-			want int           // tries
+			ctx     time.Duration
+			each    time.Duration // how long a try takes
+			retries int
+			want    int // tries
 		}{
-			"in time":                  {time.Hour, 600 * time.Millisecond, 2},
-			"with its context":         {100 * time.Millisecond, 100 * time.Millisecond, 1},
-			"when no retries are left": {time.Hour, time.Millisecond, 4},
+			"in time":                  {time.Hour, 600 * time.Millisecond, Retries, 2},
+			"with its context":         {100 * time.Millisecond, 100 * time.Millisecond, Retries, 1},
+			"when no retries are left": {time.Hour, time.Millisecond, Retries, 4},
+			"after two deadlocks":      {time.Hour, 1100 * time.Millisecond, Contests, 2},
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), c.ctx)
 			tries := 0
 			err := Do(ctx, time.Now(), func(bool) error { tries++; time.Sleep(c.each); return errWrong },
-				func(error) (Verdict, int) { return Undone, Retries })
+				func(error) (Verdict, int) { return Undone, c.retries })
 			cancel()
 			if !errors.Is(err, errWrong) || tries != c.want {
 				t.Errorf("%s: Do = %v after %d tries, want its last error after %d", name, err, tries, c.want)

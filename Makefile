@@ -18,7 +18,7 @@ run:
 ## test: all tests with -race, on private servers that they start themselves (installs what is missing)
 .PHONY: test
 test: servers
-	COUNT=$(COUNT) JOBS=3 ./internal/modules.sh test tests . backend/postgres $(filter-out backend/postgres,$(wildcard backend/*)) examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename cmd/sessionctl benchmarks
+	COUNT=$(COUNT) ./internal/modules.sh test tests . backend/postgres $(filter-out backend/postgres,$(wildcard backend/*)) examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename cmd/sessionctl benchmarks
 
 ## servers: install the servers that the tests start, where they are missing
 .PHONY: servers

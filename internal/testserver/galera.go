@@ -70,17 +70,10 @@ func StartGalera(n int, hosts []Host) (*Galera, error) {
 		if i == 0 {
 			args = append(args, "--wsrep-new-cluster")
 		}
-		dir, err := TempDir("galera")
+		opts := MariaDBOptions{Args: args, host: host, port: ports[i][0], as: as, data: seed}
+		m, err := startNode(server, install, opts)
 		if err != nil {
 			return nil, errors.Join(err, g.Stop())
-		}
-		opts := MariaDBOptions{Args: args, host: host, port: ports[i][0], as: as}
-		if i > 0 {
-			opts.data = seed
-		}
-		m, err := startMariaDB(server, install, dir, opts)
-		if err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir), g.Stop())
 		}
 		g.Nodes = append(g.Nodes, m)
 		if i > 0 {
@@ -102,6 +95,26 @@ func StartGalera(n int, hosts []Host) (*Galera, error) {
 		return nil, errors.Join(err, g.Stop())
 	}
 	return g, nil
+}
+
+// startNode starts a node. One that joins may give up, as wsrep_sst_rsync does at times
+// on a busy machine, and is started again, as systemd would.
+func startNode(server, install string, opts MariaDBOptions) (m *MariaDB, err error) {
+	for range 3 {
+		dir, tempErr := TempDir("galera")
+		if tempErr != nil {
+			return nil, errors.Join(err, tempErr)
+		}
+		var startErr error
+		if m, startErr = startMariaDB(server, install, dir, opts); startErr == nil {
+			return m, nil
+		}
+		err = errors.Join(err, startErr, os.RemoveAll(dir))
+		if opts.data == "" {
+			break
+		}
+	}
+	return nil, err
 }
 
 // seed stops the first node, copies its data and starts it again.

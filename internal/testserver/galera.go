@@ -178,6 +178,23 @@ func (g *Galera) Settle() error {
 	})
 }
 
+// CreateDatabase makes a database that every node has: the others make it a moment
+// after the first.
+func (g *Galera) CreateDatabase() (string, error) {
+	name, err := g.Nodes[0].CreateDatabase()
+	if err != nil {
+		return name, err
+	}
+	return name, wait("every Galera node to have the database", func() error {
+		for _, m := range g.Nodes {
+			if err := m.Exec("SHOW CREATE DATABASE `" + name + "`"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // wsrep reads what a node says of its cluster.
 func (m *MariaDB) wsrep() (map[string]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)

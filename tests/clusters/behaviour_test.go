@@ -53,7 +53,7 @@ func TestModel(t *testing.T) {
 		goredis.Name: func(t *testing.T) [2]string { at := freshPrefix("replicas=1")(t); return [2]string{at, at} },
 		rueidis.Name: func(t *testing.T) [2]string { at := freshPrefix("")(t); return [2]string{at, at} },
 		mysql.Name: func(t *testing.T) [2]string {
-			db, err := galera.get(t).Nodes[0].CreateDatabase()
+			db, err := galera.get(t).CreateDatabase()
 			must(t, "CreateDatabase", err)
 			return [2]string{galera.get(t).DSN(db, nil), galera.get(t).DSN(db, []int{1, 2, 0})}
 		},
@@ -125,7 +125,7 @@ func dumpKeys(t testing.TB, savePath string) (all []byte) {
 func freshDatabase(t testing.TB) string {
 	t.Helper()
 	g := galera.get(t)
-	db, err := g.Nodes[0].CreateDatabase()
+	db, err := g.CreateDatabase()
 	must(t, "CreateDatabase", err)
 	t.Cleanup(func() { must(t, "DropDatabase", g.Nodes[0].DropDatabase(db)) })
 	return g.DSN(db, nil)

@@ -56,7 +56,7 @@ func TestGaleraConformance(t *testing.T) {
 	g := galera.take(t)
 	must(t, "settle", g.Settle())
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
-		db, err := g.Nodes[0].CreateDatabase()
+		db, err := g.CreateDatabase()
 		must(t, "CreateDatabase", err)
 		t.Cleanup(func() { must(t, "DropDatabase", g.Nodes[0].DropDatabase(db)) })
 		return open(t, mysql.Name, g.DSN(db, nil)), open(t, mysql.Name, g.DSN(db, []int{1, 2, 0}))
@@ -67,7 +67,7 @@ func TestGaleraConformance(t *testing.T) {
 // and one that has it is not.
 func TestGaleraPool(t *testing.T) {
 	g := galera.take(t)
-	db, err := g.Nodes[0].CreateDatabase()
+	db, err := g.CreateDatabase()
 	must(t, "CreateDatabase", err)
 	for params, ok := range map[string]bool{"": false, "?wsrep_sync_wait=1": false, "?wsrep_sync_wait=7": true} {
 		pool, err := sqlx.Open("mysql", g.Nodes[1].DSN(db)+params)

@@ -191,7 +191,7 @@ func TestGaleraFailovers(t *testing.T) {
 	s := scene{
 		name: "Galera", backends: []string{mysql.Name}, back: testserver.SuspectAfter + 3*time.Second + slack, settle: g.Settle,
 		place: func(t *testing.T, _ string) string {
-			db, err := g.Nodes[0].CreateDatabase()
+			db, err := g.CreateDatabase()
 			must(t, "CreateDatabase", err)
 			return g.DSN(db, nil)
 		},

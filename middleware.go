@@ -43,7 +43,7 @@ func Middleware(cfg Config) func(http.Handler) http.Handler {
 // it hides the panic, and what the handler Set before is stored.
 //
 // Mounted twice, the inner one does nothing. Where another manager is mounted
-// inside of this one, it needs a cookie name (or header) of its own. If it has
+// inside this one, it needs a cookie name (or header) of its own. If it has
 // the same one and other rules (a shorter IdleTimeout, say), which would be
 // ignored, each request that meets both gets status 500, and the log names the
 // rules.

@@ -44,9 +44,9 @@ const (
 	offerFor = 3 * time.Minute
 
 	// bindFor is how long after its login a session can be bound: until the last
-	// challenge of an offer is over. That it has a time of its own is for thieves:
-	// an offer's challenge is made with the token, as there is no other secret yet,
-	// so that who has copied a cookie can make one at any time.
+	// challenge of an offer is over. There is a limit because of thieves: an offer's
+	// challenge is made with the token, as there is no other secret yet, so anyone
+	// who has copied a cookie can make one at any time.
 	bindFor = offerFor + challengeFor + leeway
 )
 
@@ -62,7 +62,7 @@ type Options struct {
 	// (Path/refresh), both by POST; default /session-device, below the path of
 	// the session's cookie. The manager's middleware serves them, by the path that
 	// it sees: what is in front of it must let them through, and strip nothing off.
-	// Where one manager is mounted inside of another, each needs a path of its own.
+	// Where one manager is mounted inside another, each needs a path of its own.
 	Path string
 
 	// Cookie is the name of the proof's cookie; default the session cookie's name

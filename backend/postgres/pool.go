@@ -163,9 +163,8 @@ func addresses(cfg *pgx.ConnConfig) int {
 var errStrayAt = errors.New("an @ in the host or database")
 
 // strayAt reports whether a URL has an @ in its host or the name of its database.
-// It is one of the password that is not escaped, or that of the user behind a / of
-// the password: pgx would take the rest of the password for the name of a host or
-// database, and every error would repeat it.
+// There, it comes from a password in which an @ or a / is not escaped: pgx would take
+// the rest of that password for a host or a database, and every error would repeat it.
 func strayAt(dsn string) bool {
 	rest, ok := strings.CutPrefix(dsn, "postgres://")
 	if !ok {

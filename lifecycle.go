@@ -104,23 +104,10 @@ func (s *Session) SetUser(user string) {
 	}
 	s.renew(user != "")
 	if was := s.currentUser(); was != "" && was != user {
-		s.resetValues()
+		s.vals.Discard() // what a guard keeps stays: the browser is the same whoever logs in
 		s.want.to, s.want.changed = nil, changedSecret|changedOwner
 	}
 	s.want.set(changedUser).user = user
-}
-
-// resetValues drops all values but what a guard keeps of the browser, which is
-// the same whoever logs in.
-func (s *Session) resetValues() {
-	kept := s.vals.Reserved()
-	s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)
-	if kept == nil {
-		return
-	}
-	if err := s.vals.SetReserved(kept); err != nil {
-		s.keepError("SetUser", err)
-	}
 }
 
 // startAfresh makes a session that is lost a new one, of this request's own

@@ -224,8 +224,7 @@ func (s *Session) reload() error {
 // types that are here anyhow, so that a program without a guard has none of the
 // code behind it.
 type guardian interface {
-	endpoint(r *http.Request) http.Handler
-	serve(x *exchange, r *http.Request, next http.Handler) http.Handler
+	endpoint(r *http.Request, program http.Handler) http.Handler
 	admit(s *Session) (instead http.Handler)
 	header(s *Session, h http.Header, state cookieState, cred *record.Credentials)
 	see(s *Session) any
@@ -253,26 +252,20 @@ func (m *Manager) Guard(where func(guard.Manager) (guard.Guard, error)) error {
 // guarded is a guard as a guardian.
 type guarded struct{ guard guard.Guard }
 
-// endpoint returns what serves r in place of the program, nil if the program
-// does.
-func (g *guarded) endpoint(r *http.Request) http.Handler { return g.guard.Endpoint(r) }
-
-// serve returns what serves r, whose session has been loaded: next, or an
-// endpoint.
-func (g *guarded) serve(x *exchange, r *http.Request, next http.Handler) http.Handler {
-	endpoint := g.endpoint(r)
-	if endpoint == nil {
-		return next
+// endpoint returns what serves r: an endpoint of the guard's, or else the program.
+func (g *guarded) endpoint(r *http.Request, program http.Handler) http.Handler {
+	if endpoint := g.guard.Endpoint(r); endpoint != nil {
+		return endpoint
 	}
-	x.get().NoTouch()
-	return endpoint
+	return program
 }
 
-// admit has the guard decide about a request of the program's whose session has
-// been loaded into s, mu held. If it is not to have it, s is empty again.
+// admit has the guard decide about a request whose session has been loaded into
+// s, mu held. An endpoint has it in any case; if the request is refused, s is
+// empty again.
 func (g *guarded) admit(s *Session) (instead http.Handler) {
-	if g.endpoint(s.x.request) != nil {
-		return nil
+	if endpoint := g.guard.Endpoint(s.x.request); endpoint != nil {
+		return endpoint
 	}
 	c := &s.rec
 	verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c), Kept: s.vals.Reserved()})

@@ -158,7 +158,7 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 	x.inner = *r.WithContext(x) // the copy in between is not allocated
 	r = &x.inner
 	if m.guard != nil {
-		next = m.guard.serve(x, r, next)
+		next = m.guard.endpoint(r, next)
 	}
 	returned := false
 	defer func() {
@@ -386,7 +386,7 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	m.log(ctx, r, level, "session: request failed", attrs...)
 	w.Header().Set("Cache-Control", "no-store")
-	if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r) == nil) {
+	if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r, nil) == nil) {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
 		none.m, none.none.quiet = m, true
 		told := r.WithContext(instead{r.Context(), m, none})
@@ -491,7 +491,7 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		s.startAgain()
 		return s, err
 	}
-	if m.guard != nil && m.guard.endpoint(r) != nil {
+	if m.guard != nil && m.guard.endpoint(r, nil) != nil {
 		return nil, ErrUnproven
 	}
 	s := m.newExchange(w, r).get()

@@ -81,6 +81,14 @@ func (c *Changes) Reset(base Body, max int) {
 	}
 }
 
+// Discard removes all values but the reserved one, and forgets what is stored: as
+// if it had never been there, Drop does not bring it back.
+func (c *Changes) Discard() {
+	kept := c.find(reserved)
+	c.Reset(Body{}, c.max)
+	c.retain(kept)
+}
+
 // Drop takes all changes back.
 func (c *Changes) Drop() { c.Reset(c.base, c.max) }
 
@@ -133,7 +141,12 @@ func (c *Changes) sorted() []change {
 // [SizeError] if the values become too large, or of a time.Time that cannot be
 // encoded; then nothing has changed.
 func (c *Changes) Set(key string, value any, text Text) error {
-	if key == reserved && !text.reserved {
+	return c.set(key, value, text, false)
+}
+
+// set is Set for the program, and for the library's own value if ours is set.
+func (c *Changes) set(key string, value any, text Text, ours bool) error {
+	if key == reserved && !ours {
 		return errReserved
 	}
 	arena := &c.own().arena
@@ -200,14 +213,7 @@ func (c *Changes) Clear() {
 			c.put(change{one.key, nil})
 		}
 	}
-	if kept != nil {
-		c.size, c.count = entrySize(reserved, kept), 1
-		if string(kept) == string(c.base.Find(reserved)) {
-			c.drop(reserved)
-		} else {
-			c.put(change{reserved, kept})
-		}
-	}
+	c.retain(kept)
 }
 
 // Keys returns all keys, sorted.
@@ -226,7 +232,7 @@ func (c *Changes) Keys() []string {
 
 // Len returns the number of keys.
 func (c *Changes) Len() int {
-	if c.count > 0 && c.find(reserved) != nil {
+	if c.find(reserved) != nil {
 		return c.count - 1
 	}
 	return c.count

@@ -40,13 +40,11 @@ const (
 
 var errValue = errors.New("value is damaged, or of a kind that this version does not know")
 
-// A Text is what marshal makes of a value that has no kind of its own.
+// A Text is what Marshal makes of a value that has no kind of its own.
 type Text struct {
 	text []byte // nil for a value of a built-in type
 	name string // the type's registered name, if it has one
 	tree bool   // the text is an encoded tree, not JSON
-
-	reserved bool // it goes with the reserved key
 }
 
 // Marshal returns the JSON of a value of the application's own types, or the
@@ -106,7 +104,7 @@ func encodedLen(value any, text Text) int {
 
 // appendValue appends the encoded form of value: a kind byte and a payload. The
 // built-in types are kept exactly, and so are maps and slices of them and of
-// any; everything else is JSON. What is no built-in type was made by marshal.
+// any; everything else is JSON. What is no built-in type was made by Marshal.
 func appendValue(dst []byte, value any, text Text) ([]byte, error) {
 	if text.tree {
 		return append(dst, text.text...), nil
@@ -159,7 +157,7 @@ func appendValue(dst []byte, value any, text Text) ([]byte, error) {
 	case time.Time:
 		return v.AppendBinary(append(dst, kindTime))
 	}
-	return dst, errValue // not reached: marshal has a text for all others
+	return dst, errValue // not reached: Marshal has a text for all others
 }
 
 // hidden refuses a struct of which JSON would keep nothing at all, because

@@ -86,6 +86,26 @@ func TestReservedOutlivesClear(t *testing.T) {
 	}
 }
 
+// After Discard the reserved value is all that there is, to be stored in any case.
+func TestReservedOutlivesDiscard(t *testing.T) {
+	for _, isStored := range []bool{true, false} {
+		c := withReserved(t, isStored)
+		c.Discard()
+		if got := string(c.Reserved()); got != "kept" || c.Len() != 0 || c.base.len() != 0 || !c.Changed() {
+			t.Errorf("stored %t: Reserved = %q, Len %d, on %d stored, changed %t", isStored, got, c.Len(), c.base.len(), c.Changed())
+		}
+		if count, size := mergedSize(&c.base, c.sorted()); count != c.count || size != c.size || count != 1 {
+			t.Errorf("stored %t: counted %d entries of %d bytes, there are %d of %d", isStored, c.count, c.size, count, size)
+		}
+	}
+	c := &Changes{}
+	c.Reset(Body{}, 1<<10)
+	set(t, c, "a", 1)
+	if c.Discard(); c.Changed() || c.count != 0 {
+		t.Errorf("without one: changed %t, %d entries, want nothing", c.Changed(), c.count)
+	}
+}
+
 // The reserved value is of one record: it does not go into another one.
 func TestReservedStaysWithItsRecord(t *testing.T) {
 	for _, isStored := range []bool{true, false} {

@@ -94,7 +94,7 @@ var deviceFaults = []fault{
 	{
 		what: `bound: an ErrorHandler responds at the refresh`,
 		file: "middleware.go",
-		old:  `if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r) == nil) {`,
+		old:  `if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r, nil) == nil) {`,
 		new:  `if m.cfg.ErrorHandler != nil {`,
 		pkg:  ".", test: `TestGuardEndpointInAnOutage`,
 	},
@@ -124,9 +124,47 @@ var deviceFaults = []fault{
 	{
 		what: `bound: Clear unbinds`,
 		file: "internal/record/changes.go",
-		old:  `kept := c.find(reserved)`,
-		new:  `var kept []byte`,
-		pkg:  "./internal/record", test: `TestReservedOutlivesClear`,
+		old: `	kept := c.find(reserved)
+	c.changes = nil
+`,
+		new: `	var kept []byte
+	c.changes = nil
+`,
+		pkg: "./internal/record", test: `TestReservedOutlivesClear`,
+	},
+	{
+		what: `bound: a login as somebody else unbinds`,
+		file: "internal/record/changes.go",
+		old: `	kept := c.find(reserved)
+	c.Reset(Body{}, c.max)
+`,
+		new: `	var kept []byte
+	c.Reset(Body{}, c.max)
+`,
+		pkg: ".", test: `TestGuardKeeps`,
+	},
+	{
+		what: `bound: the program writes the secret`,
+		file: "internal/record/changes.go",
+		old: `	if key == reserved && !ours {
+		return errReserved
+	}
+`,
+		new: ``,
+		pkg: "./internal/record", test: `TestReservedIsHidden`,
+	},
+	{
+		what: `bound: a request of an endpoint's counts as activity of the user`,
+		file: "load.go",
+		old: `	if endpoint := g.guard.Endpoint(s.x.request); endpoint != nil {
+		return endpoint
+	}
+`,
+		new: `	if endpoint := g.guard.Endpoint(s.x.request); endpoint != nil {
+		return nil
+	}
+`,
+		pkg: ".", test: `TestGuardResponds`,
 	},
 	{
 		what: `bound: the program reads the secret`,

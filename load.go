@@ -60,7 +60,8 @@ func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, tried s
 // loadOne makes s the session of cred if there is one.
 func (m *Manager) loadOne(s *Session, cred *record.Credentials) (instead http.Handler, err error) {
 	ctx, cancel := m.loadContext(s.x)
-	got, values, err := m.store.Load(ctx, cred)
+	var got stored.Copy
+	values, err := m.store.Load(ctx, cred, &got)
 	cancel()
 	m.stats.add(statLoads, cred)
 	if err != nil {
@@ -198,7 +199,7 @@ func (s *Session) reload() error {
 		values      record.Body
 		err         error
 	)
-	s.outside(func() { newest, values, err = s.m.store.Load(ctx, &cred) })
+	s.outside(func() { values, err = s.m.store.Load(ctx, &cred, &newest) })
 	s.m.stats.add(statLoads, &cred)
 	if s.work.epoch != epoch {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/chisession/session/backend"
-	_ "github.com/chisession/session/backend/file"   // always known by name
-	_ "github.com/chisession/session/backend/memory" // always known by name
+	_ "github.com/chisession/session/backend/file" // always known by name
+	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/gc"
 	"github.com/chisession/session/internal/record"
@@ -122,6 +122,9 @@ func (m *Manager) use(store backend.Store) error {
 		store = wrapped
 	}
 	m.store.Backend, m.store.Can = store, backend.AbilitiesOf(store)
+	if own, ok := store.(*memory.Store); ok { // and nothing around it that its calls have to pass
+		m.store.LoadAt = own.LoadAt
+	}
 	if m.store.Can.UserIndex == nil && m.cfg.MaxPerUser > 0 {
 		return fmt.Errorf("session: Config.MaxPerUser needs a store with an index by user; %T is no backend.UserIndex", store)
 	}

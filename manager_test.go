@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,12 +12,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/chisession/session"
 	"github.com/chisession/session/admin"
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/cookie"
+	visits "github.com/chisession/session/internal/visit"
 	"github.com/chisession/session/sessiontest"
 )
 
@@ -73,6 +77,37 @@ func TestWrapStore(t *testing.T) {
 	}
 	if err := m.Close(); err != nil || !closed.Load() {
 		t.Errorf("Close: %v, the store closed: %v; want it closed", err, closed.Load())
+	}
+}
+
+// loading is a store in memory with a Load of its own.
+type loading struct {
+	*memory.Store
+	loads *atomic.Int64
+}
+
+func (l loading) Load(ctx context.Context, id uuid.UUID) (backend.Record, error) {
+	l.loads.Add(1)
+	return l.Store.Load(ctx, id)
+}
+
+// TestLoadOfWrapper: a store that embeds the one in memory has its own Load called,
+// though that one could do without.
+func TestLoadOfWrapper(t *testing.T) {
+	store, err := memory.New(memory.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loads atomic.Int64
+	m := open(t, session.Config{Store: loading{store, &loads}, SweepEvery: -1})
+	made := visits.Session(m, func(s *session.Session) { s.Set("n", 1) })
+	visits.Session(m, func(s *session.Session) {
+		if n, _ := session.Get[int](s, "n"); n != 1 {
+			t.Errorf("n is %d, want 1", n)
+		}
+	}, made.Cookies()...)
+	if n := loads.Load(); n != 1 {
+		t.Errorf("the wrapper's Load was called %d times, want once", n)
 	}
 }
 

@@ -136,7 +136,12 @@ func New(o Options) (*Store, error) {
 // Load returns the live record of id, or backend.ErrNotFound. It allocates
 // nothing, and readers do not wait for each other.
 func (s *Store) Load(_ context.Context, id uuid.UUID) (backend.Record, error) {
-	now := nowMilli()
+	return s.LoadAt(id, nowMilli())
+}
+
+// LoadAt is Load for a caller who has just read the clock: now is in Unix
+// milliseconds.
+func (s *Store) LoadAt(id uuid.UUID, now int64) (backend.Record, error) {
 	sh := s.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()

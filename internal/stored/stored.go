@@ -50,6 +50,10 @@ type Store struct {
 	Backend backend.Store
 	Can     backend.Abilities // of Backend
 
+	// LoadAt is Backend.Load at now, in Unix ms, of a store that goes by the clock of
+	// this process, and need not read it again; nil for all others.
+	LoadAt func(id uuid.UUID, now int64) (backend.Record, error)
+
 	Protect        record.Protection
 	Patience       time.Duration // how long one call, with its retries, may take
 	Idle, Absolute time.Duration // of sessions that have none of their own
@@ -93,28 +97,39 @@ func (s *Store) Expiry(cred *record.Credentials, idle, absolute time.Duration, n
 	return min(now+idle.Milliseconds(), record.CreatedMillis(cred.ID())+absolute.Milliseconds())
 }
 
-// Load returns a copy of the record that cred names, and its values. An error
-// of this package, or [backend.ErrNotFound], says that it is no session of
-// cred's. For ErrAbsolute the copy has the record's version and user; other errors are
-// the store's.
-func (s *Store) Load(ctx context.Context, cred *record.Credentials) (Copy, record.Body, error) {
-	rec, err := s.Backend.Load(ctx, cred.ID())
+// Load makes c, which must be zero, a copy of the record that cred names, and
+// returns its values. An error of this package, or [backend.ErrNotFound], says
+// that it is no session of cred's. For ErrAbsolute c has the record's version and
+// user; other errors are the store's.
+func (s *Store) Load(ctx context.Context, cred *record.Credentials, c *Copy) (record.Body, error) {
+	var rec backend.Record
+	now, err := s.load(ctx, cred.ID(), &rec)
 	if err != nil {
-		return Copy{}, record.Body{}, err
+		return record.Body{}, err
 	}
-	var c Copy
-	values, err := s.verify(&c, &rec, cred)
-	return c, values, err
+	return s.verify(c, &rec, cred, now)
 }
 
-// verify makes c the copy of rec if that is the session of cred: the pure part
-// of loading.
-func (s *Store) verify(c *Copy, rec *backend.Record, cred *record.Credentials) (record.Body, error) {
+// load makes rec the live record of id, and returns the time, in Unix ms: that
+// when it was live, or soon after.
+func (s *Store) load(ctx context.Context, id uuid.UUID, rec *backend.Record) (now int64, err error) {
+	if s.LoadAt != nil {
+		now = Now()
+		*rec, err = s.LoadAt(id, now)
+		return now, err
+	}
+	*rec, err = s.Backend.Load(ctx, id)
+	return Now(), err
+}
+
+// verify makes c the copy of rec if that is the session of cred at now: the pure
+// part of loading.
+func (s *Store) verify(c *Copy, rec *backend.Record, cred *record.Credentials, now int64) (record.Body, error) {
 	h := &c.Head
 	if err := h.Parse(rec.Data); err != nil {
 		return record.Body{}, damage{err}
 	}
-	c.At = Now()
+	c.At = now
 	if !cred.Matches(&h.Hash) {
 		if h.Renewed != 0 && c.At*1000-h.Renewed < supersededFor.Microseconds() {
 			return record.Body{}, ErrSuperseded

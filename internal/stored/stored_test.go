@@ -59,7 +59,7 @@ func created(t *testing.T, s *Store) (Copy, record.Body) {
 // value returns what the store has under key.
 func value(t *testing.T, s *Store, cred *record.Credentials, key string) any {
 	t.Helper()
-	_, values, err := s.Load(t.Context(), cred)
+	values, err := s.Load(t.Context(), cred, new(Copy))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,14 +196,15 @@ func TestLoadEndedByItsHead(t *testing.T) {
 	if _, err := s.Touch(t.Context(), have.Cred.ID(), have.Expires); err != nil {
 		t.Fatal(err)
 	}
-	if c, _, err := s.Load(t.Context(), &have.Cred); err != nil || c.Expires != out.Copy.Expires {
+	var c Copy
+	if _, err := s.Load(t.Context(), &have.Cred, &c); err != nil || c.Expires != out.Copy.Expires {
 		t.Errorf("before its end: expires %d, %v; want %d", c.Expires, err, out.Copy.Expires)
 	}
 	time.Sleep(time.Until(time.UnixMilli(out.Copy.Expires + 1)))
 	if _, err := s.Backend.Load(t.Context(), have.Cred.ID()); err != nil {
 		t.Fatalf("the store has it no more: %v", err)
 	}
-	if _, _, err := s.Load(t.Context(), &have.Cred); !errors.Is(err, backend.ErrNotFound) {
+	if _, err := s.Load(t.Context(), &have.Cred, new(Copy)); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("after its end: %v, want ErrNotFound", err)
 	}
 }

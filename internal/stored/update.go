@@ -77,7 +77,7 @@ func (s *Store) since(have *Copy, rec backend.Record) (f found) {
 		return f
 	}
 	newest := new(Copy)
-	values, err := s.verify(newest, &rec, &have.Cred)
+	values, err := s.verify(newest, &rec, &have.Cred, Now())
 	if err == nil {
 		f.copy, f.values = newest, values
 	}
@@ -150,7 +150,8 @@ type found struct {
 
 // reload finds the record as it is by now.
 func (w *Write) reload(ctx context.Context) (f found, err error) {
-	if f.rec, err = w.store.Backend.Load(ctx, w.rec.ID); err != nil {
+	var now int64
+	if now, err = w.store.load(ctx, w.rec.ID, &f.rec); err != nil {
 		return f, err
 	}
 	f.own = w.tries.made(f.rec)
@@ -159,7 +160,7 @@ func (w *Write) reload(ctx context.Context) (f found, err error) {
 		cred = &w.after.Cred
 	}
 	f.copy = new(Copy)
-	f.values, err = w.store.verify(f.copy, &f.rec, cred)
+	f.values, err = w.store.verify(f.copy, &f.rec, cred, now)
 	return f, err
 }
 

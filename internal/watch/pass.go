@@ -169,7 +169,8 @@ func (p *pass) loadAll(watches []*Watch) {
 // nothing.
 func (p *pass) load(w *Watch) {
 	p.try(func(ctx context.Context) error {
-		newest, _, err := p.Store.Load(ctx, &w.copy.Cred)
+		var newest stored.Copy
+		_, err := p.Store.Load(ctx, &w.copy.Cred, &newest)
 		switch {
 		case err == nil:
 			w.copy = newest

@@ -257,4 +257,18 @@ var storeFaults = []fault{
 		began`,
 		pkg: "./gc", test: `TestSweepEndsWithItsContext`,
 	},
+	{
+		what: `a store that embeds the one in memory has its own Load passed by`,
+		file: "manager.go",
+		old:  `if own, ok := store.(*memory.Store); ok {`,
+		new:  `if own, ok := store.(interface{ LoadAt(uuid.UUID, int64) (backend.Record, error) }); ok && memory.Name != "" {`,
+		pkg:  ".", test: `TestLoadOfWrapper`,
+	},
+	{
+		what: `the store in memory returns what ends this millisecond`,
+		file: "backend/memory/shard.go",
+		old:  `func (r *record) expired(now int64) bool { return r.expires <= now }`,
+		new:  `func (r *record) expired(now int64) bool { return r.expires < now }`,
+		pkg:  "./backend/memory", test: `TestLoadAt`,
+	},
 }

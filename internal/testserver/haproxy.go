@@ -15,7 +15,7 @@ func StartHAProxy(sites []ProxySite, more string) (*Proxy, error) {
 		return nil, err
 	}
 	args := func(config string) []string { return []string{"-db", "-f", config} }
-	return startProxy("haproxy", path, sites, args, func(_, socket string, addrs map[string]string) string {
+	return startProxy("haproxy", path, "show info\n", sites, args, func(_, socket string, addrs map[string]string) string {
 		var b strings.Builder
 		fmt.Fprintf(&b, "global\n stats socket %s mode 600\n maxconn 200\n ssl-server-verify none\n", socket)
 		fmt.Fprint(&b, "defaults\n mode http\n timeout connect 10s\n timeout client 30s\n timeout server 30s\n")

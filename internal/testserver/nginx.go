@@ -17,7 +17,7 @@ func StartNginx(sites []ProxySite, more string) (*Proxy, error) {
 		return nil, err
 	}
 	args := func(config string) []string { return []string{"-c", config, "-e", "stderr"} }
-	return startProxy("nginx", path, sites, args, func(dir, socket string, addrs map[string]string) string {
+	return startProxy("nginx", path, "GET / HTTP/1.0\r\n\r\n", sites, args, func(dir, socket string, addrs map[string]string) string {
 		var b strings.Builder
 		// One process, so that killing it leaves no workers behind.
 		fmt.Fprint(&b, "daemon off;\nmaster_process off;\npid DIR/pid;\nevents {}\nhttp {\naccess_log off;\n")

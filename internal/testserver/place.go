@@ -83,26 +83,60 @@ func gone(pid int) bool {
 	return errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH)
 }
 
-// taken are the ports that FreePort has returned: their servers may not listen
-// yet, or be down for a restart.
-var taken sync.Map // int → nothing
+// Ports of servers are below the range that the system hands out by itself, so
+// nobody gets one while its server is down for a restart. They are in blocks, of
+// which a process claims one after the other by listening on its first port: no
+// other test binary takes a port of it, not even one that nobody listens on yet.
+const (
+	firstPort = 15000
+	lastPort  = 30000
+	blockSize = 100
+)
+
+// ports are those of this process.
+var ports struct {
+	sync.Mutex
+	claims    []net.Listener // the first port of each of its blocks
+	next, end int            // of the last block, those that were not handed out yet
+}
 
 // FreePort returns a loopback TCP port that nobody listens on, each time another
-// one. It is below the range that the system hands out by itself, so nobody gets
-// it while the server is down for a restart.
+// one.
 func FreePort() (int, error) {
-	var last error
-	for range 100 {
-		port := 15000 + rand.IntN(15000)
-		if _, again := taken.LoadOrStore(port, nil); again {
-			continue
+	ports.Lock()
+	defer ports.Unlock()
+	for {
+		if ports.next == ports.end {
+			if err := claimPorts(); err != nil {
+				return 0, fmt.Errorf("testserver: find a free port: %w", err)
+			}
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		port := ports.next
+		ports.next++
+		if l, err := listen(port); err == nil {
+			return port, l.Close()
+		}
+	}
+}
+
+// claimPorts claims another block; ports is locked.
+func claimPorts() error {
+	const blocks = (lastPort - firstPort) / blockSize
+	var last error
+	for _, block := range rand.Perm(blocks) {
+		first := firstPort + block*blockSize
+		l, err := listen(first)
 		if err != nil {
 			last = err
 			continue
 		}
-		return port, l.Close()
+		ports.claims = append(ports.claims, l)
+		ports.next, ports.end = first+1, first+blockSize
+		return nil
 	}
-	return 0, fmt.Errorf("testserver: find a free port: %w", last)
+	return fmt.Errorf("all %d blocks of them are claimed: %w", blocks, last)
+}
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 }

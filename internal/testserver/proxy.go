@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,12 +30,12 @@ type Proxy struct {
 func (p *Proxy) Addr(site string) string { return p.addrs[site] }
 
 // startProxy gives each site a free loopback port and starts the program with
-// the configuration that write makes of them. The program also answers on the
-// unix socket of that path, so that nobody else's server is taken for it.
-func startProxy(name, path string, sites []ProxySite, args func(config string) []string, write func(dir, socket string, addrs map[string]string) string) (*Proxy, error) {
+// the configuration that write makes of them. The program also answers the request
+// ask on the unix socket of that path, so that nobody else's server is taken for it.
+func startProxy(name, path, ask string, sites []ProxySite, args func(config string) []string, write func(dir, socket string, addrs map[string]string) string) (*Proxy, error) {
 	var errs error
 	for range proxyStarts {
-		p, err := tryProxy(name, path, sites, args, write)
+		p, err := tryProxy(name, path, ask, sites, args, write)
 		if err == nil {
 			return p, nil
 		}
@@ -43,7 +44,7 @@ func startProxy(name, path string, sites []ProxySite, args func(config string) [
 	return nil, errs
 }
 
-func tryProxy(name, path string, sites []ProxySite, args func(config string) []string, write func(dir, socket string, addrs map[string]string) string) (*Proxy, error) {
+func tryProxy(name, path, ask string, sites []ProxySite, args func(config string) []string, write func(dir, socket string, addrs map[string]string) string) (*Proxy, error) {
 	addrs := map[string]string{}
 	for _, site := range sites {
 		port, err := FreePort()
@@ -62,16 +63,27 @@ func tryProxy(name, path string, sites []ProxySite, args func(config string) []s
 	}
 	process, err := Start(Spec{
 		Name: name, Path: path, Args: args(config), Dir: dir,
-		Ready: func(ctx context.Context) error {
-			c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-			if err != nil {
-				return err
-			}
-			return c.Close()
-		},
+		Ready: func(ctx context.Context) error { return responds(ctx, socket, ask) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return &Proxy{Process: process, addrs: addrs}, nil
+}
+
+// responds sends a request to a unix socket and waits for the beginning of a
+// response: a program that listens there may still be about to listen elsewhere.
+func responds(ctx context.Context, socket, ask string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return err
+	}
+	deadline, _ := ctx.Deadline() // none is none for the connection, too
+	if err = c.SetDeadline(deadline); err == nil {
+		_, err = io.WriteString(c, ask)
+	}
+	if err == nil {
+		_, err = c.Read(make([]byte, 1))
+	}
+	return errors.Join(err, c.Close())
 }

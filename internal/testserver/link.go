@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -17,6 +18,7 @@ type Link struct {
 	mu      sync.Mutex // guards what follows
 	wires   map[*wire]bool
 	refuses bool
+	stopped bool
 	stalled chan struct{} // closed when bytes may pass again; nil: they may
 	lose    func(request []byte) bool
 	watch   func(request []byte)
@@ -25,7 +27,7 @@ type Link struct {
 // A wire is one connection through a Link.
 type wire struct {
 	client, server net.Conn
-	losing         bool // the reply that comes next is not to arrive; guarded by Link.mu
+	losing         bool // no reply is to arrive any more; guarded by Link.mu
 }
 
 // StartLink starts a link on a free loopback port that leads to target,
@@ -47,6 +49,9 @@ func (l *Link) Addr() string { return l.listener.Addr().String() }
 func (l *Link) Stop() error {
 	err := l.listener.Close()
 	l.Stall(false)
+	l.mu.Lock()
+	l.stopped = true // whoever connects now is not in wires yet
+	l.mu.Unlock()
 	l.Cut()
 	l.wg.Wait()
 	return err
@@ -88,8 +93,9 @@ func (l *Link) Stall(on bool) {
 }
 
 // LoseReplies asks fn about every request that passes: if it says so, the
-// server gets the request and does the work, and its connection is reset in
-// place of the reply. nil: no reply is lost any more.
+// server gets the request, and nothing behind it, and does the work; when it has
+// ended the connection, the client's is reset in place of the reply. nil: no reply
+// is lost any more.
 func (l *Link) LoseReplies(fn func(request []byte) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,9 +136,13 @@ func (l *Link) connect(client net.Conn) {
 	}
 	l.mu.Lock()
 	l.wires[w] = true
+	stopped := l.stopped
 	l.mu.Unlock()
-	l.wg.Go(func() { l.pump(w, w.server, w.client, l.reply) })
-	l.pump(w, w.client, w.server, l.request)
+	if stopped {
+		w.reset()
+	}
+	l.wg.Go(func() { l.pump(w, w.server, l.reply) })
+	l.pump(w, w.client, l.request)
 }
 
 // reset closes both ends, so that neither waits for what was on its way.
@@ -145,17 +155,16 @@ func (w *wire) reset() {
 	}
 }
 
-// pump carries bytes one way until either end fails, or look says no.
-func (l *Link) pump(w *wire, from, to net.Conn, look func(*wire, []byte) bool) {
+// pump has all carried that comes from one end, until either fails.
+func (l *Link) pump(w *wire, from net.Conn, carry func(*wire, []byte) error) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
 			l.wait()
-			if !look(w, buf[:n]) {
-				break
-			}
-			if _, err := to.Write(buf[:n]); err != nil {
+			if err := carry(w, buf[:n]); errors.Is(err, errLost) {
+				return // the other pump goes on
+			} else if err != nil {
 				break
 			}
 		}
@@ -172,7 +181,7 @@ func (l *Link) pump(w *wire, from, to net.Conn, look func(*wire, []byte) bool) {
 		w.reset()
 		return
 	}
-	_, _ = from.Close(), to.Close() // the other pump may have closed them
+	_, _ = w.client.Close(), w.server.Close() // the other pump may have closed them
 }
 
 func (l *Link) wait() {
@@ -184,23 +193,40 @@ func (l *Link) wait() {
 	}
 }
 
-func (l *Link) request(w *wire, b []byte) bool {
+// errLost says that a request was the last one of its connection.
+var errLost = errors.New("testserver: the reply is to be lost")
+
+// request carries a request to the server.
+func (l *Link) request(w *wire, b []byte) error {
 	l.mu.Lock()
 	lose, watch := l.lose, l.watch
 	l.mu.Unlock()
 	if watch != nil {
 		watch(b)
 	}
-	if lose != nil && lose(b) {
+	losing := lose != nil && lose(b)
+	if losing {
 		l.mu.Lock()
 		w.losing = true
 		l.mu.Unlock()
 	}
-	return true
+	_, err := w.server.Write(b)
+	if tcp, ok := w.server.(*net.TCPConn); ok && losing && err == nil {
+		// The server reads all that came before the end, and the replies to what
+		// came before the request end nothing.
+		return errors.Join(errLost, tcp.CloseWrite())
+	}
+	return err
 }
 
-func (l *Link) reply(w *wire, _ []byte) bool {
+// reply carries a reply to the client, unless it is to be lost.
+func (l *Link) reply(w *wire, b []byte) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !w.losing
+	losing := w.losing
+	l.mu.Unlock()
+	if losing {
+		return nil
+	}
+	_, err := w.client.Write(b)
+	return err
 }

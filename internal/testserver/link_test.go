@@ -40,8 +40,10 @@ func ask(c net.Conn, line string) (string, error) {
 }
 
 // hear returns the next line that comes.
-func hear(c net.Conn) (string, error) {
-	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+func hear(c net.Conn) (string, error) { return hearWithin(c, 30*time.Second) }
+
+func hearWithin(c net.Conn, patience time.Duration) (string, error) {
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	got, err := bufio.NewReader(c).ReadString('\n')
 	return string(bytes.TrimSpace([]byte(got))), err
 }
@@ -90,7 +92,10 @@ func TestLink(t *testing.T) {
 	c = dial()
 	want(c, "two")
 	l.Stall(true)
-	if _, err := ask(c, "three"); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := io.WriteString(c, "three\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hearWithin(c, time.Second); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("while the link stalls: got %v, want a time-out", err)
 	}
 	l.Stall(false)
@@ -107,5 +112,63 @@ func TestLink(t *testing.T) {
 	want(dial(), "five")
 	if seen.String() != "four\nlost\nfive\n" {
 		t.Errorf("Watch saw %q", seen.String())
+	}
+}
+
+// TestLinkLosesOneReply: the server gets the request whose reply is lost, also when
+// a reply to an earlier one is on its way at that moment.
+func TestLinkLosesOneReply(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	losing, replied, passes, got := make(chan struct{}), make(chan struct{}), make(chan struct{}, 2), make(chan string, 1)
+	go func() {
+		c, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		<-losing
+		io.WriteString(c, "to the first\n")
+		close(replied)
+		all, _ := io.ReadAll(c) // what came is told below
+		got <- string(all)
+	}()
+	l, err := StartLink(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Stop()
+	l.LoseReplies(func(b []byte) bool {
+		if !bytes.HasPrefix(b, []byte("lost")) {
+			return false
+		}
+		close(losing)
+		<-replied // and the request has not left yet
+		return true
+	})
+	l.Watch(func([]byte) { passes <- struct{}{} })
+	c, err := net.Dial("tcp", l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, line := range []string{"first\n", "lost\n"} {
+		if _, err := io.WriteString(c, line); err != nil {
+			t.Fatal(err)
+		}
+		<-passes // so that they are two requests
+	}
+	for { // what passed before is no matter
+		if _, err := hear(c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the connection is not broken")
+		} else if err != nil {
+			break
+		}
+	}
+	if all := <-got; all != "first\nlost\n" {
+		t.Errorf("the server got %q, want both requests", all)
 	}
 }

@@ -106,7 +106,14 @@ func TestRedisCountAndRecord(t *testing.T) {
 		_, err := c.Do("")
 		return err
 	}
-	n, err := r.Count(work)
+	n, err := r.Count(func() error {
+		_, err := r.Do("PING") // whose connection the server will find closed
+		return errors.Join(err, work())
+	})
+	if err != nil || n.Trips != 2 || fmt.Sprint(n.Commands) != "map[get:1 ping:1 set:1]" {
+		t.Errorf("Count: got %+v, %v, want 2 trips, get:1 ping:1 set:1", n, err)
+	}
+	n, err = r.Count(work)
 	if err != nil || n.Trips != 1 || fmt.Sprint(n.Commands) != "map[get:1 set:1]" {
 		t.Errorf("Count: got %+v, %v, want 1 trip, get:1 set:1", n, err)
 	}

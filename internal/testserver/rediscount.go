@@ -28,18 +28,19 @@ func (r *Redis) Count(fn func() error) (RedisCount, error) {
 		return RedisCount{}, err
 	}
 	defer func() { _ = c.Close() }() // nothing is left to lose
-	before, err := redisStats(c)
+	before, _, err := settledStats(c)
 	if err != nil {
 		return RedisCount{}, err
 	}
 	if err := fn(); err != nil {
 		return RedisCount{}, err
 	}
-	after, err := redisStats(c)
+	after, asked, err := settledStats(c)
 	if err != nil {
 		return RedisCount{}, err
 	}
-	n := RedisCount{Trips: after.Trips - before.Trips - 1, Commands: map[string]int{}} // -1: ours
+	closed := before.clients + after.accepted - before.accepted - after.clients // the server read their end
+	n := RedisCount{Trips: after.Trips - before.Trips - asked - closed, Commands: map[string]int{}}
 	for name, calls := range after.Commands {
 		if calls -= before.Commands[name]; calls > 0 && name != "info" {
 			n.Commands[name] = calls
@@ -48,23 +49,50 @@ func (r *Redis) Count(fn func() error) (RedisCount, error) {
 	return n, nil
 }
 
-func redisStats(c redis.Conn) (RedisCount, error) {
+// redisStats are what a server has counted: of its clients, too, those that there
+// are and all that there ever were.
+type redisStats struct {
+	RedisCount
+	clients, accepted int
+}
+
+// settledStats asks until nothing but that was read since it asked before: a
+// connection that was closed a moment ago is one read more, which can be late. It
+// returns also how often it asked.
+func settledStats(c redis.Conn) (n redisStats, asked int, err error) {
+	for {
+		before := n
+		if n, err = readStats(c); err != nil {
+			return n, asked, fmt.Errorf("testserver: count commands: %w", err)
+		}
+		if asked++; asked > 1 && n.Trips == before.Trips+1 && n.clients == before.clients {
+			return n, asked, nil
+		}
+	}
+}
+
+func readStats(c redis.Conn) (redisStats, error) {
+	n := redisStats{RedisCount: RedisCount{Commands: map[string]int{}}}
 	info, err := redis.String(c.Do("INFO", "everything"))
 	if err != nil {
-		return RedisCount{}, fmt.Errorf("testserver: count commands: %w", err)
+		return n, err
 	}
-	n := RedisCount{Commands: map[string]int{}}
 	for line := range strings.Lines(info) {
 		field, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if field == "total_reads_processed" {
+		switch field {
+		case "total_reads_processed":
 			n.Trips, err = strconv.Atoi(value)
+		case "total_connections_received":
+			n.accepted, err = strconv.Atoi(value)
+		case "connected_clients":
+			n.clients, err = strconv.Atoi(value)
 		}
 		if name, ok := strings.CutPrefix(field, "cmdstat_"); ok {
 			calls, _, _ := strings.Cut(strings.TrimPrefix(value, "calls="), ",")
 			n.Commands[name], err = strconv.Atoi(calls)
 		}
 		if err != nil {
-			return RedisCount{}, fmt.Errorf("testserver: count commands: %w", err)
+			return n, err
 		}
 	}
 	return n, nil

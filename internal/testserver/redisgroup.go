@@ -16,15 +16,17 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// What the servers of a group wait for before they act on a silence. Machines
-// that run tests pause now and then, so these are not the shortest possible.
+// For how long a server of a group may be silent until the others replace it.
 const (
-	// ClusterNodeTimeout is cluster-node-timeout of a [RedisCluster].
-	ClusterNodeTimeout = 1500 * time.Millisecond
+	// Soon is for tests of a failover. Machines that run tests pause now and then,
+	// so it is not the shortest possible.
+	Soon = 1500 * time.Millisecond
 
-	// DownAfter is down-after-milliseconds of the Sentinels of [RedisSentinels].
-	DownAfter = 1500 * time.Millisecond
+	// Never is what a group has from its beginning: no machine pauses as long.
+	Never = time.Minute
+)
 
+const (
 	groupTimeout = 60 * time.Second
 )
 
@@ -116,7 +118,7 @@ func (g *RedisSentinels) startSentinel(path string, opts RedisOptions) (*Redis, 
 	lines := []string{
 		"bind " + opts.Host.IP(), "dir " + dir, "unixsocket " + s.socket, "daemonize no",
 		fmt.Sprintf("sentinel monitor %s %s %s 2", SentinelName, g.Nodes[0].Host(), g.Nodes[0].Port()),
-		fmt.Sprintf("sentinel down-after-milliseconds %s %d", SentinelName, DownAfter.Milliseconds()),
+		fmt.Sprintf("sentinel down-after-milliseconds %s %d", SentinelName, Never.Milliseconds()),
 		fmt.Sprintf("sentinel failover-timeout %s 3000", SentinelName),
 	}
 	for pair := range slices.Chunk(opts.args(port), 2) {
@@ -185,6 +187,12 @@ func (g *RedisSentinels) ready() error {
 	return nil
 }
 
+// FailOver has the Sentinels replace a primary after such a silence, [Soon] or
+// [Never].
+func (g *RedisSentinels) FailOver(silence time.Duration) error {
+	return onAll(g.Sentinels, "SENTINEL", "SET", SentinelName, "down-after-milliseconds", silence.Milliseconds())
+}
+
 // Settle waits until all servers run as they should, whoever is the primary.
 func (g *RedisSentinels) Settle() error {
 	return wait("the Sentinels to agree and the replicas to follow", g.ready)
@@ -230,30 +238,50 @@ func StartRedisCluster(opts RedisGroupOptions) (*RedisCluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &RedisCluster{}
+	var errs error
+	for range redisStarts {
+		g := &RedisCluster{}
+		err := g.start(path, opts)
+		if err == nil {
+			return g, nil
+		}
+		errs = errors.Join(errs, err, g.Stop())
+	}
+	return nil, errs
+}
+
+// start starts the servers and makes a cluster of them.
+func (g *RedisCluster) start(path string, opts RedisGroupOptions) error {
 	for i := range 6 {
 		bus, err := FreePort()
 		if err != nil {
-			return nil, errors.Join(err, g.Stop())
+			return err
 		}
 		args := []string{
 			"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
-			"--cluster-node-timeout", strconv.FormatInt(ClusterNodeTimeout.Milliseconds(), 10), "--cluster-replica-validity-factor", "0",
+			"--cluster-node-timeout", strconv.FormatInt(Soon.Milliseconds(), 10), "--cluster-replica-validity-factor", "0",
 		}
 		if opts.TLS != nil {
 			args = append(args, "--tls-cluster", "yes")
 		}
 		r, err := startRedis(path, opts.node(i+i/3, args...))
 		if err != nil {
-			return nil, errors.Join(err, g.Stop())
+			return err
 		}
 		r.bus = bus
 		g.Nodes = append(g.Nodes, r)
 	}
-	if err := g.assemble(); err != nil {
-		return nil, errors.Join(fmt.Errorf("testserver: make a cluster: %w", err), g.Stop())
+	err := g.assemble()
+	if err == nil {
+		err = g.FailOver(Never) // nodes that wait for long take long to get to know each other
 	}
-	return g, nil
+	if err != nil {
+		return fmt.Errorf("testserver: make a cluster: %w", err)
+	}
+	if got := g.Primaries(); !slices.Equal(got, []int{0, 1, 2}) {
+		return fmt.Errorf("testserver: make a cluster: on a machine that paused, the nodes %v have become its primaries", got)
+	}
+	return nil
 }
 
 // assemble makes a cluster of six servers.
@@ -290,6 +318,12 @@ func (g *RedisCluster) assemble() error {
 		}
 	}
 	return g.Settle()
+}
+
+// FailOver has the nodes replace each other after such a silence, [Soon] or [Never].
+// One that is restarted has forgotten it, and goes by Soon.
+func (g *RedisCluster) FailOver(silence time.Duration) error {
+	return onAll(g.Nodes, "CONFIG", "SET", "cluster-node-timeout", silence.Milliseconds())
 }
 
 // Settle waits until every node sees a whole cluster and every primary has a
@@ -370,6 +404,16 @@ func savePath(kind string, at []*Redis, path, query string) string {
 		query = "?" + query
 	}
 	return scheme + kind + "://" + info + strings.Join(addrs, ",") + path + query
+}
+
+// onAll sends a command to each of some servers.
+func onAll(all []*Redis, command string, args ...any) error {
+	var errs []error
+	for _, r := range all {
+		_, err := r.Do(command, args...)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func stopAll(all []*Redis) error {

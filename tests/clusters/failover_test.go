@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -111,6 +112,7 @@ func (s scene) bare(t *testing.T, f failure) {
 
 func sentinelScene(t *testing.T) scene {
 	g := sentinels.take(t)
+	t.Cleanup(func() { must(t, "FailOver", g.FailOver(testserver.Never)) })
 	primary := func(t *testing.T) int {
 		i := g.Primary()
 		if i < 0 {
@@ -119,8 +121,9 @@ func sentinelScene(t *testing.T) scene {
 		return i
 	}
 	s := scene{
-		name: "Sentinels", backends: onSentinels, back: testserver.DownAfter + 3*time.Second + slack, settle: g.Settle,
-		place: prefixed(g.SavePath),
+		name: "Sentinels", backends: onSentinels, back: testserver.Soon + 3*time.Second + slack,
+		settle: func() error { return errors.Join(g.Settle(), g.FailOver(testserver.Soon)) },
+		place:  prefixed(g.SavePath),
 		failures: []failure{
 			{"primary killed", func(t *testing.T) func() error {
 				r := g.Nodes[primary(t)]
@@ -160,13 +163,15 @@ func TestSentinelFailovers(t *testing.T) {
 // TestClusterFailovers kills and freezes a primary of a Redis Cluster, under load.
 func TestClusterFailovers(t *testing.T) {
 	g := cluster.take(t)
+	t.Cleanup(func() { must(t, "FailOver", g.FailOver(testserver.Never)) })
 	primary := func() int {
 		all := g.Primaries()
 		return all[rand.IntN(len(all))]
 	}
 	s := scene{
-		name: "Redis Cluster", backends: onCluster, back: testserver.ClusterNodeTimeout + 3*time.Second + slack, settle: g.Settle,
-		place: prefixed(g.SavePath),
+		name: "Redis Cluster", backends: onCluster, back: testserver.Soon + 3*time.Second + slack,
+		settle: func() error { return errors.Join(g.Settle(), g.FailOver(testserver.Soon)) },
+		place:  prefixed(g.SavePath),
 		failures: []failure{
 			{"primary killed", func(t *testing.T) func() error {
 				r := g.Nodes[primary()]

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chisession/session/internal/testserver"
 )
 
 // A line is what all runs of one failure on one deployment came to.
@@ -69,7 +71,7 @@ func writeTable() error {
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, tableHead, 1500*time.Millisecond)
+	fmt.Fprintf(&b, tableHead, testserver.Soon)
 	for _, l := range table.lines {
 		slices.Sort(l.back)
 		slices.Sort(l.backends)

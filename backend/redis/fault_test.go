@@ -81,11 +81,11 @@ func TestMoved(t *testing.T) {
 	}
 }
 
-// eventually polls until ok returns nil, for ten seconds.
+// eventually polls until ok returns nil, for a minute.
 func eventually(t testing.TB, what string, ok func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if err = ok(); err == nil {
 			return
 		}
@@ -244,8 +244,8 @@ func TestCancel(t *testing.T) {
 			must(t, "Freeze", r.Freeze())
 			time.AfterFunc(50*time.Millisecond, cancel)
 			start := time.Now()
-			if _, err := s.Load(cancelled, rec.ID); !errors.Is(err, context.Canceled) || time.Since(start) > 2*time.Second {
-				t.Errorf("Load: got %v after %v, want Canceled at once", err, time.Since(start))
+			if _, err := s.Load(cancelled, rec.ID); !errors.Is(err, context.Canceled) || time.Since(start) > 4*time.Second {
+				t.Errorf("Load: got %v after %v, want Canceled before the connection's own 5 s", err, time.Since(start))
 			}
 			must(t, "Thaw", r.Thaw())
 		}
@@ -280,8 +280,8 @@ func TestExhausted(t *testing.T) {
 	})
 	must(t, "Freeze", r.Freeze())
 	hundred(func(err error, took time.Duration) {
-		if err == nil || took > 3*time.Second {
-			t.Errorf("Load over one frozen connection: got %v after %v", err, took)
+		if err == nil || took > 8*time.Second {
+			t.Errorf("Load over one frozen connection: got %v after %v, want an error within 3 s, or 8 on a busy machine", err, took)
 		} else if !errors.Is(err, os.ErrDeadlineExceeded) && !strings.Contains(err.Error(), "i/o timeout") {
 			t.Errorf("Load over one frozen connection: %v, want a time-out (busy, dial or read)", err)
 		}
@@ -398,10 +398,10 @@ func TestKill9(t *testing.T) {
 			return nil
 		})
 		must(t, "Restart", r.Restart())
-		start := time.Now()
-		eventually(t, "the first success", func() error { _, err := s.Load(ctx, first.ID); return err })
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("the first success came after %v", took)
+		tries := 0
+		eventually(t, "the first success", func() error { tries++; _, err := s.Load(ctx, first.ID); return err })
+		if tries > 3 {
+			t.Errorf("the first success was Load number %d, want the first, or the third on a busy machine", tries)
 		}
 	}
 	close(stop)

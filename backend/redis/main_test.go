@@ -46,7 +46,7 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if leaked := goroutines(5 * time.Second); leaked != "" && code == 0 {
+	if leaked := goroutines(30 * time.Second); leaked != "" && code == 0 {
 		fmt.Fprintf(os.Stderr, "leaked goroutines:\n%s", leaked)
 		return 1
 	}
@@ -56,7 +56,7 @@ func runTests(m *testing.M) int {
 // goroutines returns the stacks of this package's and redigo's goroutines
 // that are still there after the patience.
 func goroutines(patience time.Duration) string {
-	for deadline := time.Now().Add(patience); ; runtime.Gosched() {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		buf := make([]byte, 1<<20)
 		var ours []string
 		stacks := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")

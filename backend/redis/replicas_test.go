@@ -25,6 +25,13 @@ func withReplica(t *testing.T) (primary, replica *testserver.Redis) {
 	primary = private(t, testserver.RedisOptions{Args: []string{"--repl-diskless-sync-delay", "0"}})
 	host, port, _ := strings.Cut(primary.Addr(), ":")
 	replica = private(t, testserver.RedisOptions{Args: []string{"--replicaof", host, port}})
+	follows(t, primary)
+	return primary, replica
+}
+
+// follows waits until the primary's replica has all that was written.
+func follows(t *testing.T, primary *testserver.Redis) {
+	t.Helper()
 	eventually(t, "the replica to follow", func() error {
 		c, err := primary.Dial()
 		if err != nil {
@@ -40,14 +47,16 @@ func withReplica(t *testing.T) (primary, replica *testserver.Redis) {
 		}
 		return err
 	})
-	return primary, replica
 }
 
-// frozen runs fn while r answers nobody.
-func frozen(t *testing.T, r *testserver.Redis, fn func()) {
+// frozen runs fn while the primary's replica answers nobody.
+func frozen(t *testing.T, primary, replica *testserver.Redis, fn func()) {
 	t.Helper()
-	must(t, "Freeze", r.Freeze())
-	defer func() { must(t, "Thaw", r.Thaw()) }()
+	must(t, "Freeze", replica.Freeze())
+	defer func() {
+		must(t, "Thaw", replica.Thaw())
+		follows(t, primary)
+	}()
 	fn()
 }
 
@@ -57,10 +66,10 @@ func TestReplicas(t *testing.T) {
 	primary, replica := withReplica(t)
 	pool := &redis.Pool{MaxIdle: 50, Dial: primary.Dial}
 	t.Cleanup(func() { _ = pool.Close() })
-	callers, err := New(pool, Options{Replicas: 1, ReplicaWait: 700 * time.Millisecond})
+	callers, err := New(pool, Options{Replicas: 1, ReplicaWait: time.Second})
 	must(t, "New", err)
 	for name, s := range map[string]*Store{
-		"own pool":      openAt(t, primary.URL()+"?replicas=1&replicawait=700ms"),
+		"own pool":      openAt(t, primary.URL()+"?replicas=1&replicawait=1s"),
 		"caller's pool": callers,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +81,7 @@ func TestReplicas(t *testing.T) {
 			login.Confirm, login.Data = true, []byte("new token")
 			born := newRecord("bob", "z")
 			born.Confirm = true
-			frozen(t, replica, func() {
+			frozen(t, primary, replica, func() {
 				for what, err := range map[string]error{
 					"Update":        s.Update(ctx, login),
 					"Create":        s.Create(ctx, born),
@@ -109,9 +118,9 @@ func TestReplicas(t *testing.T) {
 // TestEveryWrite: with EveryWrite, plain writes wait, too.
 func TestEveryWrite(t *testing.T) {
 	primary, replica := withReplica(t)
-	s := openAt(t, primary.URL()+"?replicas=1&replicawait=700ms&everywrite=true")
+	s := openAt(t, primary.URL()+"?replicas=1&replicawait=1s&everywrite=true")
 	rec := create(t, s, "", "x")
-	frozen(t, replica, func() {
+	frozen(t, primary, replica, func() {
 		for what, err := range map[string]error{
 			"Create": s.Create(ctx, newRecord("", "y")),
 			"Update": s.Update(ctx, rec),
@@ -146,7 +155,7 @@ func TestReplicasOptions(t *testing.T) {
 // get is a 503, and the user is still logged in. Once it follows, the retry works.
 func TestLogoutWithoutReplica(t *testing.T) {
 	primary, replica := withReplica(t)
-	m, err := session.New(session.Config{Provider: Name, SavePath: primary.URL() + "?replicas=1&replicawait=700ms"})
+	m, err := session.New(session.Config{Provider: Name, SavePath: primary.URL() + "?replicas=1&replicawait=1s"})
 	must(t, "session.New", err)
 	t.Cleanup(func() { must(t, "Close", m.Close()) })
 	mux := http.NewServeMux()
@@ -171,7 +180,7 @@ func TestLogoutWithoutReplica(t *testing.T) {
 		return text
 	}
 	get("/login", http.StatusOK)
-	frozen(t, replica, func() {
+	frozen(t, primary, replica, func() {
 		get("/logout", http.StatusServiceUnavailable)
 		if user := get("/", http.StatusOK); !strings.Contains(user, "ada") {
 			t.Errorf("after a logout that answered 503, the user is %q, want ada still", user)

@@ -21,6 +21,7 @@ type wire struct {
 	obeys   bool                 // the client ends its calls with their contexts
 	limit   time.Duration        // of a call; 0 on a caller's client
 	watch   *sentinel.Watch      // nil: no Sentinels, or the client's own business
+	dials   *dials               // nil on a caller's client
 
 	// node returns the client of the server that has a key; nil if there is no
 	// way to know.
@@ -170,7 +171,7 @@ func (w *wire) call(ctx context.Context, do func(context.Context) (any, error)) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	outer := ctx
+	outer, began := ctx, time.Now()
 	if w.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, w.limit)
@@ -188,7 +189,7 @@ func (w *wire) call(ctx context.Context, do func(context.Context) (any, error)) 
 		if cause := outer.Err(); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
-		err = w.why(err)
+		err = w.why(err, began)
 	}
 	return got, err
 }
@@ -229,13 +230,21 @@ func (w *wire) look(err error) {
 	}
 }
 
-// why adds to an error what the Sentinels say, if they name no primary: of the dials
-// that fail for that, go-redis tells only how much time they took.
-func (w *wire) why(err error) error {
-	if _, refused := errors.AsType[redisengine.Refusal](err); refused || w.watch == nil {
+// why adds to the error of a call what the Sentinels say, if they name no primary,
+// or else why the last dial failed, if the call had no more time: go-redis tells
+// only how much that was.
+func (w *wire) why(err error, began time.Time) error {
+	var cause error
+	if _, refused := errors.AsType[redisengine.Refusal](err); refused {
 		return err
 	}
-	if cause := w.watch.Err(); cause != nil && !errors.Is(err, cause) {
+	if w.watch != nil {
+		cause = w.watch.Err()
+	}
+	if cause == nil && w.dials != nil && errors.Is(err, context.DeadlineExceeded) {
+		cause = w.dials.failed(began)
+	}
+	if cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", err, cause)
 	}
 	return err

@@ -1,15 +1,13 @@
 package session_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	_ "github.com/chisession/session/backend/mysql" // save paths that it refuses are tested
 	_ "github.com/chisession/session/backend/redis" // and so are Redis's
 	"github.com/chisession/session/internal/behaviour"
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -23,12 +21,5 @@ func TestBehaviour(t *testing.T) {
 // closed, of a request that was not released, of a store.
 func TestMain(m *testing.M) {
 	testserver.MoreParallel(4)
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(leak.Main(m))
 }

@@ -9,20 +9,21 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
-	"go.uber.org/goleak"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/admin"
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/sessiontest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
 
 const secretValue = "a value that nobody may see"
 

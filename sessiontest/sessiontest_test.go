@@ -14,24 +14,16 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/flash"
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/sessiontest"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := goleak.Find(); code == 0 && err != nil {
-		println(err.Error())
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
 
 // doing is a handler that does something to its session.
 func doing(f func(s *session.Session)) http.Handler {

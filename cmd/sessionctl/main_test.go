@@ -15,10 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend"
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -38,7 +37,7 @@ func TestMain(m *testing.M) {
 		err = errors.Join(err, stop())
 	}
 	if code == 0 {
-		err = errors.Join(err, goleak.Find())
+		err = errors.Join(err, leak.Find())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -9,13 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/admin"
@@ -24,11 +23,12 @@ import (
 	_ "github.com/chisession/session/backend/postgres"
 	_ "github.com/chisession/session/backend/redis"
 	_ "github.com/chisession/session/backend/sqlite"
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/internal/testserver"
 	"github.com/chisession/session/sessiontest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(leak.Main(m)) }
 
 // places are where each store is opened: a save path of the test's own.
 var places = map[string]func(t *testing.T) (savePath string){

@@ -7,8 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/internal/testserver"
 )
 
@@ -20,7 +19,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	err := errors.Join(mariaDB.stop(), redisServer.stop(), postgresServer.stop())
 	if code == 0 {
-		err = errors.Join(err, goleak.Find())
+		err = errors.Join(err, leak.Find())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -13,17 +13,17 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/cookie"
+	"github.com/chisession/session/internal/leak"
 	"github.com/chisession/session/sessiontest"
 )
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	goleak.VerifyTestMain(m, goleak.Cleanup(os.Exit))
+	os.Exit(leak.Main(m))
 }
 
 // A site is a running shop.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,13 @@ func (r doctorReport) expect(t *testing.T, check string, status doctor.Status, t
 		}
 	}
 	t.Errorf("no finding %q %s with %q in it:\n%s", check, status, text, r)
+}
+
+// has reports whether expect would find what it wants.
+func (r doctorReport) has(check string, status doctor.Status, text string) bool {
+	return slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool {
+		return f.Check == check && f.Status == status && strings.Contains(f.Detail, text)
+	})
 }
 
 // of returns the finding of a check.

@@ -294,7 +294,7 @@ func TestRestart(t *testing.T) {
 			token := first.login("ada")
 			started := time.Now()
 			first.end()
-			if took := time.Since(started); took > 10*time.Second {
+			if took := time.Since(started); took > 30*time.Second {
 				t.Errorf("the server took %v to end", took)
 			}
 			if got := startChild(t, args...).ok(token, "/get"); got.User != "ada" || got.Values["a"] != "1" {

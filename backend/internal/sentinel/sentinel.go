@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -28,6 +29,9 @@ const (
 	minPause   = 50 * time.Millisecond  // between two rounds
 	keepAlive  = 30 * time.Second
 )
+
+// errLate says that a majority may name a primary if it is given more time.
+var errLate = errors.New("some of them were late")
 
 // ErrClosed says that the Watch was closed.
 var ErrClosed = errors.New("sentinel: closed")
@@ -95,34 +99,39 @@ func (w *Watch) Doubt() {
 }
 
 // Primary returns the primary's address. Unless it is known already, it waits for
-// the Sentinels, until ctx is done at the latest.
+// the Sentinels, until ctx is done at the latest. Those that were late are asked
+// again.
 func (w *Watch) Primary(ctx context.Context) (string, error) {
 	w.mu.Lock()
 	if !w.started && w.life.Err() == nil {
 		w.started = true
 		w.wg.Go(w.watch)
 	}
-	primary, round := w.primary, w.round
+	primary, round, last := w.primary, w.round, error(nil)
 	w.mu.Unlock()
-	switch {
-	case w.life.Err() != nil:
+	for primary == "" {
+		select {
+		case <-round:
+		case <-w.life.Done():
+			return "", ErrClosed
+		case <-ctx.Done():
+			if last != nil {
+				return "", fmt.Errorf("%w: %w", ctx.Err(), last)
+			}
+			return "", ctx.Err()
+		}
+		w.mu.Lock()
+		primary, round, last = w.primary, w.round, w.last
+		w.mu.Unlock()
+		if primary == "" && !errors.Is(last, errLate) {
+			return "", last
+		}
+		w.Doubt()
+	}
+	if w.life.Err() != nil {
 		return "", ErrClosed
-	case primary != "":
-		return primary, nil
 	}
-	select {
-	case <-round:
-	case <-w.life.Done():
-		return "", ErrClosed
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.primary == "" {
-		return "", w.last
-	}
-	return w.primary, nil
+	return primary, nil
 }
 
 // Quorum asks every Sentinel whether enough of them could agree to replace the
@@ -243,18 +252,31 @@ func (w *Watch) ask() (string, error) {
 	}
 	var errs []error
 	votes := map[string]int{}
+	most, late := 0, 0
 	for range w.sentinels {
 		a := <-answers
 		if a.err != nil {
 			errs = append(errs, a.err)
+			if isLate(a.err) {
+				late++
+			}
 			continue
 		}
 		votes[a.addr]++
-		if votes[a.addr] > len(w.sentinels)/2 {
+		if most = max(most, votes[a.addr]); most > len(w.sentinels)/2 {
 			return a.addr, nil
 		}
 	}
-	return "", fmt.Errorf("no primary that a majority of %d Sentinels agrees on, %d named one: %w", len(w.sentinels), len(w.sentinels)-len(errs), errors.Join(errs...))
+	named := len(w.sentinels) - len(errs)
+	if most+late > len(w.sentinels)/2 { // with them there could be a majority
+		errs = append(errs, errLate)
+	}
+	return "", fmt.Errorf("no primary that a majority of %d Sentinels agrees on, %d named one: %w", len(w.sentinels), named, errors.Join(errs...))
+}
+
+// isLate reports whether a Sentinel had too little time.
+func isLate(err error) bool {
+	return errors.Is(err, errBusy) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // A conn is a connection to the primary.

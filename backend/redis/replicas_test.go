@@ -38,7 +38,7 @@ func follows(t *testing.T, primary *testserver.Redis) {
 			return err
 		}
 		defer func() { _ = c.Close() }()
-		if _, err := c.Do("SET", "probe", "", "PX", 1); err != nil {
+		if _, err := c.Do("PUBLISH", "probe", ""); err != nil { // replicated, and no key
 			return err
 		}
 		n, err := redis.Int(c.Do("WAIT", 1, 1000))

@@ -136,9 +136,9 @@ func (l *Link) connect(client net.Conn) {
 	}
 	l.mu.Lock()
 	l.wires[w] = true
-	stopped := l.stopped
+	late := l.stopped || l.refuses // since it was asked
 	l.mu.Unlock()
-	if stopped {
+	if late {
 		w.reset()
 	}
 	l.wg.Go(func() { l.pump(w, w.server, l.reply) })

@@ -57,7 +57,7 @@ func testCancelled(c *check) {
 	for _, call := range calls(s, rec) {
 		began := time.Now()
 		err := call.do(ctx)
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			c.errorf("%s with a cancelled context took %v", call.name, took)
 		}
 		if !bounded && !errors.Is(err, context.Canceled) {

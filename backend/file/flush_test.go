@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend/file"
@@ -68,7 +69,7 @@ func TestFailedFlushIsNoSuccess(t *testing.T) {
 		"grow":    func(s *session.Session) { s.Set("k", strings.Repeat("v", 10_000)) },
 		"login":   func(s *session.Session) { s.SetUser("ann") },
 		"renew":   func(s *session.Session) { s.Renew() },
-		"shorten": func(s *session.Session) { s.SetIdleTimeout(5e9) },
+		"shorten": func(s *session.Session) { s.SetIdleTimeout(5 * time.Minute) },
 		"destroy": func(s *session.Session) { s.Destroy() },
 	}
 	handler := m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

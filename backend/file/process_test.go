@@ -205,7 +205,7 @@ func increment(s *Store, id uuid.UUID, n int) error {
 		switch {
 		case err == nil:
 			n--
-		case !errors.Is(err, backend.ErrConflict):
+		case !errors.Is(err, backend.ErrConflict) && !errors.Is(err, errLocked): // who has the lock may not have the processor
 			return err
 		}
 	}
@@ -294,7 +294,7 @@ func TestFrozenProcess(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if took := time.Since(start); took > lockWait+time.Second {
+	if took := time.Since(start); took > 3*lockWait {
 		t.Errorf("Updates took %v, want about %v", took, lockWait)
 	}
 	if err := cmd.Process.Kill(); err != nil {

@@ -40,11 +40,19 @@ func TestSweepIgnoresFileTimes(t *testing.T) {
 // keeps it, and writes what the head should say.
 func TestSweepRenewsHead(t *testing.T) {
 	s := openAt(t, t.TempDir()+"/sessions")
-	rec := newRecord(3)
-	rec.Expires = time.Now().Add(50 * time.Millisecond)
-	mustCreate(t, s, rec)
-	rec.Version, rec.Expires = 1, time.Now().Add(time.Hour)
-	if err := s.Update(t.Context(), rec); err != nil {
+	var rec backend.Record
+	prolong := func(life time.Duration) error {
+		rec = newRecord(3)
+		rec.Expires = time.Now().Add(life)
+		mustCreate(t, s, rec)
+		rec.Version, rec.Expires = 1, time.Now().Add(time.Hour)
+		return s.Update(t.Context(), rec)
+	}
+	err := backend.ErrNotFound // a busy machine may need longer than the session lives
+	for life := 50 * time.Millisecond; errors.Is(err, backend.ErrNotFound) && life < time.Minute; life *= 4 {
+		err = prolong(life)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	at := func(rec backend.Record) look {
@@ -54,13 +62,16 @@ func TestSweepRenewsHead(t *testing.T) {
 		}
 		return look
 	}
-	for deadline := time.Now().Add(5 * time.Second); at(rec) == lookLive; {
+	for deadline := time.Now().Add(2 * time.Minute); at(rec) == lookLive; {
 		if time.Now().After(deadline) {
 			t.Fatal("the head never expired")
 		}
 	}
-	if n, err := s.Sweep(t.Context(), 10); n != 0 || err != nil {
-		t.Fatalf("Sweep = %d, %v; want 0", n, err)
+	if _, err := s.Sweep(t.Context(), 10); err != nil {
+		t.Fatalf("Sweep: %v", err)
+	}
+	if _, err := s.Load(t.Context(), rec.ID); err != nil {
+		t.Errorf("Load after Sweep: %v", err)
 	}
 	if at(rec) != lookLive {
 		t.Error("the head is as old as before")

@@ -160,7 +160,7 @@ func TestDescriptors(t *testing.T) {
 	if _, err := New("/dev/null", Options{}); err == nil {
 		t.Error("New(/dev/null): no error")
 	}
-	if after := count(); after != before {
+	if after := count(); after > before { // fewer: the collector has closed what tests before have left
 		t.Errorf("%d descriptors are open, %d before", after, before)
 	}
 }

@@ -118,7 +118,7 @@ func TestSweepsTogether(t *testing.T) {
 	live := make([]backend.Record, 40)
 	for i := range live {
 		live[i] = record()
-		live[i].Expires = time.Now().Add(5 * time.Second)
+		live[i].Expires = time.Now().Add(5 * time.Minute)
 		live[i] = create(t, first, live[i])
 	}
 	var wg sync.WaitGroup

@@ -98,7 +98,7 @@ func exec(t testing.TB, query string, args ...any) {
 	}
 }
 
-const soon = sqltest.Soon
+const soon, late, crowd = sqltest.Soon, sqltest.Late, sqltest.Crowd
 
 // What the tests of both SQL servers share.
 var (

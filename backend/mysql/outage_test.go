@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chisession/session/backend/internal/sqltest"
 )
@@ -19,7 +18,7 @@ func TestServerIsDown(t *testing.T) {
 }
 
 // TestKill9UnderLoad: every write that was acknowledged is there afterwards,
-// the first success comes within a second of the server's, and neither
+// the first success comes soon after the server's, and neither
 // connections nor goroutines are left over.
 func TestKill9UnderLoad(t *testing.T) {
 	s := open(t)
@@ -55,7 +54,7 @@ func TestFrozenServer(t *testing.T) {
 	})
 	defer thaw()
 	refusal.Silent(t, s, rec, ops)
-	within(t, 5*time.Second, "Open on a frozen server", func() {
+	within(t, crowd, "Open on a frozen server", func() {
 		if err := openErr(server.DSN("session_x")); err == nil {
 			t.Error("Open on a frozen server: no error")
 		}

@@ -5,7 +5,6 @@ package mysql
 import (
 	"sync"
 	"testing"
-	"time"
 )
 
 // TestOnePool: however many calls there are, side by side and one
@@ -36,5 +35,5 @@ func TestOnePool(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	eventually(t, 5*time.Second, "no connection is left", func() bool { return len(connections(t)) == 0 })
+	eventually(t, "no connection is left", func() bool { return len(connections(t)) == 0 })
 }

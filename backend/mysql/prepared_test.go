@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -294,5 +293,5 @@ func TestOpenWhileTheTableIsFull(t *testing.T) {
 	db := database(t)
 	openIn(t, db)
 	exec(t, strings.ReplaceAll("CREATE TRIGGER `%`.`t` BEFORE INSERT ON `%`.sessions FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114", "%", db))
-	within(t, 5*time.Second, "Open", func() { openIn(t, db) })
+	within(t, crowd, "Open", func() { openIn(t, db) })
 }

@@ -41,7 +41,7 @@ func TestSettingsDoNotMatter(t *testing.T) {
 			for i, data := range corpus {
 				rec := record()
 				rec.Data, rec.User = data, setting+string(data[:min(len(data), 200)])
-				rec.Expires = time.Now().Add(time.Minute).Truncate(time.Millisecond).UTC()
+				rec.Expires = time.Now().Add(time.Hour).Truncate(time.Millisecond).UTC()
 				rec = create(t, s, rec)
 				checkRecord(t, load(t, s, rec.ID), rec)
 				rec.Expires = rec.Expires.Add(1500 * time.Millisecond)
@@ -88,7 +88,7 @@ func TestGlobalTimeZone(t *testing.T) {
 		exec(t, "SET GLOBAL time_zone = '"+zone+"'")
 		s := openIn(t, db)
 		rec := record()
-		rec.Expires = time.Now().Add(20 * time.Second).Truncate(time.Millisecond).UTC()
+		rec.Expires = time.Now().Add(time.Hour).Truncate(time.Millisecond).UTC()
 		recs = append(recs, create(t, s, rec))
 		for _, rec := range recs {
 			checkRecord(t, load(t, s, rec.ID), rec)

@@ -342,7 +342,7 @@ func TestCancelledContext(t *testing.T) {
 	hold := lockRow(t, s, rec.ID)
 	ctx, cancel = context.WithTimeout(background, 100*time.Millisecond)
 	defer cancel()
-	within(t, time.Second, "Update until its deadline", func() {
+	within(t, soon, "Update until its deadline", func() {
 		if err := s.Update(ctx, rec); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Update = %v, want context.DeadlineExceeded", err)
 		}

@@ -97,19 +97,19 @@ func (c *cluster) wait(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, 30*time.Second, "the standby follows", func() bool {
+	eventually(t, "the standby follows", func() bool {
 		rows, err := c.lead().Query("SELECT state, sync_state FROM pg_stat_replication")
 		return err == nil && len(rows) == 1 && rows[0][0] == "streaming" && rows[0][1] == state
 	})
 }
 
-// fail has the standby take the place of the primary, which dies; shortly
-// before, the cable between the two is pulled.
-func (c *cluster) fail(t *testing.T, unseen time.Duration) {
+// fail has the standby take the place of the primary, which dies; before that, the
+// cable between the two is pulled, and unseen passes.
+func (c *cluster) fail(t *testing.T, unseen func()) {
 	t.Helper()
 	c.links[c.primary].Stall(true)
 	defer c.links[c.primary].Stall(false)
-	time.Sleep(unseen) // users go on
+	unseen()
 	if err := c.lead().Kill9(); err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func (u *user) look(t *testing.T) (toll toll) {
 			continue
 		}
 		var w *httptest.ResponseRecorder
-		eventually(t, 20*time.Second, "the site responds", func() (ok bool) {
+		eventually(t, "the site responds", func() (ok bool) {
 			w, ok = u.request(t, "GET", "/", v.token)
 			return ok
 		})
@@ -340,17 +340,23 @@ func failover(t *testing.T, c *cluster, h http.Handler) (total toll) {
 		users[i] = &user{name: fmt.Sprint("user", i), site: h, done: &done}
 		wg.Go(func() { users[i].live(ctx, t) })
 	}
-	more := func(n int64, within time.Duration, what string) {
+	more := func(n int64, what string) {
 		t.Helper()
 		so := done.Load()
-		eventually(t, within, what, func() bool { return done.Load() >= so+n })
+		eventually(t, what, func() bool { return done.Load() >= so+n })
 	}
-	more(100, 20*time.Second, "users come and go")
-	c.fail(t, 300*time.Millisecond)
+	more(100, "users come and go")
+	c.fail(t, func() {
+		if c.synchronous {
+			time.Sleep(300 * time.Millisecond) // they wait for the standby
+		} else {
+			more(40, "users go on")
+		}
+	})
 	began := time.Now()
-	more(1, 10*time.Second, "the first request after the failover")
+	more(1, "the first request after the failover")
 	t.Logf("the first acknowledged request came %v after the standby had been promoted", time.Since(began).Round(time.Millisecond))
-	more(50, 20*time.Second, "users come and go again")
+	more(50, "users come and go again")
 	stop()
 	wg.Wait()
 	for _, u := range users {
@@ -403,7 +409,7 @@ func TestSwitchover(t *testing.T) {
 	c.primary = 1 - c.primary
 	c.repair(t)
 	each(ops, func(name string, err error, took time.Duration) {
-		if err != nil || took > 2*time.Second {
+		if err != nil || took > late {
 			t.Errorf("%s after a switchover: %v, after %v", name, err, took)
 		}
 	})
@@ -411,10 +417,10 @@ func TestSwitchover(t *testing.T) {
 	if _, err := s.Load(background, gone.ID); err == nil {
 		t.Error("what was deleted before the switchover is there")
 	}
-	rows, err := old.Query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'session'")
-	if err != nil || len(rows) != 1 || rows[0][0] != "0" {
-		t.Errorf("%v connections to the standby, %v; want none to be kept", rows, err)
-	}
+	eventually(t, "no connection to the standby is kept", func() bool {
+		rows, err := old.Query("SELECT count(*) FROM pg_stat_activity WHERE usename = 'session'")
+		return err == nil && len(rows) == 1 && rows[0][0] == "0"
+	})
 }
 
 // TestUnconfirmedDelete: a deletion that no standby confirms is an error, and so
@@ -429,32 +435,35 @@ func TestUnconfirmedDelete(t *testing.T) {
 	}
 	rec := create(t, s, record())
 	c.links[c.primary].Stall(true)
-	ctx, cancel := context.WithTimeout(background, 300*time.Millisecond)
-	defer cancel()
-	if err := s.Delete(ctx, rec.ID); err == nil {
-		t.Error("Delete without a standby: no error")
-	}
-	// pgx has the server cancel what it waits for, and so the deletion is seen.
-	eventually(t, 5*time.Second, "the record is gone from the primary", func() bool {
+	// pgx has the server cancel what it waits for, and so the deletion is seen; once it
+	// had time to begin, on a busy machine.
+	eventually(t, "the record is gone from the primary", func() bool {
+		ctx, cancel := context.WithTimeout(background, 300*time.Millisecond)
+		defer cancel()
+		if err := s.Delete(ctx, rec.ID); err == nil {
+			t.Error("Delete without a standby: no error")
+		}
 		rows, err := c.lead().QueryIn(c.db, "SELECT 1 FROM sessions WHERE id = '"+rec.ID.String()+"'")
 		return err == nil && len(rows) == 0
 	})
-	ctx, cancel = context.WithTimeout(background, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 500*time.Millisecond)
 	defer cancel()
 	if err := s.Delete(ctx, rec.ID); err == nil {
 		t.Error("Delete of a record whose deletion no standby knows: no error")
 	}
 	c.links[c.primary].Stall(false)
-	if err := s.Delete(background, rec.ID); err != nil {
-		t.Errorf("Delete with the standby back: %v", err)
-	}
+	eventually(t, "with the standby back a Delete succeeds", func() bool { return s.Delete(background, rec.ID) == nil })
 	if err := c.lead().Kill9(); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.spare().Promote(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Load(background, rec.ID); !errors.Is(err, backend.ErrNotFound) {
-		t.Errorf("Load after the failover: %v, want ErrNotFound", err)
-	}
+	eventually(t, "after the failover the record is not there", func() bool {
+		_, err := s.Load(background, rec.ID)
+		if err == nil {
+			t.Error("Load after the failover: the record is there again")
+		}
+		return err == nil || errors.Is(err, backend.ErrNotFound)
+	})
 }

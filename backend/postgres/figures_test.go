@@ -220,7 +220,7 @@ func TestFiguresBesideRedis(t *testing.T) {
 // once those who made them have disconnected: then the server has counted all.
 func hot(t *testing.T, conn *pgx.Conn, table string) (share float64) {
 	t.Helper()
-	eventually(t, 20*time.Second, "the clients are gone", func() bool {
+	eventually(t, "the clients are gone", func() bool {
 		var n int
 		err := conn.QueryRow(background, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'session' AND datname = current_database()").Scan(&n)
 		return err == nil && n == 0

@@ -168,7 +168,7 @@ func do(t testing.TB, db, statements string) {
 	}
 }
 
-const soon, late = sqltest.Soon, sqltest.Late
+const soon, late, crowd = sqltest.Soon, sqltest.Late, sqltest.Crowd
 
 // What the tests of both SQL servers share.
 var (

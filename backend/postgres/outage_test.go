@@ -22,7 +22,7 @@ func TestServerIsDown(t *testing.T) {
 }
 
 // TestKill9UnderLoad: every write that was acknowledged is there afterwards,
-// the first success comes within a second of the server's, and no connection
+// the first success comes soon after the server's, and no connection
 // is left over.
 func TestKill9UnderLoad(t *testing.T) {
 	s := open(t)
@@ -72,7 +72,7 @@ func TestFrozenServer(t *testing.T) {
 	})
 	defer thaw()
 	refusal.Silent(t, s, rec, ops)
-	within(t, 5*time.Second, "Open on a frozen server", func() {
+	within(t, crowd, "Open on a frozen server", func() {
 		if err := openErr(server.DSN("session_x")); err == nil {
 			t.Error("Open on a frozen server: no error")
 		}
@@ -184,12 +184,14 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	if small.Pid() == 0 { // with no room for its log the server stops itself
-		if err := small.Restart(); err != nil {
-			t.Fatal(err)
+	eventually(t, "writes succeed again", func() bool {
+		if small.Pid() == 0 { // with no room for its log the server stops itself, or is about to
+			if err := small.Restart(); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	eventually(t, 30*time.Second, "writes succeed again", func() bool { return write() == nil })
+		return write() == nil
+	})
 	for _, rec := range acked {
 		checkRecord(t, load(t, s, rec.ID), rec)
 	}

@@ -101,7 +101,7 @@ func (r Refusal) ServerIsDown(t *testing.T, s Store, server Server, open func() 
 	}
 	Each(ops, func(name string, err error, took time.Duration) {
 		r.Check(t, name, err)
-		if took > 3*time.Second {
+		if took > Late {
 			t.Errorf("%s on a dead server took %v", name, took)
 		}
 	})
@@ -132,7 +132,7 @@ func (r Refusal) Silent(t *testing.T, s Store, rec backend.Record, ops map[strin
 			}
 		})
 	}
-	Within(t, 5*time.Second, "100 Loads on a silent server", func() {
+	Within(t, Crowd, "100 Loads on a silent server", func() {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -175,8 +175,8 @@ func (w *worker) run(ctx context.Context, t *testing.T, s Store) {
 }
 
 // KilledUnderLoad kills the server three times under eight who write: every write
-// that was acknowledged is there afterwards, and the first success comes within a
-// second of the server's return.
+// that was acknowledged is there afterwards, and the first success comes soon after
+// the server's return.
 func KilledUnderLoad(t *testing.T, s Store, server Server) {
 	workers := make([]*worker, 8)
 	ctx, stop := context.WithCancel(context.Background())
@@ -197,17 +197,19 @@ func KilledUnderLoad(t *testing.T, s Store, server Server) {
 	failed := func() uint64 { return total(func(w *worker) *atomic.Uint64 { return &w.failed }) }
 	for range 3 {
 		done := oks()
-		Eventually(t, 10*time.Second, "writes go on", func() bool { return oks() > done+100 })
+		Eventually(t, "writes go on", func() bool { return oks() > done+100 })
 		if err := server.Kill9(); err != nil {
 			t.Fatal(err)
 		}
 		before := failed()
-		Eventually(t, 5*time.Second, "workers see errors", func() bool { return failed() > before+uint64(len(workers)) })
+		Eventually(t, "workers see errors", func() bool { return failed() > before+uint64(len(workers)) })
 		if err := server.Restart(); err != nil {
 			t.Fatal(err)
 		}
 		done = oks()
-		Eventually(t, time.Second, "the first success after the restart", func() bool { return oks() > done })
+		Within(t, Late, "the first success after the restart", func() {
+			Eventually(t, "the first success after the restart", func() bool { return oks() > done })
+		})
 	}
 	stop()
 	wg.Wait()

@@ -5,7 +5,6 @@ package sqltest
 import (
 	"context"
 	"os"
-	"runtime"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -20,12 +19,14 @@ import (
 // Leaked returns the stacks of goroutines that database/sql or the code of
 // driver left behind, once those that are about to end have ended.
 func Leaked(driver string) string {
-	deadline := time.Now().Add(5 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(patience)
 	for {
 		if left := goroutinesOf(driver); len(left) == 0 || time.Now().After(deadline) {
 			return strings.Join(left, "\n\n")
 		}
-		runtime.Gosched()
+		<-tick.C
 	}
 }
 
@@ -88,6 +89,12 @@ func Load(t testing.TB, s backend.Store, id uuid.UUID) backend.Record {
 const (
 	Soon = 2500 * time.Millisecond // when nothing is in its way any more: it has not run into its own three seconds
 	Late = 6 * time.Second         // when those end it
+
+	// Crowd is how long a crowd of calls may take that is several times the pool's
+	// size, when each of them runs into its end: not that of those before it, too.
+	Crowd = 7 * time.Second
+
+	patience = time.Minute // with what must come
 )
 
 // Within fails the test if f takes longer than limit, and returns how long it
@@ -103,10 +110,10 @@ func Within(t testing.TB, limit time.Duration, what string, f func()) time.Durat
 	return took
 }
 
-// Eventually polls until ok, at most for limit.
-func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+// Eventually polls until ok, and fails the test when that is not after a minute.
+func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -114,7 +121,7 @@ func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, limit)
+			t.Fatalf("%s: not within %v", what, patience)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chisession/session/sessiontest"
 )
@@ -128,6 +129,17 @@ type response struct {
 func (b *browser) get(path string) response {
 	b.t.Helper()
 	return b.do(b.request("GET", path))
+}
+
+// getPatiently asks for path again while the response is that the store took too
+// long: a short StoreTimeout is little on a busy machine.
+func (b *browser) getPatiently(path string) response {
+	b.t.Helper()
+	got := b.get(path)
+	for end := time.Now().Add(patience); got.status == http.StatusServiceUnavailable && time.Now().Before(end); {
+		got = b.get(path)
+	}
+	return got
 }
 
 func (b *browser) request(method, path string) *http.Request {

@@ -128,14 +128,16 @@ func hugeHeader(t *testing.T, k Kind) {
 	b.get("/set?k=a&v=value")
 	send := func(cookies string) response {
 		t.Helper()
-		a.calls.Reset()
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("GET", "https://app.test/get?k=a", nil)
-		r.Header["Cookie"] = []string{cookies}
-		start := time.Now()
-		a.router.ServeHTTP(w, r)
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("a request with %d bytes of cookies took %v", len(cookies), took)
+		var w *httptest.ResponseRecorder
+		took := least(time.Second, func() {
+			a.calls.Reset()
+			w = httptest.NewRecorder()
+			r := httptest.NewRequest("GET", "https://app.test/get?k=a", nil)
+			r.Header["Cookie"] = []string{cookies}
+			a.router.ServeHTTP(w, r)
+		})
+		if took > time.Second {
+			t.Errorf("a request with %d bytes of cookies took %v at least", len(cookies), took)
 		}
 		return response{status: w.Code, body: w.Body.String(), setCookie: w.Header()["Set-Cookie"]}
 	}

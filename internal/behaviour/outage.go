@@ -67,22 +67,20 @@ func (o Outage) storeTimeout(t *testing.T) {
 	a := newApp(t, session.Config{Provider: o.Name, SavePath: o.SavePath, StoreTimeout: timeout})
 	a.basics()
 	b := a.browser(t)
-	b.get("/set?k=a&v=kept").want(t, http.StatusOK, "set")
-	least := time.Hour // the machine may be busy
+	b.getPatiently("/set?k=a&v=kept").want(t, http.StatusOK, "set")
 	o.frozen(t, func() {
-		for range 3 {
-			start := time.Now()
-			got := b.get("/get?k=a")
-			least = min(least, time.Since(start))
-			if got.status != http.StatusServiceUnavailable {
-				t.Errorf("with a frozen server: status %d, want 503", got.status)
+		for range 3 { // the first one's connection may be another's
+			took := least(2*timeout, func() {
+				if got := b.get("/get?k=a"); got.status != http.StatusServiceUnavailable {
+					t.Errorf("with a frozen server: status %d, want 503", got.status)
+				}
+			})
+			if took > 2*timeout {
+				t.Errorf("with a frozen server a request takes %v at least, want %v", took, timeout)
 			}
 		}
 	})
-	if least > 2*timeout {
-		t.Errorf("with a frozen server a request takes %v at least, want %v", least, timeout)
-	}
-	b.get("/get?k=a").want(t, http.StatusOK, "kept")
+	b.getPatiently("/get?k=a").want(t, http.StatusOK, "kept")
 }
 
 // underLoad has eight browsers count while something happens to the server.
@@ -140,11 +138,11 @@ func oneMore(t *testing.T, what string, count func(*guest) int64, guests ...*gue
 	for _, g := range guests {
 		want[g] = count(g) + 1
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for _, g := range guests {
 		for count(g) < want[g] {
 			if elapse(5 * time.Millisecond); time.Now().After(deadline) {
-				t.Fatalf("no %s within 30 s", what)
+				t.Fatalf("no %s within %v", what, patience)
 			}
 		}
 	}
@@ -162,8 +160,9 @@ func (g *guest) countUntil(t *testing.T, stop <-chan struct{}) {
 }
 
 // respondsWithin is how long a request may take when the server does not answer:
-// one wait for the store, and some for a busy machine.
-const respondsWithin = 5 * time.Second
+// one wait for the store, and as much as a busy machine needs. That it is not two is
+// what storeTimeout sees.
+const respondsWithin = 30 * time.Second
 
 // count adds one to the session's counter. The response is the right one, or an
 // error; it never speaks of another session, or of none.

@@ -142,7 +142,7 @@ func headerAsks(t *testing.T) {
 	}()
 	select {
 	case <-returned:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("a Header method that asks the session does not return")
 	}
 }

@@ -35,16 +35,34 @@ var writerCases = []behaviour{
 	once("ranges and conditional requests", conditional),
 }
 
+// An overdue context is past its deadline when over is closed.
+type overdue struct {
+	context.Context
+	over chan struct{}
+}
+
+func (c overdue) Done() <-chan struct{} { return c.over }
+
+func (c overdue) Err() error {
+	select {
+	case <-c.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // timeoutHandler mounts http.TimeoutHandler on both sides of the middleware.
 func timeoutHandler(t *testing.T, k Kind) {
 	for _, side := range []string{"outside", "inside"} {
 		t.Run(side, func(t *testing.T) {
 			a := newApp(t, session.Config{Store: k.open(t)})
-			gate, ended := make(chan struct{}), make(chan error, 1)
+			over, gate, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 			h := func(w http.ResponseWriter, r *http.Request) {
 				s := session.FromContext(r)
 				s.Set("a", r.FormValue("v"))
 				if r.FormValue("slow") != "" {
+					close(over)
 					<-gate
 					s.Set("late", 1)
 					_, err := io.WriteString(w, "too late")
@@ -53,12 +71,20 @@ func timeoutHandler(t *testing.T, k Kind) {
 				}
 				io.WriteString(w, "in time")
 			}
-			const limit = 500 * time.Millisecond
+			limit := func(next http.Handler) http.Handler {
+				next = http.TimeoutHandler(next, time.Hour, "timeout")
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.FormValue("slow") != "" { // its hour passes when the handler says so
+						r = r.WithContext(overdue{r.Context(), over})
+					}
+					next.ServeHTTP(w, r)
+				})
+			}
 			if side == "outside" {
-				a.around = func(next http.Handler) http.Handler { return http.TimeoutHandler(next, limit, "timeout") }
+				a.around = limit
 				a.router.HandleFunc("/", h)
 			} else {
-				a.router.Handle("/", http.TimeoutHandler(http.HandlerFunc(h), limit, "timeout"))
+				a.router.Handle("/", limit(http.HandlerFunc(h)))
 			}
 			a.basics()
 			b := a.browser(t)

@@ -22,6 +22,8 @@ type browser struct {
 	acked int // the last number whose storing was acknowledged, or that was seen
 	ok    int
 	no    int
+
+	refused atomic.Int64 // of its requests in a crowd
 }
 
 var users atomic.Int64
@@ -158,6 +160,7 @@ func (w *crowd) work(c *child) {
 					return
 				case !ok:
 					w.refused.Add(1)
+					b.refused.Add(1)
 					time.Sleep(2 * time.Millisecond) // a refusal is quick; the other core has work to do
 				default:
 					w.served.Add(1)
@@ -182,13 +185,22 @@ func (w *crowd) until(what string, count *atomic.Int64, n int64) time.Duration {
 	w.t.Helper()
 	began, from := time.Now(), count.Load()
 	for count.Load() < from+n {
-		if time.Since(began) > 15*time.Second || w.t.Failed() {
+		if time.Since(began) > time.Minute || w.t.Failed() {
 			w.t.Errorf("waited for %d %s, got %d", n, what, count.Load()-from)
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
 	return time.Since(began)
+}
+
+// untilRefused waits until each browser was refused once more: then the responses
+// from before are out, however long one may have been on its way.
+func (w *crowd) untilRefused() {
+	w.t.Helper()
+	for _, b := range w.browsers {
+		w.until("refusals of "+b.user, &b.refused, 1)
+	}
 }
 
 // there checks every session, and that it can be written.

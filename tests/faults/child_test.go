@@ -182,10 +182,13 @@ func (c *child) idle() measures {
 func (c *child) flat(before measures, slack int) measures {
 	c.t.Helper()
 	after := c.idle()
-	for deadline := time.Now().Add(3 * time.Second); after.Goroutines > before.Goroutines+2*slack && time.Now().Before(deadline); {
+	more := func() bool {
+		return after.Goroutines > before.Goroutines+2*slack || after.Descriptors > before.Descriptors+slack
+	}
+	for deadline := time.Now().Add(20 * time.Second); more() && time.Now().Before(deadline); {
 		after = c.idle()
 	}
-	if after.Goroutines > before.Goroutines+2*slack || after.Descriptors > before.Descriptors+slack {
+	if more() {
 		c.t.Errorf("the server has %d goroutines (before: %d) and %d descriptors (before: %d)",
 			after.Goroutines, before.Goroutines, after.Descriptors, before.Descriptors)
 	}

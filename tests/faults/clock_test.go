@@ -57,32 +57,54 @@ func TestClockAhead(t *testing.T) {
 
 func TestClockBack(t *testing.T) {
 	on(t, clockBack, cheap(lasting), func(t *testing.T, k kind, note noter) {
-		savePath := k.fresh(t)
 		absolute := time.Duration(pick(3000, 1000)) * time.Millisecond
-		c := start(t, options{Provider: k.name, SavePath: savePath, IdleTimeout: absolute / 2, AbsoluteTimeout: absolute, TouchEvery: time.Millisecond})
-		b := login(t, c)
-		made := time.Now()
-		s := open(t, k, savePath)
-		id := c.ok(b.token, "/get").ID
-		expires := shift(t, s, id, 365*24*time.Hour)
-		b.there(c)
-		if ok, err := b.write(c); !ok || err != nil {
-			t.Errorf("write: %v, %v", ok, err)
+		for !setBack(t, k, absolute) { // the machine is busy
+			if absolute *= 4; absolute > time.Minute {
+				t.Fatalf("less than %v is not enough", absolute)
+			}
 		}
-		rec, err := s.Load(context.Background(), uuid.MustParse(id))
-		must(t, "load", err)
-		if rec.Expires.Before(expires) {
-			t.Errorf("the expiry was moved back from %v to %v", expires, rec.Expires)
-		}
-		waitFor(t, "the absolute timeout", func() bool { return time.Since(made) > absolute })
-		if a := c.ok(b.token, "/get"); !a.New || a.Keys != 0 {
-			t.Errorf("after the absolute timeout: %+v", a.state)
-		}
-		if _, err := s.Load(context.Background(), uuid.MustParse(id)); !errors.Is(err, backend.ErrNotFound) {
-			t.Errorf("its record is still there: %v", err)
-		}
-		c.end()
 	})
+}
+
+// setBack returns false if the absolute timeout had passed before all was done that
+// comes before its end.
+func setBack(t *testing.T, k kind, absolute time.Duration) bool {
+	t.Helper()
+	savePath := k.fresh(t)
+	s := open(t, k, savePath)
+	c := start(t, options{Provider: k.name, SavePath: savePath, IdleTimeout: absolute / 2, AbsoluteTimeout: absolute, TouchEvery: time.Millisecond})
+	defer c.end()
+	began := time.Now()
+	b := login(t, c)
+	made := time.Now()
+	id := c.ok(b.token, "/get").ID
+	if time.Since(began) > absolute/2 {
+		return false
+	}
+	expires := shift(t, s, id, 365*24*time.Hour)
+	read, readErr := c.get(b.token, "/get")
+	written, writeErr := c.get(b.token, "/set?value="+b.value(1))
+	rec, err := s.Load(context.Background(), uuid.MustParse(id))
+	if time.Since(began) > absolute {
+		return false
+	}
+	must(t, "read", readErr)
+	must(t, "write", writeErr)
+	must(t, "load", err)
+	if !b.truth(read, 0, 0) || !b.truth(written, 1, 1) {
+		t.Errorf("read: status %d, write: status %d", read.status, written.status)
+	}
+	if rec.Expires.Before(expires) {
+		t.Errorf("the expiry was moved back from %v to %v", expires, rec.Expires)
+	}
+	waitFor(t, "the absolute timeout", func() bool { return time.Since(made) > absolute })
+	if a := c.ok(b.token, "/get"); !a.New || a.Keys != 0 {
+		t.Errorf("after the absolute timeout: %+v", a.state)
+	}
+	if _, err := s.Load(context.Background(), uuid.MustParse(id)); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("its record is still there: %v", err)
+	}
+	return true
 }
 
 func TestServerClock(t *testing.T) {

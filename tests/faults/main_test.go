@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // soon is how long the first success after an outage may take. A plain run
 // shares the machine with the tests of other packages.
-var soon = time.Duration(pick(1, 5)) * time.Second
+var soon = time.Duration(pick(1, 10)) * time.Second
 
 // pick returns the size of a case: in the whole suite, and in a plain run.
 func pick(whole, short int) int {

@@ -145,7 +145,7 @@ func TestClose(t *testing.T) {
 		w.until("writes", &w.stored, 100)
 		took := timed(func() { c.ctl.Get(c.base + "/close") })
 		refused := w.refused.Load()
-		w.until("refusals", &w.refused, 50)
+		w.untilRefused()
 		served := w.served.Load()
 		w.until("refusals", &w.refused, 50)
 		w.stop()

@@ -74,6 +74,9 @@ func (p *proxy) accept() {
 		k := &link{client: client, server: server, updates: map[uint32]bool{}}
 		p.mu.Lock()
 		p.links[k] = true
+		if p.refuse.Load() { // since it was asked
+			k.close()
+		}
 		p.mu.Unlock()
 		p.wg.Go(func() { p.pump(k, client, server, p.asked) })
 		p.wg.Go(func() { p.pump(k, server, client, p.answered) })

@@ -125,7 +125,7 @@ func (r refusal) run(t *testing.T, k kind, note noter) {
 		t.Errorf("a request took %v", slowest)
 	}
 	logged := func() int { return c.logged("session: request failed", r.cause) }
-	for deadline := time.Now().Add(time.Second); logged() != refusals && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); logged() != refusals && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond) // the log comes through a pipe
 	}
 	if n := logged(); n != refusals {

@@ -108,9 +108,10 @@ type shard struct {
 }
 
 // A shard has about entriesPerShard entries when the store is full: few
-// enough that all that is done to a shard as a whole is done in a moment.
+// enough that all that is done to a shard as a whole is done in a moment, and so
+// many that a few sessions are not spread over shards that no cache holds.
 const (
-	entriesPerShard = 512
+	entriesPerShard = 2048
 	maxShards       = 4096
 )
 

@@ -128,7 +128,7 @@ func returns(t *testing.T, what string, h http.Handler, target, cookie string) *
 	select {
 	case w := <-done:
 		return w
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the request of %s never returns", what)
 		return nil
 	}

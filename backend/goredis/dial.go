@@ -15,38 +15,44 @@ import (
 	"github.com/chisession/session/backend/internal/sentinel"
 )
 
-// The times of a client of our own. What is left of the 3 seconds that we promise
-// is for a machine that is busy.
 const (
-	callTimeout = 2200 * time.Millisecond // of one call, all tries included
-	dialTimeout = time.Second
-	readTimeout = 700 * time.Millisecond // of one try; WAIT comes on top
 	idleTimeout = 4 * time.Minute
 	maxAge      = time.Hour
 )
 
+// The limits of a client of our own.
+type limits struct {
+	call time.Duration // of one call, all tries included
+	dial time.Duration
+	read time.Duration // of one try; WAIT comes on top
+}
+
+// usual are what Open gives. What is left of the 3 seconds that we promise is for a
+// machine that is busy.
+var usual = limits{call: 2200 * time.Millisecond, dial: time.Second, read: 700 * time.Millisecond}
+
 // dial makes a client for a place. It connects when it is used.
-func dial(p redisengine.Place) (*wire, io.Closer) {
-	read := readTimeout
+func dial(p redisengine.Place, lim limits) (*wire, io.Closer) {
+	read := lim.read
 	if p.Options.Replicas > 0 {
 		read += max(p.Options.ReplicaWait, 500*time.Millisecond)
 	}
-	d := &dials{dial: redis.NewDialer(&redis.Options{DialTimeout: dialTimeout, TLSConfig: p.TLS})}
+	d := &dials{dial: redis.NewDialer(&redis.Options{DialTimeout: lim.dial, TLSConfig: p.TLS})}
 	if p.Kind == redisengine.Cluster {
 		client := redis.NewClusterClient(&redis.ClusterOptions{
 			Dialer: d.connect, Addrs: p.Addrs, Username: p.User, Password: p.Password, TLSConfig: p.TLS,
-			DialTimeout: dialTimeout, ReadTimeout: read, WriteTimeout: read, ContextTimeoutEnabled: true,
+			DialTimeout: lim.dial, ReadTimeout: read, WriteTimeout: read, ContextTimeoutEnabled: true,
 			MaxRedirects: 8, MinRetryBackoff: 8 * time.Millisecond, MaxRetryBackoff: 128 * time.Millisecond,
 			PoolSize: p.PoolSize, ConnMaxIdleTime: idleTimeout, ConnMaxLifetime: maxAge, DisableIdentity: true,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		})
 		w := newWire(client)
-		w.limit, w.dials = callTimeout, d
+		w.limit, w.dials = lim.call, d
 		return w, client
 	}
 	opts := &redis.Options{
 		Dialer: d.connect, Addr: p.Addrs[0], Username: p.User, Password: p.Password, DB: p.DB, TLSConfig: p.TLS,
-		DialTimeout: dialTimeout, ReadTimeout: read, WriteTimeout: read, ContextTimeoutEnabled: true, MaxRetries: 2,
+		DialTimeout: lim.dial, ReadTimeout: read, WriteTimeout: read, ContextTimeoutEnabled: true, MaxRetries: 2,
 		PoolSize: p.PoolSize, ConnMaxIdleTime: idleTimeout, ConnMaxLifetime: maxAge, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
@@ -57,7 +63,7 @@ func dial(p redisengine.Place) (*wire, io.Closer) {
 	}
 	client := redis.NewClient(opts)
 	w := newWire(client)
-	w.limit, w.watch, w.dials = callTimeout, watch, d
+	w.limit, w.watch, w.dials = lim.call, watch, d
 	return w, closer{client, watch}
 }
 

@@ -173,7 +173,7 @@ func Connect(savePath string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("goredis: open: %w", err)
 	}
-	w, own := dial(place)
+	w, own := dial(place, usual)
 	s, err := newStore(w, place.Options)
 	if err != nil {
 		return nil, errors.Join(err, own.Close())

@@ -3,6 +3,7 @@ package goredis
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,6 +17,18 @@ func TestStore(t *testing.T) {
 	b := redistest.Backend{
 		Name: Name,
 		Open: func(savePath string) (redistest.Store, error) { return Open(savePath) },
+		Patient: func(savePath string) (redistest.Store, error) {
+			place, err := redisengine.ParsePlace(savePath)
+			if err != nil {
+				return nil, err
+			}
+			w, own := dial(place, limits{call: time.Minute, dial: 20 * time.Second, read: 20 * time.Second})
+			s, err := newStore(w, place.Options)
+			if err == nil {
+				s.own = own
+			}
+			return s, err
+		},
 		On: func(t testing.TB, opts redisengine.Options, password string, addrs ...string) redistest.Store {
 			t.Helper()
 			client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: addrs, Password: password})

@@ -13,7 +13,7 @@ import (
 func (w *wire) confirmed(ctx context.Context, cmd redisengine.Command) (any, error) {
 	if w.limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, w.limit+tryTimeout)
+		ctx, cancel = context.WithTimeout(ctx, w.limit+w.try)
 		defer cancel()
 	}
 	return w.tries(ctx, cmd.Again, func() (any, error) {

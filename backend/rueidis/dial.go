@@ -13,34 +13,40 @@ import (
 	"github.com/chisession/session/backend/internal/sentinel"
 )
 
-// The times of a client of our own. What is left of the 3 seconds that we promise
-// is for the last try, and for a machine that is busy.
 const (
-	callTimeout = 2 * time.Second        // after which a call is not tried again
-	tryTimeout  = 700 * time.Millisecond // of one try, and of dialling
 	pingEvery   = 500 * time.Millisecond // on a connection that is silent
 	refresh     = time.Second            // of the map of slots
 	maxAge      = time.Hour
 	idleTimeout = 4 * time.Minute
 )
 
+// The limits of a client of our own.
+type limits struct {
+	call time.Duration // after which a call is not tried again
+	try  time.Duration // of one try, and of dialling
+}
+
+// usual are what Open gives. What is left of the 3 seconds that we promise is for
+// the last try, and for a machine that is busy.
+var usual = limits{call: 2 * time.Second, try: 700 * time.Millisecond}
+
 // dial makes a client for a place, and connects.
-func dial(p redisengine.Place) (*wire, error) {
+func dial(p redisengine.Place, lim limits) (*wire, error) {
 	opts := rueidis.ClientOption{
 		InitAddress: p.Addrs, Username: p.User, Password: p.Password, SelectDB: p.DB, TLSConfig: p.TLS,
-		Dialer:           net.Dialer{Timeout: tryTimeout, KeepAlive: pingEvery},
-		ConnWriteTimeout: tryTimeout, ConnLifetime: maxAge,
+		Dialer:           net.Dialer{Timeout: lim.try, KeepAlive: pingEvery},
+		ConnWriteTimeout: lim.try, ConnLifetime: maxAge,
 		BlockingPoolSize: p.PoolSize, BlockingPoolCleanup: idleTimeout, BlockingPoolMinSize: 1,
 		DisableCache: true, DisableRetry: true, ClientSetInfo: rueidis.DisableClientSetInfo,
 		ForceSingleClient: p.Kind != redisengine.Cluster,
 		ClusterOption:     rueidis.ClusterOption{ShardsRefreshInterval: refresh, MaxMovedRedirections: 16},
 	}
-	w := &wire{limit: callTimeout}
+	w := &wire{limit: lim.call, try: lim.try}
 	if p.Kind == redisengine.Sentinel {
 		w.watch = sentinel.New(sentinel.Config{Addrs: p.Addrs, Name: p.Name, User: p.SentinelUser, Password: p.SentinelPassword, TLS: p.TLS})
 		opts.InitAddress = p.Addrs[:1] // only a name: the watch knows where to
 		opts.DialCtxFn = func(ctx context.Context, _ string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, 2*tryTimeout)
+			ctx, cancel := context.WithTimeout(ctx, 2*lim.try)
 			defer cancel()
 			return w.watch.DialTLS(ctx)
 		}

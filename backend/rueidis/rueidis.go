@@ -170,7 +170,7 @@ func Connect(savePath string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rueidis: open: %w", err)
 	}
-	w, err := dial(place)
+	w, err := dial(place, usual)
 	if err != nil {
 		return nil, fmt.Errorf("rueidis: open %s: %w", place, redisengine.Cured(err, place.TLS != nil))
 	}

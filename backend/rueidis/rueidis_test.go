@@ -2,6 +2,7 @@ package rueidis
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -15,6 +16,21 @@ func TestStore(t *testing.T) {
 	b := redistest.Backend{
 		Name: Name,
 		Open: func(savePath string) (redistest.Store, error) { return Open(savePath) },
+		Patient: func(savePath string) (redistest.Store, error) {
+			place, err := redisengine.ParsePlace(savePath)
+			if err != nil {
+				return nil, err
+			}
+			w, err := dial(place, limits{call: time.Minute, try: 20 * time.Second})
+			if err != nil {
+				return nil, err
+			}
+			s, err := newStore(w, place.Options)
+			if err == nil {
+				s.own = true
+			}
+			return s, err
+		},
 		On: func(t testing.TB, opts redisengine.Options, password string, addrs ...string) redistest.Store {
 			t.Helper()
 			client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: addrs, Password: password, DisableCache: true})

@@ -24,6 +24,7 @@ type wire struct {
 	cluster bool
 	alone   bool            // there is one server, and nobody to name another
 	limit   time.Duration   // of a call; 0 on a caller's client
+	try     time.Duration   // of one try of it
 	watch   *sentinel.Watch // nil: no Sentinels, or the client's own business
 }
 
@@ -152,7 +153,7 @@ func (w *wire) tries(ctx context.Context, again bool, do func() (any, error)) (a
 		if refused && (!redirects || w.alone && redisengine.Refused(err, "READONLY")) || !refused && (!again || w.limit == 0) {
 			return got, err
 		}
-		if time.Since(began)+pause >= cmp.Or(w.limit, callTimeout) || !sleep(ctx, pause) {
+		if time.Since(began)+pause >= cmp.Or(w.limit, usual.call) || !sleep(ctx, pause) {
 			return got, err
 		}
 	}

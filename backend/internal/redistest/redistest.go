@@ -38,6 +38,9 @@ type Backend struct {
 	// Open is the package's Open.
 	Open func(savePath string) (Store, error)
 
+	// Patient is Open without a probe, and with limits that no machine exceeds.
+	Patient func(savePath string) (Store, error)
+
 	// On is the package's New on a client as a caller makes one, which is closed
 	// with the test: for one server without a password or, given several
 	// addresses, for the nodes of a cluster that want it.
@@ -97,6 +100,16 @@ func (b Backend) open(t testing.TB, savePath string) Store {
 	t.Helper()
 	s, err := b.Open(savePath)
 	must(t, "Open", err)
+	t.Cleanup(func() { must(t, "Close", s.Close()) })
+	return s
+}
+
+// patient is open for the tests in which time is no matter: a busy machine may need
+// more for a call than Open gives it.
+func (b Backend) patient(t testing.TB, savePath string) Store {
+	t.Helper()
+	s, err := b.Patient(savePath)
+	must(t, "Patient", err)
 	t.Cleanup(func() { must(t, "Close", s.Close()) })
 	return s
 }

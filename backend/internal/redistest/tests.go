@@ -64,12 +64,12 @@ func (b Backend) suite(t *testing.T) {
 			backendtest.Run(t, open)
 		})
 	}
-	run("own client", func(t *testing.T) backend.Store { return b.open(t, Server.URL()+"?prefix="+prefix()) })
+	run("own client", func(t *testing.T) backend.Store { return b.patient(t, Server.URL()+"?prefix="+prefix()) })
 	run("caller's client", func(t *testing.T) backend.Store {
 		return b.On(t, redisengine.Options{Prefix: prefix()}, "", Server.Addr())
 	})
 	run("cluster, own client, Replicas 1", func(t *testing.T) backend.Store {
-		return b.open(t, cluster.SavePath("replicas=1&prefix="+prefix()))
+		return b.patient(t, cluster.SavePath("replicas=1&replicawait=1s&prefix="+prefix()))
 	})
 	run("cluster, one slot", func(t *testing.T) backend.Store {
 		return b.On(t, redisengine.Options{Prefix: "{shop}:" + prefix()}, password, nodes()...)
@@ -251,7 +251,7 @@ func (b Backend) account(t *testing.T) {
 		_, err := node.Do("ACL", rights...)
 		must(t, "ACL SETUSER", err)
 	}
-	s := b.open(t, strings.Replace(cluster.SavePath("replicas=1"), ":"+password+"@", "sam:pw@", 1))
+	s := b.open(t, strings.Replace(cluster.SavePath("replicas=1&replicawait=1s"), ":"+password+"@", "sam:pw@", 1))
 	rec := Record("alice", "x")
 	rec.Confirm = true
 	must(t, "Create", s.Create(ctx, rec))

@@ -20,7 +20,7 @@ import (
 // on two as in two processes. A plain run leaves out what the tests of the
 // backends themselves run.
 func TestConformance(t *testing.T) {
-	const query = "replicas=1"
+	const query = "replicas=1&replicawait=1s"
 	suite := func(scene string, savePath func(query string) string, names ...string) {
 		fresh := func() string {
 			return savePath(fmt.Sprintf("prefix=suite%d:&%s", number(), query))

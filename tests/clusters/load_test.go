@@ -51,6 +51,7 @@ type load struct {
 	mended    bool          // it is back, or coming
 	returning int           // calls that failed since
 	stalled   time.Duration // for which the machine had no time for us
+	longest   time.Duration // of these, at once
 	errs      map[string]int
 }
 
@@ -76,7 +77,7 @@ func (l *load) watch() {
 		case <-time.After(step):
 		}
 		if late := time.Since(start) - step; late > step {
-			l.note(func() { l.stalled += late })
+			l.note(func() { l.stalled, l.longest = l.stalled+late, max(l.longest, late) })
 		}
 	}
 }

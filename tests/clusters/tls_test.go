@@ -52,8 +52,8 @@ func startSecured(t *testing.T, certificate *testserver.Certificate) []secured {
 	}
 	return []secured{
 		{"one server", server.URL(), []*testserver.Redis{server}, onSentinels, ""},
-		{"Sentinels", group.SavePath(""), group.Nodes, onSentinels, "&replicas=1"},
-		{"Redis Cluster", several.SavePath(""), several.Nodes, onCluster, "&replicas=1"},
+		{"Sentinels", group.SavePath(""), group.Nodes, onSentinels, "&replicas=1&replicawait=1s"},
+		{"Redis Cluster", several.SavePath(""), several.Nodes, onCluster, "&replicas=1&replicawait=1s"},
 	}
 }
 

@@ -97,7 +97,8 @@ type Store struct {
 	corrupt atomic.Uint64 // see Corrupt
 	next    atomic.Uint64 // where the next Sweep begins, in shards; 256 are a round
 
-	fault func(step) error // for tests: lets a step fail; nil otherwise
+	patience time.Duration    // with who has a lock: lockWait, but in tests
+	fault    func(step) error // for tests: lets a step fail; nil otherwise
 }
 
 // Open is [New] for a save path: the directory, or "" for [DefaultDir].
@@ -123,7 +124,7 @@ func New(dir string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file: open %q: %w", dir, err)
 	}
-	s := &Store{path: path, opts: opts}
+	s := &Store{path: path, opts: opts, patience: lockWait}
 	for i := range s.shards {
 		s.shards[i].init(path, i)
 	}

@@ -5,6 +5,7 @@ package file
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/chisession/session/backend"
 	"github.com/chisession/session/backend/backendtest"
@@ -13,7 +14,7 @@ import (
 func TestContract(t *testing.T) {
 	t.Parallel()
 	backendtest.Run(t, func(t *testing.T) backend.Store {
-		return openAt(t, t.TempDir()+"/sessions")
+		return openPatient(t, t.TempDir()+"/sessions")
 	})
 }
 
@@ -23,8 +24,17 @@ func TestContractShared(t *testing.T) {
 	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		path := t.TempDir() + "/sessions"
-		return openAt(t, path), openAt(t, path)
+		return openPatient(t, path), openPatient(t, path)
 	})
+}
+
+// openPatient opens a store whose calls wait for a lock as long as a busy machine may
+// need for a crowd at one.
+func openPatient(t testing.TB, path string) *Store {
+	t.Helper()
+	s := openAt(t, path)
+	s.patience = time.Minute
+	return s
 }
 
 // openAt opens a store and closes it with the test.

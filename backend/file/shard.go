@@ -83,7 +83,7 @@ func (s *Store) lock(ctx context.Context, sh *shard) error {
 
 // await is the slow half of lock.
 func (s *Store) await(ctx context.Context, sh *shard) error {
-	enough := time.NewTimer(lockWait)
+	enough := time.NewTimer(s.patience)
 	defer enough.Stop()
 	select {
 	case sh.turn <- struct{}{}:

@@ -9,9 +9,13 @@ import (
 	"github.com/chisession/session/backend/backendtest"
 )
 
+// patiently has connections and replies come as slowly as a busy machine makes them
+// for a crowd.
+var patiently = []string{"timeout=30s", "readTimeout=30s", "writeTimeout=30s"}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t) })
+	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, patiently...) })
 }
 
 // TestConformanceCallersPool is the same on a pool of the caller's, with
@@ -36,6 +40,6 @@ func TestConformanceShared(t *testing.T) {
 	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		db := database(t)
-		return openIn(t, db), openIn(t, db)
+		return openIn(t, db, patiently...), openIn(t, db, patiently...)
 	})
 }

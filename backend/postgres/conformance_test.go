@@ -22,6 +22,9 @@ func freshTables(t *testing.T) *fresh { return &fresh{db: database(t)} }
 // table returns the name of the next table.
 func (f *fresh) table() string { return fmt.Sprintf("Sessions_%d", f.tables.Add(1)) }
 
+// patiently has connections made as slowly as a busy machine makes a crowd of them.
+const patiently = "connect_timeout=30"
+
 // openTable opens a store for a connection string, in another table than Open
 // takes.
 func openTable(t *testing.T, dsn string, opts Options) *Store {
@@ -33,7 +36,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	in := freshTables(t)
 	backendtest.Run(t, func(t *testing.T) backend.Store {
-		return openTable(t, server.DSN(in.db), Options{Table: in.table()})
+		return openTable(t, server.DSN(in.db, patiently), Options{Table: in.table()})
 	})
 }
 
@@ -44,7 +47,8 @@ func TestConformanceShared(t *testing.T) {
 	in := freshTables(t)
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		opts := Options{Table: in.table()}
-		return openTable(t, server.DSN(in.db), opts), openTable(t, server.DSN(in.db), opts)
+		dsn := server.DSN(in.db, patiently)
+		return openTable(t, dsn, opts), openTable(t, dsn, opts)
 	})
 }
 
@@ -84,7 +88,7 @@ func TestConformancePgBouncer(t *testing.T) {
 		t.Run("mode="+mode, func(t *testing.T) {
 			t.Parallel()
 			bouncer := startPgBouncer(t, "default_pool_size = 4")
-			params := []string{"pool_max_conns=8"}
+			params := []string{"pool_max_conns=8", patiently}
 			if mode != "" { // else Open must find out, and take cache_describe
 				params = append(params, "default_query_exec_mode="+mode)
 			}

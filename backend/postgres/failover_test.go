@@ -371,7 +371,7 @@ func testAfterFailover(t *testing.T, c *cluster) {
 	var tables atomic.Int64
 	open := func(t *testing.T) (a, b backend.Store) {
 		opts := Options{Table: fmt.Sprintf("after_%d", tables.Add(1))}
-		return openTable(t, c.dsn(), opts), openTable(t, c.dsn(), opts)
+		return openTable(t, c.dsn(patiently), opts), openTable(t, c.dsn(patiently), opts)
 	}
 	if c.synchronous {
 		backendtest.RunShared(t, open)

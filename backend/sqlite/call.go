@@ -40,7 +40,7 @@ func (s *Store) reading(ctx context.Context, op string, f func() error) error {
 	if s.closed.Load() {
 		return backend.ErrClosed
 	}
-	return s.failure(ctx, op, untilFree(ctx, time.Now().Add(busyWait), f))
+	return s.failure(ctx, op, untilFree(ctx, time.Now().Add(s.patience), f))
 }
 
 // writing runs f, which is one statement that writes, when it is our turn. A
@@ -50,8 +50,8 @@ func (s *Store) writing(ctx context.Context, op string, f func() error) error {
 	if s.closed.Load() {
 		return backend.ErrClosed
 	}
-	until := time.Now().Add(busyWait)
-	timer := time.NewTimer(busyWait)
+	until := time.Now().Add(s.patience)
+	timer := time.NewTimer(s.patience)
 	defer timer.Stop()
 	select {
 	case s.writer <- struct{}{}:
@@ -139,7 +139,7 @@ func (s *Store) failure(ctx context.Context, op string, err error) error {
 	case extended(err) == extendedDirectory:
 		return fmt.Errorf("sqlite: %s: %w: the directory must be writable, too: SQLite keeps two files beside the database", op, err)
 	case errors.Is(err, errBusy):
-		return fmt.Errorf("sqlite: %s: %w for %v", op, err, busyWait)
+		return fmt.Errorf("sqlite: %s: %w for %v", op, err, s.patience)
 	}
 	return fmt.Errorf("sqlite: %s: %w", op, err)
 }

@@ -89,10 +89,11 @@ type far struct {
 }
 
 func (f *far) add(path string) (n int, err error) {
-	s, err := Open(path)
+	s, err := openPatiently(path)
 	if err != nil {
 		return 0, err
 	}
+	s.patience = time.Minute
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.open = append(f.open, s)

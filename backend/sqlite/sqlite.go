@@ -61,6 +61,7 @@ type Store struct {
 	owned       bool
 	file        string        // "" for a caller's
 	writer      chan struct{} // held by the one of this store that writes
+	patience    time.Duration // with other writers: busyWait, but in tests
 	stmts       statements
 	synchronous int // SQLite's setting, as the connection that writes had it at start
 	closed      atomic.Bool
@@ -131,6 +132,7 @@ func Open(path string) (*Store, error) {
 
 func (s *Store) start(opts Options) error {
 	s.writer = make(chan struct{}, 1)
+	s.patience = busyWait
 	if opts.Table == "" {
 		opts.Table = DefaultTable
 	}

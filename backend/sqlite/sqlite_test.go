@@ -23,7 +23,7 @@ func fileOf(t testing.TB) string { return filepath.Join(t.TempDir(), "sessions.d
 
 func open(t testing.TB, path string) *Store {
 	t.Helper()
-	s, err := Open(path)
+	s, err := openPatiently(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +32,25 @@ func open(t testing.TB, path string) *Store {
 			t.Error(err)
 		}
 	})
+	return s
+}
+
+// openPatiently opens a store again while it is others who make the table: a busy
+// machine may take longer for that than a call waits.
+func openPatiently(path string) (*Store, error) {
+	s, err := Open(path)
+	for end := time.Now().Add(time.Minute); errors.Is(err, errBusy) && time.Now().Before(end); {
+		s, err = Open(path)
+	}
+	return s, err
+}
+
+// openPatient opens a store whose calls wait for other writers as long as a busy
+// machine may need for a crowd of them.
+func openPatient(t testing.TB, path string) *Store {
+	t.Helper()
+	s := open(t, path)
+	s.patience = time.Minute
 	return s
 }
 
@@ -67,7 +86,7 @@ func TestConformance(t *testing.T) {
 	for _, path := range []string{"", "?synchronous=normal&table=Other"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, fileOf(t)+path) })
+			backendtest.Run(t, func(t *testing.T) backend.Store { return openPatient(t, fileOf(t)+path) })
 		})
 	}
 }
@@ -81,6 +100,7 @@ func TestConformanceCallersPool(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { s.Close() })
+		s.patience = time.Minute
 		return s
 	})
 }
@@ -89,7 +109,7 @@ func TestConformanceShared(t *testing.T) {
 	t.Parallel()
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		path := fileOf(t)
-		return open(t, path), open(t, path)
+		return openPatient(t, path), openPatient(t, path)
 	})
 }
 
@@ -100,7 +120,7 @@ func TestConformanceTwoProcesses(t *testing.T) {
 	other := startProcess(t)
 	backendtest.RunShared(t, func(t *testing.T) (a, b backend.Store) {
 		path := fileOf(t)
-		return open(t, path), other.open(t, path)
+		return openPatient(t, path), other.open(t, path)
 	})
 }
 
@@ -114,7 +134,7 @@ func TestProcessesCreateTheTable(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			s, err := Open(path)
+			s, err := openPatiently(path)
 			if err != nil {
 				t.Errorf("Open: %v", err)
 				return

@@ -28,13 +28,19 @@ func newToy(flaw string) *toy {
 	return &toy{flaw: flaw, recs: make(map[uuid.UUID]backend.Record), first: make(map[uuid.UUID]time.Time)}
 }
 
+// early is how long before its time the flawed sweep takes a record, and how long it
+// keeps it before it removes it: whoever touches one in time mostly comes between.
+const early = 5 * time.Millisecond
+
 // window is where a flawed store lets others in between two steps that should
 // be one.
-func (s *toy) window() {
+func (s *toy) window(d time.Duration) {
 	s.mu.Unlock()
-	time.Sleep(200 * time.Microsecond)
+	time.Sleep(d)
 	s.mu.Lock()
 }
+
+const moment = 200 * time.Microsecond
 
 func (s *toy) ready(ctx context.Context) error {
 	if s.closed && s.flaw != "works when closed" {
@@ -110,7 +116,7 @@ func (s *toy) Create(ctx context.Context, rec backend.Record) error {
 		return backend.ErrExists
 	}
 	if s.flaw == "create in two steps" {
-		s.window()
+		s.window(moment)
 	}
 	if s.flaw != "create keeps the version" {
 		rec.Version = 1
@@ -135,7 +141,7 @@ func (s *toy) Update(ctx context.Context, rec backend.Record) error {
 		return backend.ErrConflict
 	}
 	if s.flaw == "update in two steps" {
-		s.window()
+		s.window(moment)
 	}
 	later := old.Expires.After(rec.Expires)
 	if later && !rec.Shorten && s.flaw != "update shortens" || later && s.flaw == "update never shortens" {
@@ -172,7 +178,7 @@ func (s *toy) Touch(ctx context.Context, id uuid.UUID, expires time.Time) error 
 		return nil
 	}
 	if s.flaw == "touch in two steps" {
-		s.window()
+		s.window(moment)
 	}
 	rec.Expires = expires
 	if s.flaw == "touch counts" {
@@ -212,7 +218,7 @@ func (s *toy) DeleteVersion(ctx context.Context, id uuid.UUID, version uint64) e
 		return backend.ErrConflict
 	}
 	if s.flaw == "delete version in two steps" {
-		s.window()
+		s.window(moment)
 	}
 	delete(s.recs, s.key(id))
 	return nil
@@ -231,14 +237,17 @@ func (s *toy) Sweep(ctx context.Context, limit int) (int, error) {
 			expires = s.first[id]
 		}
 		if s.flaw == "sweep is early and in two steps" {
-			expires = expires.Add(-time.Millisecond)
+			expires = expires.Add(-early)
 		}
 		if !time.Now().Before(expires) && (len(gone) < limit || s.flaw == "sweep ignores the limit") {
 			gone = append(gone, id)
 		}
 	}
-	if strings.HasSuffix(s.flaw, "in two steps") {
-		s.window()
+	switch {
+	case s.flaw == "sweep is early and in two steps":
+		s.window(early)
+	case strings.HasSuffix(s.flaw, "in two steps"):
+		s.window(moment)
 	}
 	for _, id := range gone {
 		delete(s.recs, id)

@@ -24,15 +24,18 @@ do_lint() {
 		go run "${STATICCHECK:-honnef.co/go/tools/cmd/staticcheck@v0.8.2}" ./...
 }
 
+# SQLite is C, translated: a check of each of its pointers takes a fifth of its
+# time. (Without -race it would take half; but the linker may take a generic
+# function of the standard library from there for all, and then misses that it
+# synchronises.)
+race=(-race -gcflags=modernc.org/...=-d=checkptr=0)
+
 # The tests in browsers are make e2e, and what installs a release is make
 # release-check: they take minutes, and programs of their own. go vet is make
-# lint's. SQLite is C, translated: a check of each of its pointers takes a fifth of
-# its time. (Without -race it would take half; but the linker may take a generic
-# function of the standard library from there for all, and then misses that it
-# synchronises.) Nobody debugs these programs: without symbols (-s) they are linked
-# in two thirds of the time, and stack traces and races are told as before.
+# lint's. Nobody debugs these programs: without symbols (-s) they are linked in two
+# thirds of the time, and stack traces and races are told as before.
 do_test() {
-	go test -race -count="${COUNT:-1}" -vet=off -ldflags=-s -gcflags=modernc.org/...=-d=checkptr=0 -timeout "${TIMEOUT:-15m}" -p 3 \
+	go test "${race[@]}" -count="${COUNT:-1}" -vet=off -ldflags=-s -timeout "${TIMEOUT:-15m}" -p 3 \
 		$(go list ./... | grep -vE '/tests/(browser|release)$' | longest_first)
 }
 
@@ -68,6 +71,11 @@ one() {
 	fi
 	flock "$out" cat <(echo "== $dir: $verb$result") "$log"
 }
+
+# What the modules share is compiled once, before two of them want it at once.
+if [ "$verb" = test ]; then
+	go build "${race[@]}" ./...
+fi
 
 for dir in "$@"; do
 	[ -f "$dir/go.mod" ] || continue # a README beside the modules

@@ -28,14 +28,14 @@ do_lint() {
 # time. (Without -race it would take half; but the linker may take a generic
 # function of the standard library from there for all, and then misses that it
 # synchronises.)
-race=(-race -gcflags=modernc.org/...=-d=checkptr=0)
+sqlite=-gcflags=modernc.org/...=-d=checkptr=0
 
 # The tests in browsers are make e2e, and what installs a release is make
 # release-check: they take minutes, and programs of their own. go vet is make
 # lint's. Nobody debugs these programs: without symbols (-s) they are linked in two
 # thirds of the time, and stack traces and races are told as before.
 do_test() {
-	go test "${race[@]}" -count="${COUNT:-1}" -vet=off -ldflags=-s -timeout "${TIMEOUT:-15m}" -p 3 \
+	go test -race $sqlite -count="${COUNT:-1}" -vet=off -ldflags=-s -timeout "${TIMEOUT:-15m}" -p 3 \
 		$(go list ./... | grep -vE '/tests/(browser|release)$' | longest_first)
 }
 
@@ -74,7 +74,7 @@ one() {
 
 # What the modules share is compiled once, before two of them want it at once.
 if [ "$verb" = test ]; then
-	go build "${race[@]}" ./...
+	go build -race $sqlite ./...
 fi
 
 for dir in "$@"; do

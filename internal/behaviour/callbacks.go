@@ -568,6 +568,8 @@ func RunQueryLog(t *testing.T, open func(t *testing.T, ask func(call string, ctx
 		})
 	}
 	c.visit("logout", func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+	q.mu.Lock() // the collector goes on
+	defer q.mu.Unlock()
 	for _, call := range calls {
 		if q.asked[call] == 0 {
 			t.Errorf("no %s has asked: this tests something else (%v)", call, q.asked)

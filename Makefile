@@ -15,10 +15,14 @@ export GOFLAGS := $(strip $(GOFLAGS) -tags=servers)
 run:
 	$(GO) run ./examples/login
 
+# The modules with tests of their own, those that take longest first.
+SLOW    := tests . backend/postgres backend/sqlite cmd/sessionctl
+MODULES := $(SLOW) $(filter-out $(SLOW),$(wildcard backend/*) examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename benchmarks)
+
 ## test: all tests with -race, on private servers that they start themselves (installs what is missing)
 .PHONY: test
 test: servers
-	COUNT=$(COUNT) ./internal/modules.sh test tests . backend/postgres $(filter-out backend/postgres,$(wildcard backend/*)) examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename cmd/sessionctl benchmarks
+	COUNT=$(COUNT) ./internal/modules.sh test $(MODULES)
 
 ## servers: install the servers that the tests start, where they are missing
 .PHONY: servers
@@ -40,7 +44,7 @@ release-check:
 .PHONY: lint
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
-	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint . backend/* examples/login/stores examples/recipes otelsession promsession ginsession echosession devicename cmd/sessionctl benchmarks tests
+	STATICCHECK=$(STATICCHECK) ./internal/modules.sh lint $(MODULES)
 	./internal/vulncheck.sh
 
 ## fuzz: every fuzz target for FUZZTIME (default 30s)

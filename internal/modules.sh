@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Does one thing in several modules: those that keep their dependencies from
-# the root's have a go.mod of their own. JOBS modules are done side by side (2
+# the root's have a go.mod of their own. JOBS modules are done side by side (3
 # unless set), in the order in which they are named, and each one's output is
 # printed when it is done.
 #
@@ -79,7 +79,7 @@ fi
 
 for dir in "$@"; do
 	[ -f "$dir/go.mod" ] || continue # a README beside the modules
-	while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do wait -n || true; done
+	while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-3}" ]; do wait -n || true; done
 	one "$dir" &
 done
 wait

@@ -157,12 +157,13 @@ func reach(t testing.TB, g *backendtest.Gate) {
 // counts them and makes them fail or wait on request.
 type app struct {
 	*session.Manager
-	router *chi.Mux
-	server *httptest.Server // nil until somebody asks for it by url
-	store  backend.Store    // as it was handed in; nil if there was none
-	calls  *backendtest.Fault
-	log    *logBook
-	name   string // of the cookie
+	router  *chi.Mux
+	server  *httptest.Server // nil until somebody asks for it by url
+	network *http.Transport  // to it
+	store   backend.Store    // as it was handed in; nil if there was none
+	calls   *backendtest.Fault
+	log     *logBook
+	name    string // of the cookie
 
 	// around, if set before the first request, is mounted outside of the
 	// session's middleware.
@@ -187,7 +188,7 @@ func newApp(t *testing.T, cfg session.Config) *app {
 // meets StoreTimeout.
 func newAppWith(t *testing.T, cfg session.Config, have backendtest.Capability) *app {
 	t.Helper()
-	a := &app{router: chi.NewRouter(), log: &logBook{}, tokens: map[string]bool{}, store: cfg.Store}
+	a := &app{router: chi.NewRouter(), network: &http.Transport{MaxIdleConnsPerHost: 16}, log: &logBook{}, tokens: map[string]bool{}, store: cfg.Store}
 	if cfg.Store != nil {
 		a.calls = backendtest.NewFault(cfg.Store)
 		cfg.Store = a.calls.StoreWith(have)
@@ -209,6 +210,7 @@ func newAppWith(t *testing.T, cfg session.Config, have backendtest.Capability) *
 }
 
 func (a *app) close(t *testing.T) {
+	a.network.CloseIdleConnections()
 	if a.server != nil {
 		a.server.Close()
 	}

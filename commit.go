@@ -344,10 +344,7 @@ func (s *Session) apply(fn func(*Values) error) (*record.Changes, error) {
 // rebase puts what this request did on top of the newest record.
 func (s *Session) rebase(newest *stored.Copy, values record.Body) {
 	s.rec = *newest
-	if s.want.changed&changedOwner != 0 {
-		values = record.Body{} // the former user's, all of them
-	}
-	s.vals.Rebase(values)
+	s.vals.Rebase(values, s.want.changed&changedOwner != 0) // then they are the former user's, all of them
 }
 
 // remove deletes what Destroy was called on. A request that holds an old
@@ -539,7 +536,7 @@ func (s *Session) lose(why error) {
 	}
 	cred := s.rec.Cred
 	s.rec = stored.Copy{Cred: cred, Known: true}
-	s.vals.Rebase(record.Body{})
+	s.vals.Rebase(record.Body{}, false)
 	s.trouble.err, s.trouble.lost = nil, why
 	s.over()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/chisession/session"
 	"github.com/chisession/session/backend/backendtest"
 	"github.com/chisession/session/backend/memory"
+	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/internal/guard"
 	visits "github.com/chisession/session/internal/visit"
 )
@@ -28,6 +29,8 @@ func (g *sentry) Endpoint(r *http.Request) http.Handler {
 	}
 	return nil
 }
+
+func (g *sentry) Cookie() string { return "sentry" }
 
 func (g *sentry) Admit(r *http.Request, s *guard.Session) guard.Verdict {
 	if s.Kept == nil {
@@ -61,6 +64,7 @@ type guardedSite struct {
 	*testing.T
 	*session.Manager
 	sentry sentry
+	look   func(session any) *guard.Session
 	fault  *backendtest.Fault
 	events []session.Event
 	ada    *http.Cookie
@@ -81,7 +85,7 @@ func newGuardedSite(t *testing.T, change func(*session.Config)) *guardedSite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if err := s.Guard(func(guard.Manager) (guard.Guard, error) { return &s.sentry, nil }); err != nil {
+	if err := session.Guard(s.Manager, s.guard); err != nil {
 		t.Fatal(err)
 	}
 	s.ada = cookieOf(visits.Session(s.Manager, func(sess *session.Session) {
@@ -90,7 +94,7 @@ func newGuardedSite(t *testing.T, change func(*session.Config)) *guardedSite {
 		if err := sess.Save(); err != nil {
 			t.Fatal(err)
 		}
-		if kept, err := see(sess).Keep([]byte("key")); string(kept) != "key" || err != nil {
+		if kept, err := s.see(sess).Keep([]byte("key")); string(kept) != "key" || err != nil {
 			t.Fatalf("Keep = %q, %v", kept, err)
 		}
 	}))
@@ -98,11 +102,14 @@ func newGuardedSite(t *testing.T, change func(*session.Config)) *guardedSite {
 	return s
 }
 
-// see returns what a guard's own handler sees of s.
-func see(s *session.Session) *guard.Session {
-	seen, _ := s.Local(guard.Key{}).(*guard.Session)
-	return seen
+// guard makes the sentry the guard of m.
+func (s *guardedSite) guard(m guard.Manager) (guard.Guard, error) {
+	s.look = m.See
+	return &s.sentry, nil
 }
+
+// see returns what a guard's own handler sees of sess.
+func (s *guardedSite) see(sess *session.Session) *guard.Session { return s.look(sess) }
 
 // request is one of the browser that has the session of ada, or whoever has its
 // token.
@@ -175,20 +182,36 @@ func TestGuardRefuses(t *testing.T) {
 	}
 }
 
-// A manager of the same cookie around the one with the guard would be a way round it.
-func TestGuardInsideAnotherManager(t *testing.T) {
-	s := newGuardedSite(t, nil)
-	outer, err := session.New(session.Config{Store: s.fault.Store(), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer outer.Close()
-	w := httptest.NewRecorder()
-	outer.Middleware(s.Middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		t.Errorf("it lets in %q", session.FromContext(r).User())
-	}))).ServeHTTP(w, s.request("refused"))
-	if w.Code != http.StatusInternalServerError {
-		t.Errorf("status %d, want 500", w.Code)
+// A manager of the same cookie around the one with the guard would be a way round it;
+// inside that one it would have other rules. So would one whose cookie is the guard's.
+func TestGuardAndAnotherManager(t *testing.T) {
+	program := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {})
+	for _, tc := range []struct {
+		name string
+		cfg  session.Config
+		want int
+	}{
+		{"the same cookie", session.Config{}, http.StatusInternalServerError},
+		{"the guard's cookie", session.Config{Cookie: cookie.Options{Name: "sentry"}}, http.StatusInternalServerError},
+		{"another cookie", session.Config{Cookie: cookie.Options{Name: "admin"}}, http.StatusOK},
+	} {
+		s := newGuardedSite(t, nil)
+		tc.cfg.Store, tc.cfg.Logger = s.fault.Store(), slog.New(slog.DiscardHandler)
+		other, err := session.New(tc.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		for where, h := range map[string]http.Handler{
+			"outside": other.Middleware(s.Middleware(program)),
+			"inside":  s.Middleware(other.Middleware(program)),
+		} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, s.request(""))
+			if w.Code != tc.want {
+				t.Errorf("%s, %s: status %d, want %d", tc.name, where, w.Code, tc.want)
+			}
+		}
 	}
 }
 
@@ -217,7 +240,7 @@ func TestGuardResponds(t *testing.T) { synctest.Test(t, guardResponds) }
 func guardResponds(t *testing.T) {
 	s := newGuardedSite(t, func(c *session.Config) { c.Cookie.Persistent = true })
 	s.sentry.served = func(w http.ResponseWriter, r *http.Request) {
-		if seen := see(session.FromContext(r)); seen == nil || string(seen.Kept) != "key" {
+		if seen := s.see(session.FromContext(r)); seen == nil || string(seen.Kept) != "key" {
 			t.Errorf("the endpoint sees %+v", seen)
 		}
 		w.WriteHeader(http.StatusTeapot)
@@ -238,8 +261,8 @@ func guardResponds(t *testing.T) {
 			t.Errorf("Start = %v, %v, want ErrUnproven", started, err)
 		}
 	}
-	if calls, loads := s.fault.Calls(backendtest.OpAny), s.fault.Calls(backendtest.OpLoad); calls != 3 || loads != 3 {
-		t.Errorf("%d store calls, %d of them loads, want 3 loads", calls, loads)
+	if calls, loads := s.fault.Calls(backendtest.OpAny), s.fault.Calls(backendtest.OpLoad); calls != 4 || loads != 4 {
+		t.Errorf("%d store calls, %d of them loads, want 4 loads", calls, loads)
 	}
 	if len(s.events) > 0 {
 		t.Errorf("events: %+v", s.events)
@@ -255,7 +278,7 @@ func TestGuardEndpointInAnOutage(t *testing.T) {
 			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, _ error) { http.Redirect(w, r, "/sorry", http.StatusFound) }
 		})
 		s.sentry.served = func(w http.ResponseWriter, r *http.Request) {
-			if !session.FromContext(r).Unavailable() || see(session.FromContext(r)) != nil {
+			if !session.FromContext(r).Unavailable() || s.see(session.FromContext(r)) != nil {
 				t.Error("the endpoint is not told of the outage")
 			}
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -334,7 +357,7 @@ func TestGuardKeeps(t *testing.T) {
 	kept := func(when, want string) {
 		t.Helper()
 		s.serve(s.request(""), func(sess *session.Session) {
-			if seen := see(sess); seen == nil || string(seen.Kept) != want {
+			if seen := s.see(sess); seen == nil || string(seen.Kept) != want {
 				t.Errorf("%s: kept %+v, want %q", when, seen, want)
 			}
 		})
@@ -354,13 +377,27 @@ func TestGuardKeeps(t *testing.T) {
 		kept("after SetUser "+user, "key")
 	}
 	s.serve(s.request(""), func(sess *session.Session) {
-		if first, err := see(sess).Keep([]byte("another")); string(first) != "key" || err != nil {
+		if first, err := s.see(sess).Keep([]byte("another")); string(first) != "key" || err != nil {
 			t.Errorf("Keep again = %q, %v, want what was kept first", first, err)
 		}
 		sess.Destroy()
 		sess.SetUser("ada")
-		if err := sess.Save(); err != nil || see(sess).Kept != nil {
-			t.Errorf("a new session has %q kept, %v", see(sess).Kept, err)
+		if err := sess.Save(); err != nil || s.see(sess).Kept != nil {
+			t.Errorf("a new session has %q kept, %v", s.see(sess).Kept, err)
+		}
+	})
+}
+
+// A login as somebody else keeps what a guard keeps, also of a write that it meets.
+func TestGuardKeepsWhatALoginMeets(t *testing.T) {
+	s := newGuardedSite(t, nil)
+	s.ada = cookieOf(s.serve(s.request(""), func(sess *session.Session) {
+		sess.SetUser("grace")
+		s.serve(s.request(""), func(other *session.Session) { other.Set("cart", "coffee") })
+	}))
+	s.serve(s.request(""), func(sess *session.Session) {
+		if string(s.see(sess).Kept) != "key" || sess.User() != "grace" || sess.Len() != 0 {
+			t.Errorf("kept %q, user %q, %d values; want the key, grace and none", s.see(sess).Kept, sess.User(), sess.Len())
 		}
 	})
 }
@@ -375,8 +412,8 @@ func TestGuardKeepsNothingOfAnotherSession(t *testing.T) {
 	})
 	s.ada = cookieOf(res)
 	s.serve(s.request(""), func(sess *session.Session) {
-		if see(sess).Kept != nil || sess.Get("cart") != "tea" {
-			t.Errorf("kept %q, cart %v; want nothing, and the cart", see(sess).Kept, sess.Get("cart"))
+		if s.see(sess).Kept != nil || sess.Get("cart") != "tea" {
+			t.Errorf("kept %q, cart %v; want nothing, and the cart", s.see(sess).Kept, sess.Get("cart"))
 		}
 	})
 }
@@ -384,7 +421,7 @@ func TestGuardKeepsNothingOfAnotherSession(t *testing.T) {
 // A manager has one guard.
 func TestGuardOnce(t *testing.T) {
 	s := newGuardedSite(t, nil)
-	if err := s.Guard(func(guard.Manager) (guard.Guard, error) { return &s.sentry, nil }); err == nil {
+	if err := session.Guard(s.Manager, s.guard); err == nil {
 		t.Error("a second guard is no error")
 	}
 }

@@ -104,7 +104,8 @@ func (s *Session) SetUser(user string) {
 	}
 	s.renew(user != "")
 	if was := s.currentUser(); was != "" && was != user {
-		s.vals.Discard() // what a guard keeps stays: the browser is the same whoever logs in
+		s.vals.Drop()
+		s.vals.Rebase(s.vals.Base(), true) // but what a guard keeps, as it is the same browser
 		s.want.to, s.want.changed = nil, changedSecret|changedOwner
 	}
 	s.want.set(changedUser).user = user

@@ -22,10 +22,8 @@ import (
 // While it runs, s is handed out in the context of the store calls: it is
 // empty, can be read, and refuses to be changed.
 //
-// If the manager has a guard, that may want to respond itself: instead of the
-// program, which then must not see the session. With an error, tried is the
-// public ID that could not be loaded.
-func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, tried string, err error) {
+// With an error, tried is the public ID that could not be loaded.
+func (m *Manager) load(s *Session, h http.Header) (tried string, err error) {
 	const most = 4
 	var seen [most]record.Credentials
 	n := 0
@@ -44,39 +42,38 @@ func (m *Manager) load(s *Session, h http.Header) (instead http.Handler, tried s
 		}
 		seen[n] = cred
 		n++
-		instead, err = m.loadOne(s, &seen[n-1])
+		err = m.loadOne(s, &seen[n-1])
 		return err == nil && n < most
 	})
 	s.mu.Lock()
 	s.phase = phaseOpen
-	s.want.noTouch = s.want.noTouch || instead != nil
 	s.free()
 	if err != nil {
 		tried = seen[n-1].ID().String()
 	}
-	return instead, tried, err
+	return tried, err
 }
 
 // loadOne makes s the session of cred if there is one.
-func (m *Manager) loadOne(s *Session, cred *record.Credentials) (instead http.Handler, err error) {
+func (m *Manager) loadOne(s *Session, cred *record.Credentials) error {
 	ctx, cancel := m.loadContext(s.x)
 	var got stored.Copy
 	values, err := m.store.Load(ctx, cred, &got)
 	cancel()
 	m.stats.add(statLoads, cred)
 	if err != nil {
-		return nil, m.notLoaded(s, cred, got.Version, got.User, err)
+		return m.notLoaded(s, cred, got.Version, got.User, err)
 	}
 	m.stats.add(statHits, cred)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.rec, s.reply.live = got, true
 	s.trouble.lost, s.trouble.late = nil, false
 	s.vals.Reset(values, m.cfg.MaxBytes)
-	if m.guard != nil {
-		instead = m.guard.admit(s)
+	s.mu.Unlock()
+	if m.admit != nil {
+		return m.admit(s, nil)
 	}
-	return instead, nil
+	return nil
 }
 
 // notLoaded tells why cred is no session's, or returns the store's error.
@@ -221,20 +218,10 @@ func (s *Session) reload() error {
 	return s.trouble.lost
 }
 
-// A guardian is what a manager's guard does to sessions. It is an interface, of
-// types that are here anyhow, so that a program without a guard has none of the
-// code behind it.
-type guardian interface {
-	endpoint(r *http.Request, program http.Handler) http.Handler
-	admit(s *Session) (instead http.Handler)
-	header(s *Session, h http.Header, state cookieState, cred *record.Credentials)
-	see(s *Session) any
-}
-
 // Guard has a guard look after all sessions of m from now on; where makes it,
 // from what it has to know of m. It is for packages of this module, and called
 // before m serves anything: see package devicebound.
-func (m *Manager) Guard(where func(guard.Manager) (guard.Guard, error)) error {
+func Guard(m *Manager, where func(guard.Manager) (guard.Guard, error)) error {
 	if m.guard != nil {
 		return errors.New("session: this manager's sessions are bound already")
 	}
@@ -242,55 +229,91 @@ func (m *Manager) Guard(where func(guard.Manager) (guard.Guard, error)) error {
 	for i := range m.cfg.Transport.first {
 		byCookie = byCookie || m.cfg.Transport.first[i].cookie()
 	}
-	g, err := where(guard.Manager{Cookie: m.cookie.Options(), ByCookie: byCookie, Disabled: m.cfg.Disabled})
+	g, err := where(guard.Manager{Cookie: m.cookie.Options(), ByCookie: byCookie, Disabled: m.cfg.Disabled, See: see})
 	if err != nil {
 		return err
 	}
-	m.guard = &guarded{g}
+	by := &guarded{g}
+	m.guard, m.admit, m.complete = by, by.admit, by.complete
+	// Its sessions need another cookie, too. A manager that does not know of that has
+	// other rules, and around this one it would be a way past the guard.
+	m.key += ";" + cookieKey(g.Cookie()) + ";"
+	m.cfg.ErrorHandler = by.errorHandler(m.cfg.ErrorHandler)
 	return nil
 }
 
-// guarded is a guard as a guardian.
+// A hook is what a guard does to a session, or to the header of its response. One
+// type serves for all: a program without a guard has no more of it than that.
+type hook = func(*Session, http.Header) error
+
+// guarded is what a manager with a guard does besides.
 type guarded struct{ guard guard.Guard }
 
-// endpoint returns what serves r: an endpoint of the guard's, or else the program.
-func (g *guarded) endpoint(r *http.Request, program http.Handler) http.Handler {
-	if endpoint := g.guard.Endpoint(r); endpoint != nil {
-		return endpoint
-	}
-	return program
-}
+// insteadKey is the key of the local that responds instead of the program.
+type insteadKey struct{}
 
-// admit has the guard decide about a request whose session has been loaded into
-// s, mu held. An endpoint has it in any case; if the request is refused, s is
-// empty again.
-func (g *guarded) admit(s *Session) (instead http.Handler) {
-	if endpoint := g.guard.Endpoint(s.x.request); endpoint != nil {
-		return endpoint
-	}
-	c := &s.rec
-	verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c), Kept: s.vals.Reserved()})
-	if verdict.Refused {
-		s.m.stats.add(statRejected, &c.Cred)
-		if !verdict.Foreign {
-			s.tell(&c.Cred, Event{Kind: EventRejected, User: c.User, Reason: ReasonUnproven})
+// admit is the hook for a session that has been loaded. If the request is refused,
+// s is empty again. The error is for Manager.Start.
+func (g *guarded) admit(s *Session, _ http.Header) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.guard.Endpoint(s.x.request) == nil {
+		c, values := &s.rec, s.vals.Base()
+		verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c),
+			At: time.UnixMilli(c.At), Kept: record.Kept(&values)})
+		if verdict.Refused {
+			s.refused(verdict.Foreign)
 		}
-		s.startOver()
-		s.reply.live, s.reply.foreign = false, verdict.Foreign
+		if verdict.Instead == nil {
+			return nil
+		}
+		s.keepLocal(insteadKey{}, verdict.Instead)
 	}
-	return verdict.Instead
+	s.want.noTouch = true
+	if s.start.header != nil {
+		return ErrUnproven
+	}
+	return nil
 }
 
-// header has the guard complete the header of a response, mu held: state and
-// cred are what Session.token has decided.
-func (g *guarded) header(s *Session, h http.Header, state cookieState, cred *record.Credentials) {
-	kept := s.vals.Reserved()
+// refused makes s, whose token the guard refuses, an empty session.
+func (s *Session) refused(foreign bool) {
+	s.m.stats.add(statRejected, &s.rec.Cred)
+	if !foreign {
+		s.tell(&s.rec.Cred, Event{Kind: EventRejected, User: s.rec.User, Reason: ReasonUnproven})
+	}
+	s.startOver()
+	s.reply.live, s.reply.foreign = false, foreign
+}
+
+// ServeHTTP serves a request in place of the program, if it is the guard's to serve.
+// Then the exchange says that its handler has returned.
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := r.Context().(*exchange)
+	handler := g.guard.Endpoint(r)
+	if s := x.session.Load(); s != nil && handler == nil {
+		s.mu.Lock()
+		handler, _ = s.locals[insteadKey{}].(http.Handler)
+		s.mu.Unlock()
+	}
+	if handler != nil {
+		handler.ServeHTTP(w, r)
+		x.returned = true
+	}
+}
+
+// complete is the hook for the header h of a response that is about to leave, mu
+// held. The session's own lines are not in it yet.
+func (g *guarded) complete(s *Session, h http.Header) error {
+	state, cred := s.token(h)
+	values := s.vals.Base()
+	kept := record.Kept(&values)
 	switch {
 	case state == cookieRemove:
 	case state != cookieSet && (!s.rec.Exists || !s.reply.live || response.Shareable(h)):
-		return
+		return nil
 	case kept != nil: // it goes on as it is
-		return
+		return nil
 	}
 	view := &guard.Session{Cred: cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
 		New: state == cookieSet, Gone: state == cookieRemove, Kept: kept}
@@ -298,28 +321,53 @@ func (g *guarded) header(s *Session, h http.Header, state cookieState, cred *rec
 		view.Since = time.Now()
 	}
 	g.guard.Header(h, s.x.request, view)
+	return nil
 }
 
-// see returns what a guard's own handler sees of s, mu held; nil if there is
-// no session.
-func (g *guarded) see(s *Session) any {
-	if !s.rec.Exists {
-		return (*guard.Session)(nil)
+// errorHandler returns what responds to errors: at an endpoint no handler of the
+// program's, as any status but a 503 may mean something to the browser.
+func (g *guarded) errorHandler(program func(http.ResponseWriter, *http.Request, error)) func(http.ResponseWriter, *http.Request, error) {
+	if program == nil {
+		return nil
 	}
-	cred := s.rec.Cred
-	return &guard.Session{Cred: &cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
-		Kept: s.vals.Reserved(), Guard: g.guard, Keep: s.keep}
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if g.guard.Endpoint(r) == nil {
+			program(w, r, err)
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+	}
 }
 
-// keep stores the reserved value if there is none yet, and returns what it is
+// see returns what a guard's own handler sees of a *Session; nil if that is not
+// stored, or its manager has no guard.
+func see(session any) *guard.Session {
+	s := session.(*Session)
+	if !s.begin("Bound") {
+		return nil
+	}
+	defer s.unlock()
+	g, ok := s.m.guard.(*guarded)
+	if !ok || !s.rec.Exists {
+		return nil
+	}
+	cred, values := s.rec.Cred, s.vals.Base()
+	return &guard.Session{Cred: &cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
+		Kept: record.Kept(&values), Guard: g.guard, Keep: s.keep}
+}
+
+// keep has value kept in the record if nothing is yet, and returns what is kept
 // then.
 func (s *Session) keep(value []byte) (kept []byte, err error) {
 	err = s.Update(func(v *Values) error {
-		if kept = v.c.Reserved(); kept != nil {
+		values := v.c.Base()
+		if kept = record.Kept(&values); kept != nil {
 			return nil
 		}
 		kept = value
-		return v.c.SetReserved(value)
+		record.Keep(&v.c, value)
+		return nil
 	})
 	return kept, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -38,11 +39,15 @@ type Manager struct {
 	stats     counters
 	warned    atomic.Bool // of a Secure cookie over plain HTTP
 	generic   seen        // keys that Get returned the generic form of
-	guard     guardian    // nil if there is none
 	closed    atomic.Bool
 	off       *Session // what handlers get when sessions are disabled
 	skipped   *Session // ...or skipped
 	released  *Session // ...or over
+
+	// What a manager with a guard does besides: see guarded. All are nil in a
+	// program without one, which therefore has none of the code behind them.
+	guard           http.Handler
+	admit, complete hook
 }
 
 // New makes a manager from cfg: it opens the store, unless cfg has one, and

@@ -107,7 +107,6 @@ func (m *Manager) contradicts(outer *Manager) string {
 		{"Cookie", outer.cookie.Options(), m.cookie.Options(), false},
 		{"Provider", out.Provider, in.Provider, false},
 		{"SavePath", out.SavePath, in.SavePath, true},
-		{"devicebound.New", outer.guard != nil, m.guard != nil, false},
 	} {
 		opened := (out.Store != nil || in.Store != nil) && (rule.name == "Provider" || rule.name == "SavePath")
 		switch {
@@ -146,20 +145,14 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 	x := m.newExchange(w, r)
 	defer x.release() // of a session that could not be loaded, too: a hook may have asked for its Done
 	if s := x.session.Load(); s != nil {
-		instead, tried, err := m.load(s, r.Header)
+		tried, err := m.load(s, r.Header)
 		if err != nil && !m.outage(s, tried, err) {
 			m.sendError(x, w, r, tried, err)
 			return
 		}
-		if instead != nil {
-			next = instead
-		}
 	}
 	x.inner = *r.WithContext(x) // the copy in between is not allocated
 	r = &x.inner
-	if m.guard != nil {
-		next = m.guard.endpoint(r, next)
-	}
 	returned := false
 	defer func() {
 		if !returned {
@@ -167,7 +160,13 @@ func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Reques
 		}
 		m.removeUploads(r)
 	}()
-	next.ServeHTTP(x.writer.As(), r)
+	w = x.writer.As()
+	if m.guard != nil {
+		m.guard.ServeHTTP(w, r)
+	}
+	if !x.returned {
+		next.ServeHTTP(w, r)
+	}
 	returned = true
 	x.finish()
 }
@@ -386,7 +385,7 @@ func (m *Manager) sendError(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	m.log(ctx, r, level, "session: request failed", attrs...)
 	w.Header().Set("Cache-Control", "no-store")
-	if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r, nil) == nil) {
+	if m.cfg.ErrorHandler != nil {
 		none := detached(fmt.Errorf("session: there is none for an ErrorHandler: %w", err))
 		none.m, none.none.quiet = m, true
 		told := r.WithContext(instead{r.Context(), m, none})
@@ -491,9 +490,6 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		s.startAgain()
 		return s, err
 	}
-	if m.guard != nil && m.guard.endpoint(r, nil) != nil {
-		return nil, ErrUnproven
-	}
 	s := m.newExchange(w, r).get()
 	if a := adoption.Of(r.Context()); a != nil {
 		m.lend(a)
@@ -508,16 +504,13 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 			s.x.release()
 		}
 	}()
-	switch instead, _, err := m.load(s, r.Header); {
-	case err != nil:
+	s.start.header = h
+	if _, err := m.load(s, r.Header); err != nil {
 		return nil, err
-	case instead != nil:
-		return nil, ErrUnproven
 	}
 	loaded = true
 	s.mu.Lock()
-	s.reply.used, s.start.header = true, h
-	s.limit(h, true)
+	s.reply.used = true
 	slides := s.rec.Exists && s.slides() && !response.Shareable(h) && !standin.Marked(r.Context())
 	s.mu.Unlock()
 	if slides {

@@ -241,6 +241,9 @@ func (s *Session) token(h http.Header) (cookieState, *record.Credentials) {
 // one that an earlier call has put there, and reports whether there is one. The
 // Set-Cookie lines of others stay.
 func (s *Session) bring(h http.Header) bool {
+	if s.m.complete != nil {
+		s.m.complete(s, h)
+	}
 	state, cred := s.token(h)
 	switch {
 	case !s.x.transport.cookie():
@@ -252,9 +255,6 @@ func (s *Session) bring(h http.Header) bool {
 	default:
 		s.warnPlainHTTP()
 		s.setCookie(h, s.m.cookie.Set(cred.Token(), s.maxAge()))
-	}
-	if s.m.guard != nil {
-		s.m.guard.header(s, h, state, cred)
 	}
 	s.reply.token = state != cookieAlone
 	if s.reply.token {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/chisession/session/internal/caller"
-	"github.com/chisession/session/internal/guard"
 	"github.com/chisession/session/internal/local"
 	"github.com/chisession/session/internal/record"
 )
@@ -261,10 +260,6 @@ func (s *Session) Local(key any) any {
 		return s.x.request.Method
 	case local.Once:
 		return s.localOnce(key)
-	case guard.Key:
-		if s.m.guard != nil {
-			return s.m.guard.see(s)
-		}
 	}
 	return s.locals[key]
 }

@@ -33,6 +33,9 @@ func (b *Binding) Endpoint(r *http.Request) http.Handler {
 	return nil
 }
 
+// Cookie implements [guard.Guard].
+func (b *Binding) Cookie() string { return b.cookie.Name() }
+
 // Admit implements [guard.Guard]: it looks for a proof.
 func (b *Binding) Admit(r *http.Request, s *guard.Session) guard.Verdict {
 	if s.Kept == nil || b.off {
@@ -42,9 +45,8 @@ func (b *Binding) Admit(r *http.Request, s *guard.Session) guard.Verdict {
 	if !bond.readable() { // of a newer version of this program, while that is rolled out
 		return guard.Verdict{Instead: later}
 	}
-	now := time.Now()
-	proven, stale := b.proven(r, bond, s.Cred.ID(), now)
-	if proven || bond.settles(now) {
+	proven, stale := b.proven(r, bond, s.Cred.ID(), s.At)
+	if proven || bond.settles(s.At) {
 		return guard.Verdict{}
 	}
 	return b.unproven(r, stale)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/chisession/session"
@@ -101,7 +102,10 @@ var _ guard.Guard = (*Binding)(nil)
 func New(m *session.Manager, o Options) (*Binding, error) {
 	b := &Binding{m: m, off: o.Off}
 	b.bind, b.refresh = http.HandlerFunc(b.serveBind), http.HandlerFunc(b.serveRefresh)
-	err := m.Guard(func(of guard.Manager) (guard.Guard, error) { return b, b.configure(o, of) })
+	err := session.Guard(m, func(of guard.Manager) (guard.Guard, error) {
+		look.Store(&of.See)
+		return b, b.configure(o, of)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("devicebound: New: %w", err)
 	}
@@ -212,6 +216,11 @@ func isBound(s *session.Session) bool {
 
 // see returns s as a guard sees it, nil if it is not stored.
 func see(s *session.Session) *guard.Session {
-	seen, _ := s.Local(guard.Key{}).(*guard.Session)
-	return seen
+	if look := look.Load(); look != nil {
+		return (*look)(s)
+	}
+	return nil // no manager's sessions are bound
 }
+
+// look is the guard.Manager.See of all managers, once one has a Binding.
+var look atomic.Pointer[func(any) *guard.Session]

@@ -21,11 +21,14 @@ type Guard interface {
 	// What it does is no activity of the user.
 	Endpoint(r *http.Request) http.Handler
 
+	// Cookie returns the name of the cookie that the guard sets beside the session's.
+	Cookie() string
+
 	// Admit decides about a request whose token is that of s.
 	Admit(r *http.Request, s *Session) Verdict
 
-	// Header completes the header of a response that is about to leave, and
-	// may be called more than once. s is what it brings or belongs to. It must
+	// Header completes the header of a response that is about to leave, before the
+	// session's own lines are in it, and may be called more than once. s is what it brings or belongs to. It must
 	// not call the session.
 	Header(h http.Header, r *http.Request, s *Session)
 }
@@ -55,6 +58,9 @@ type Session struct {
 	// Since is when it got its secret: by the login, in most cases.
 	Since time.Time
 
+	// At is when the request loaded it. Only the session that Admit is given has it.
+	At time.Time
+
 	// Cookie says that the token travels in the cookie. New says that this
 	// response brings it, Gone that this response takes it away.
 	Cookie, New, Gone bool
@@ -64,13 +70,12 @@ type Session struct {
 	// neither sees nor changes it.
 	Kept []byte
 
-	// Guard is the one of its manager. Only the session that Session.Local returns
-	// has it.
+	// Guard is the one of its manager. Only the session that See returns has it.
 	Guard Guard
 
 	// Keep stores value in the session's record, if nothing is kept there yet,
 	// in one atomic step, and returns what is kept then. Only the session that
-	// Session.Local returns has it.
+	// See returns has it.
 	Keep func(value []byte) (kept []byte, err error)
 }
 
@@ -79,8 +84,8 @@ type Manager struct {
 	Cookie   cookie.Options
 	ByCookie bool // tokens can travel in the cookie
 	Disabled bool
-}
 
-// Key is given to Session.Local for the *[Session], which is nil if there is no
-// session or no guard.
-type Key struct{}
+	// See returns what a guard sees of a *session.Session, nil if that is not stored,
+	// or its manager has no guard. It is the same function for all managers.
+	See func(session any) *Session
+}

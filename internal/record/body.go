@@ -10,17 +10,18 @@ import (
 // and readable in place, so that reading one value of a thousand costs ten
 // comparisons and decodes one value.
 //
-//	body    = nothing | width count ends entries
+//	body    = nothing | width count ends entries kept
 //	width   = 1 byte: 1, 2 or 4, the bytes of each end
-//	count   = uvarint, at least 1
+//	count   = uvarint, 0 only where something is kept
 //	ends    = count × width bytes, big-endian: where each entry ends
 //	entry   = uvarint length of key, key, value
 //	value   = kind byte, payload (see appendValue)
+//	kept    = the library's own, which the program neither sees nor changes: see Keep
 //
 // Every access checks its bounds: bytes that were not written by this code
 // give wrong answers at worst, never a panic. check does it for all at once.
 type Body struct {
-	data  []byte
+	data  []byte // up to kept, which takes the rest of its capacity
 	count uint32
 	first uint32 // where the entries begin, after the ends
 	width uint8
@@ -38,7 +39,7 @@ func parseBody(b []byte) (Body, error) {
 	}
 	width := int(b[0])
 	count, n := binary.Uvarint(b[1:])
-	if (width != 1 && width != 2 && width != 4) || n <= 0 || count == 0 || count > uint64(len(b)/(width+2)) {
+	if (width != 1 && width != 2 && width != 4) || n <= 0 || count > uint64(len(b)/(width+2)) {
 		return Body{}, errBody
 	}
 	first := uint64(1+n) + count*uint64(width)
@@ -46,9 +47,14 @@ func parseBody(b []byte) (Body, error) {
 		return Body{}, errBody
 	}
 	v := Body{data: b, count: uint32(count), first: uint32(first), width: uint8(width)}
-	if v.end(v.len()-1) != v.size() {
+	end := int(first)
+	if count > 0 {
+		end += v.end(v.len() - 1)
+	}
+	if end > len(b) {
 		return Body{}, errBody
 	}
+	v.data = b[:end:len(b)]
 	return v, nil
 }
 
@@ -108,6 +114,17 @@ func (b *Body) Find(key string) []byte {
 // size returns the bytes that keys and values take.
 func (b *Body) size() int { return len(b.data) - int(b.first) }
 
+// Kept returns what is kept in b, nil if that is nothing. It is not to be changed.
+//
+// This and Keep are functions because a program that uses html/template has all
+// methods of these types in it, and only package devicebound needs these.
+func Kept(b *Body) []byte {
+	if cap(b.data) == len(b.data) {
+		return nil
+	}
+	return b.data[len(b.data):cap(b.data)]
+}
+
 // entrySize returns the bytes that an entry takes.
 func entrySize(key string, value []byte) int {
 	return uvarintLen(uint64(len(key))) + len(key) + len(value)
@@ -124,7 +141,7 @@ func uvarintLen(x uint64) int {
 // appendBody appends base with changes (sorted by key) laid over it.
 func appendBody(dst []byte, base *Body, changes []change) []byte {
 	count, size := mergedSize(base, changes)
-	if count == 0 {
+	if count == 0 && cap(base.data) == len(base.data) {
 		return dst
 	}
 	width := endWidth(size)
@@ -146,7 +163,7 @@ func appendBody(dst []byte, base *Body, changes []change) []byte {
 		putEnd(dst[table+i*width:], width, len(dst)-start)
 		i++
 	})
-	return dst
+	return append(dst, base.data[len(base.data):cap(base.data)]...)
 }
 
 func putEnd(at []byte, width, end int) {

@@ -74,23 +74,18 @@ func (e *SizeError) Error() string {
 // Reset drops all changes and begins anew with base; keys and values may take
 // up to max bytes.
 func (c *Changes) Reset(base Body, max int) {
-	c.base, c.changes, c.index, c.max = base, nil, nil, max
-	c.size, c.count, c.moved = base.size(), base.len(), false
+	c.base, c.max = base, max
+	c.Drop()
+}
+
+// Drop takes all changes back.
+func (c *Changes) Drop() {
+	c.changes, c.index, c.moved = nil, nil, false
+	c.size, c.count = c.base.size(), c.base.len()
 	if c.memory != nil { // its arena goes on: what it holds may still be read
 		c.memory.arena.held = 0
 	}
 }
-
-// Discard removes all values but the reserved one, and forgets what is stored: as
-// if it had never been there, Drop does not bring it back.
-func (c *Changes) Discard() {
-	kept := c.find(reserved)
-	c.Reset(Body{}, c.max)
-	c.retain(kept)
-}
-
-// Drop takes all changes back.
-func (c *Changes) Drop() { c.Reset(c.base, c.max) }
 
 // Base returns what is stored.
 func (c *Changes) Base() Body { return c.base }
@@ -100,14 +95,6 @@ func (c *Changes) Changed() bool { return len(c.changes) > 0 }
 
 // Find returns the encoded value of key, nil if there is none.
 func (c *Changes) Find(key string) []byte {
-	if key == reserved {
-		return nil
-	}
-	return c.find(key)
-}
-
-// find is Find that finds the reserved value, too.
-func (c *Changes) find(key string) []byte {
 	if i, ok := c.changed(key); ok {
 		return c.changes[i].value
 	}
@@ -141,21 +128,13 @@ func (c *Changes) sorted() []change {
 // [SizeError] if the values become too large, or of a time.Time that cannot be
 // encoded; then nothing has changed.
 func (c *Changes) Set(key string, value any, text Text) error {
-	return c.set(key, value, text, false)
-}
-
-// set is Set for the program, and for the library's own value if ours is set.
-func (c *Changes) set(key string, value any, text Text, ours bool) error {
-	if key == reserved && !ours {
-		return errReserved
-	}
 	arena := &c.own().arena
 	dst := arena.room(encodedLen(value, text))
 	encoded, err := appendValue(dst, value, text)
 	if err != nil {
 		return err
 	}
-	old := c.find(key)
+	old := c.Find(key)
 	if string(old) == string(encoded) && old != nil {
 		return nil
 	}
@@ -183,7 +162,7 @@ func (c *Changes) set(key string, value any, text Text, ours bool) error {
 
 // Delete removes key; that there is none is no error.
 func (c *Changes) Delete(key string) {
-	old := c.Find(key) // not the reserved one
+	old := c.Find(key)
 	if old == nil {
 		return
 	}
@@ -199,7 +178,6 @@ func (c *Changes) Delete(key string) {
 // Clear removes all keys.
 func (c *Changes) Clear() {
 	before := c.sorted()
-	kept := c.find(reserved)
 	c.changes = nil
 	if c.base.len() > 0 {
 		c.changes = make([]change, 0, c.base.len())
@@ -213,7 +191,6 @@ func (c *Changes) Clear() {
 			c.put(change{one.key, nil})
 		}
 	}
-	c.retain(kept)
 }
 
 // Keys returns all keys, sorted.
@@ -223,19 +200,26 @@ func (c *Changes) Keys() []string {
 		if k != nil {
 			key = string(k)
 		}
-		if key != reserved {
-			keys = append(keys, key)
-		}
+		keys = append(keys, key)
 	})
 	return keys
 }
 
 // Len returns the number of keys.
-func (c *Changes) Len() int {
-	if c.find(reserved) != nil {
-		return c.count - 1
+func (c *Changes) Len() int { return c.count }
+
+// Keep has value kept beside the values from now on, in place of what was. It takes
+// none of their room.
+func Keep(c *Changes, value []byte) {
+	end := len(c.base.data)
+	c.base.data = slices.Concat(c.base.data, value)[: end : end+len(value)]
+	if !c.Changed() { // a key goes that is not there, so that there is something to store
+		key := ""
+		for c.base.Find(key) != nil {
+			key += "\x00"
+		}
+		c.put(change{key: key})
 	}
-	return c.count
 }
 
 func (c *Changes) put(one change) {
@@ -328,24 +312,25 @@ func (c *Changes) settle(base Body) {
 	c.count, c.size = mergedSize(&c.base, c.changes)
 }
 
-// Rebase puts the changes on top of a newer base.
-func (c *Changes) Rebase(base Body) {
+// Rebase puts the changes on top of a newer base, or of one that is emptied first:
+// what is kept in it stays.
+func (c *Changes) Rebase(base Body, emptied bool) {
+	if emptied {
+		base = Body{data: base.data[len(base.data):]}
+	}
 	c.base = base
 	c.count, c.size = mergedSize(&c.base, c.changes)
 }
 
 // Detach takes the values off the record that they were loaded from: what is
-// kept of it, with the changes, is all to be stored anew, without the reserved
-// value.
+// kept of it, with the changes, is all to be stored anew.
 func (c *Changes) Detach(kept Body) {
 	var all []change
 	merge(&kept, c.sorted(), func(key string, k, value []byte) {
 		if k != nil {
 			key = string(k)
 		}
-		if key != reserved { // it is of that record alone
-			all = append(all, change{key, value})
-		}
+		all = append(all, change{key, value})
 	})
 	c.base, c.changes, c.index = Body{}, all, nil
 	c.count, c.size = mergedSize(&c.base, c.changes)

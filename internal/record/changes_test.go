@@ -150,7 +150,7 @@ func TestManyKeysTakeTimeInProportion(t *testing.T) {
 						clone.Delete(fmt.Sprintf("%06x", i))
 					}
 					v.Take(clone)
-					v.Rebase(Body{})
+					v.Rebase(Body{}, false)
 					for _, i := range order(n)[:n/4] {
 						set(t, v, fmt.Sprintf("%06x", i), true)
 					}

@@ -77,12 +77,9 @@ var deviceFaults = []fault{
 	{
 		what: `bound: a key replaces the first one`,
 		file: "load.go",
-		old: `		if kept = v.c.Reserved(); kept != nil {
-			return nil
-		}
-`,
-		new: ``,
-		pkg: ".", test: `TestGuardKeeps`,
+		old:  `if kept = record.Kept(&values); kept != nil {`,
+		new:  `if kept = record.Kept(&values); len(kept) > 1<<20 {`,
+		pkg:  ".", test: `TestGuardKeeps`,
 	},
 	{
 		what: `bound: a refresh with a token that was just replaced ends the key`,
@@ -93,9 +90,9 @@ var deviceFaults = []fault{
 	},
 	{
 		what: `bound: an ErrorHandler responds at the refresh`,
-		file: "middleware.go",
-		old:  `if m.cfg.ErrorHandler != nil && (m.guard == nil || m.guard.endpoint(r, nil) == nil) {`,
-		new:  `if m.cfg.ErrorHandler != nil {`,
+		file: "load.go",
+		old:  `if g.guard.Endpoint(r) == nil {`,
+		new:  `if g.guard != nil {`,
 		pkg:  ".", test: `TestGuardEndpointInAnOutage`,
 	},
 	{
@@ -108,81 +105,80 @@ var deviceFaults = []fault{
 	{
 		what: `bound: the session that is refused is handed out`,
 		file: "load.go",
-		old: `		s.startOver()
-		s.reply.live, s.reply.foreign = false, verdict.Foreign
+		old: `	s.startOver()
+	s.reply.live, s.reply.foreign = false, foreign
 `,
 		new: ``,
 		pkg: ".", test: `TestGuardRefuses`,
 	},
 	{
 		what: `bound: Start hands out what the middleware does not`,
-		file: "middleware.go",
-		old:  `case instead != nil:`,
-		new:  `case instead != nil && s == nil:`,
-		pkg:  ".", test: `TestGuardResponds`,
-	},
-	{
-		what: `bound: Clear unbinds`,
-		file: "internal/record/changes.go",
-		old: `	kept := c.find(reserved)
-	c.changes = nil
-`,
-		new: `	var kept []byte
-	c.changes = nil
-`,
-		pkg: "./internal/record", test: `TestReservedOutlivesClear`,
-	},
-	{
-		what: `bound: a login as somebody else unbinds`,
-		file: "internal/record/changes.go",
-		old: `	kept := c.find(reserved)
-	c.Reset(Body{}, c.max)
-`,
-		new: `	var kept []byte
-	c.Reset(Body{}, c.max)
-`,
-		pkg: ".", test: `TestGuardKeeps`,
-	},
-	{
-		what: `bound: the program writes the secret`,
-		file: "internal/record/changes.go",
-		old: `	if key == reserved && !ours {
-		return errReserved
+		file: "load.go",
+		old: `	if s.start.header != nil {
+		return ErrUnproven
 	}
 `,
 		new: ``,
-		pkg: "./internal/record", test: `TestReservedIsHidden`,
+		pkg: ".", test: `TestGuardResponds`,
+	},
+	{
+		what: `bound: Clear unbinds`,
+		file: "internal/record/body.go",
+		old:  `if count == 0 && cap(base.data) == len(base.data) {`,
+		new:  `if count == 0 {`,
+		pkg:  "./internal/record", test: `TestKeptIsNoValue`,
+	},
+	{
+		what: `bound: the next write unbinds`,
+		file: "internal/record/body.go",
+		old:  `return append(dst, base.data[len(base.data):cap(base.data)]...)`,
+		new:  `return dst`,
+		pkg:  ".", test: `TestGuardKeeps`,
+	},
+	{
+		what: `bound: a login as somebody else unbinds`,
+		file: "lifecycle.go",
+		old:  `s.vals.Rebase(s.vals.Base(), true)`,
+		new:  `s.vals.Rebase(record.Body{}, true)`,
+		pkg:  ".", test: `TestGuardKeeps`,
+	},
+	{
+		what: `bound: a login as somebody else unbinds where another request has written`,
+		file: "internal/record/changes.go",
+		old:  `base = Body{data: base.data[len(base.data):]}`,
+		new:  `base = Body{}`,
+		pkg:  ".", test: `TestGuardKeepsWhatALoginMeets`,
+	},
+	{
+		what: `bound: to bind a session is nothing to store`,
+		file: "internal/record/changes.go",
+		old:  `if !c.Changed() {`,
+		new:  `if c.Changed() {`,
+		pkg:  "./internal/record", test: `TestKeepIsAChange`,
+	},
+	{
+		what: `bound: to bind a session deletes a value`,
+		file: "internal/record/changes.go",
+		old: `		for c.base.Find(key) != nil {
+			key += "\x00"
+		}
+`,
+		new: ``,
+		pkg: "./internal/record", test: `TestKeepIsAChange`,
 	},
 	{
 		what: `bound: a request of an endpoint's counts as activity of the user`,
 		file: "load.go",
-		old: `	if endpoint := g.guard.Endpoint(s.x.request); endpoint != nil {
-		return endpoint
-	}
+		old: `	s.want.noTouch = true
 `,
-		new: `	if endpoint := g.guard.Endpoint(s.x.request); endpoint != nil {
-		return nil
-	}
-`,
+		new: ``,
 		pkg: ".", test: `TestGuardResponds`,
-	},
-	{
-		what: `bound: the program reads the secret`,
-		file: "internal/record/changes.go",
-		old: `	if key == reserved {
-		return nil
-	}
-	return c.find(key)
-`,
-		new: `	return c.find(key)
-`,
-		pkg: "./internal/record", test: `TestReservedIsHidden`,
 	},
 	{
 		what: `bound: another session takes the binding along`,
 		file: "internal/record/changes.go",
-		old:  `if key != reserved { // it is of that record alone`,
-		new:  `if key != "" {`,
+		old:  `c.base, c.changes, c.index = Body{}, all, nil`,
+		new:  `c.base, c.changes, c.index = Body{data: c.base.data[len(c.base.data):]}, all, nil`,
 		pkg:  ".", test: `TestGuardKeepsNothingOfAnotherSession`,
 	},
 	{
@@ -229,10 +225,10 @@ var deviceFaults = []fault{
 	},
 	{
 		what: `bound: a manager without devicebound goes around the one with it`,
-		file: "middleware.go",
-		old: `		{"devicebound.New", outer.guard != nil, m.guard != nil, false},
+		file: "load.go",
+		old: `	m.key += ";" + cookieKey(g.Cookie()) + ";"
 `,
 		new: ``,
-		pkg: ".", test: `TestGuardInsideAnotherManager`,
+		pkg: ".", test: `TestGuardAndAnotherManager`,
 	},
 }

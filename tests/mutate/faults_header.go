@@ -105,8 +105,10 @@ var headerFaults = []fault{
 		what: `caches may keep what an ErrorHandler sends`,
 		file: "middleware.go",
 		old: `	w.Header().Set("Cache-Control", "no-store")
-	if m.cfg.ErrorHandler != nil && (`,
-		new: `	if m.cfg.ErrorHandler != nil && (`,
+	if m.cfg.ErrorHandler != nil {
+`,
+		new: `	if m.cfg.ErrorHandler != nil {
+`,
 		pkg: ".", test: `TestBehaviour/error_response/no_cache_keeps_the_response_of_an_ErrorHandler`,
 	},
 	{
@@ -134,12 +136,10 @@ var headerFaults = []fault{
 	},
 	{
 		what: `a page of a session that was started may be shared`,
-		file: "middleware.go",
-		old: `	s.reply.used, s.start.header = true, h
-	s.limit(h, true)
+		file: "transport.go",
+		old: `	s.limit(h, true)
 `,
-		new: `	s.reply.used, s.start.header = true, h
-`,
+		new: ``,
 		pkg: ".", test: `TestBehaviour/start/Start_tells_caches`,
 	},
 	{

@@ -168,11 +168,9 @@ var loginFaults = []fault{
 	{
 		what: `SetUser hands a user what another one's request stored just now`,
 		file: "commit.go",
-		old: `		values = record.Body{} // the former user's, all of them
-`,
-		new: `		_ = values
-`,
-		pkg: ".", test: `TestBehaviour/login/nothing_of_one_user_is_handed_to_the_next/memory/hers_is_stored_first/another`,
+		old:  `s.want.changed&changedOwner != 0) // then`,
+		new:  `false) // then`,
+		pkg:  ".", test: `TestBehaviour/login/nothing_of_one_user_is_handed_to_the_next/memory/hers_is_stored_first/another`,
 	},
 	{
 		what: `SetUser hands a user the label and timeouts of another`,

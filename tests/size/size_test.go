@@ -41,15 +41,21 @@ func TestBinarySize(t *testing.T) {
 // built returns the size of the program, in bytes.
 func built(t *testing.T, program string, flags []string) int64 {
 	t.Helper()
+	info, err := os.Stat(build(t, program, flags))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// build builds the program.
+func build(t *testing.T, program string, flags []string) (file string) {
+	t.Helper()
 	out := filepath.Join(t.TempDir(), program)
 	args := append([]string{"build", "-o", out}, flags...)
 	cmd := exec.Command("go", append(args, "./testdata/"+program)...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", program, err, text)
 	}
-	info, err := os.Stat(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.Size()
+	return out
 }

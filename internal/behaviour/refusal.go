@@ -74,6 +74,13 @@ func reading(what ...string) map[string]change {
 	return m
 }
 
+// Classified reports whether the table of refusals has the exported function or
+// method of that name: "Session.Set", "session.Get".
+func Classified(name string) bool {
+	_, ok := calls[name]
+	return ok
+}
+
 // calls are all exported functions and methods of packages session and flash
 // that are given a session or a request. A new one fails TestCallsAreClassified
 // until it is here.

@@ -47,41 +47,42 @@ func parseBody(b []byte) (Body, error) {
 		return Body{}, errBody
 	}
 	v := Body{data: b, count: uint32(count), first: uint32(first), width: uint8(width)}
-	end := int(first)
+	size := uint(0)
 	if count > 0 {
-		end += v.end(v.len() - 1)
+		size = v.end(v.len() - 1)
 	}
-	if end > len(b) {
+	if size > uint(v.size()) {
 		return Body{}, errBody
 	}
-	v.data = b[:end:len(b)]
+	v.data = b[: uint(first)+size : len(b)]
 	return v, nil
 }
 
 // len returns the number of entries.
 func (b *Body) len() int { return int(b.count) }
 
-// end returns where the entry number i ends, counted from the first.
-func (b *Body) end(i int) int {
+// end returns where the entry number i ends, counted from the first. It is unsigned,
+// as an int of 32 bits would be negative where the bytes are damaged.
+func (b *Body) end(i int) uint {
 	switch at := b.data[int(b.first)-(b.len()-i)*int(b.width):]; {
 	case b.width == 1:
-		return int(at[0])
+		return uint(at[0])
 	case b.width == 2:
-		return int(binary.BigEndian.Uint16(at))
+		return uint(binary.BigEndian.Uint16(at))
 	default:
-		return int(binary.BigEndian.Uint32(at))
+		return uint(binary.BigEndian.Uint32(at))
 	}
 }
 
 // at returns the key and the value of the entry number i; a nil value if the
 // bytes are damaged.
 func (b *Body) at(i int) (key, value []byte) {
-	start := 0
+	start := uint(0)
 	if i > 0 {
 		start = b.end(i - 1)
 	}
 	end := b.end(i)
-	if start >= end || end > b.size() {
+	if start >= end || end > uint(b.size()) {
 		return nil, nil
 	}
 	entries := b.data[b.first:]
@@ -177,7 +178,8 @@ func putEnd(at []byte, width, end int) {
 	}
 }
 
-// bodyLen returns the exact length of a body of that many entries and bytes.
+// bodyLen returns the exact length of a body of that many entries and bytes, in which
+// nothing is kept.
 func bodyLen(count, size int) int {
 	if count == 0 {
 		return 0

@@ -26,13 +26,16 @@ func contents(t *testing.T, b *Body) map[string]string {
 	return all
 }
 
-// Random changes over random bodies give what a map gives.
+// Random changes over random bodies give what a map gives, and leave what is kept.
 func TestBodyAgainstMap(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	for round := range 300 {
 		want := map[string]string{}
-		var base Body
+		kept := bytes.Repeat([]byte{byte(round)}, r.IntN(3)*r.IntN(200))
+		var before Changes
+		Keep(&before, kept)
+		base := before.base
 		for step := range 4 {
 			changes := map[string][]byte{}
 			for range r.IntN(40) {
@@ -52,8 +55,12 @@ func TestBodyAgainstMap(t *testing.T) {
 			}
 			count, size := mergedSize(&base, sorted)
 			encoded := appendBody(nil, &base, sorted)
-			if len(encoded) != bodyLen(count, size) {
-				t.Fatalf("seed %d: bodyLen = %d, the body has %d", seed, bodyLen(count, size), len(encoded))
+			length := bodyLen(count, size)
+			if count == 0 && len(kept) > 0 {
+				length = 2
+			}
+			if length += len(kept); len(encoded) != length {
+				t.Fatalf("seed %d: the body has %d bytes, want %d", seed, len(encoded), length)
 			}
 			var err error
 			if base, err = parseBody(encoded); err != nil {
@@ -61,6 +68,9 @@ func TestBodyAgainstMap(t *testing.T) {
 			}
 			if got := contents(t, &base); !maps.Equal(got, want) {
 				t.Fatalf("seed %d, round %d, step %d: got %d keys, want %d", seed, round, step, len(got), len(want))
+			}
+			if !bytes.Equal(Kept(&base), kept) {
+				t.Fatalf("seed %d, round %d, step %d: %d bytes are kept, want %d", seed, round, step, len(Kept(&base)), len(kept))
 			}
 		}
 	}
@@ -80,8 +90,11 @@ func FuzzBody(f *testing.F) {
 	f.Add(appendBody(nil, &Body{}, []change{{"a", []byte{kindTrue}}, {"b", []byte{kindInt, 2}}}))
 	f.Add(appendBody(nil, &Body{}, []change{{"k", bytes.Repeat([]byte{kindString}, 300)}}))
 	f.Add([]byte{1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1})
-	f.Add([]byte{1, 1, 2, 5, 'k'})     // a key that is longer than its entry
-	f.Add([]byte{1, 0x81, 0x80, 0x00}) // a count in more bytes than it takes, and no end
+	f.Add([]byte{1, 1, 2, 5, 'k'})                                     // a key that is longer than its entry
+	f.Add([]byte{1, 0x81, 0x80, 0x00})                                 // a count in more bytes than it takes, and no end
+	f.Add([]byte{4, 1, 0xff, 0xff, 0xff, 0xf0, 1, 'k'})                // an end that is negative in an int of 32 bits
+	f.Add([]byte{4, 2, 0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 3, 1, 'k', 2}) // likewise, before one that is not
+	f.Add([]byte{1, 0, 'k', 'e', 'p', 't'})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, err := parseBody(data)
 		if err != nil {
@@ -96,7 +109,7 @@ func FuzzBody(f *testing.F) {
 			return
 		}
 		again, err := parseBody(appendBody(nil, &b, nil))
-		if err != nil || again.count != b.count {
+		if err != nil || again.count != b.count || !bytes.Equal(Kept(&again), Kept(&b)) {
 			t.Errorf("a body that passes check does not survive being written: %v", err)
 		}
 	})

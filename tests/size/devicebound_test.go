@@ -38,7 +38,7 @@ var cuts = []cut{
 	{"internal/record/body.go", `( count == 0) && cap\(base\.data\) == len\(base\.data\)`, "$1"},
 	{"internal/record/body.go", `return append\(dst, base\.data\[len\(base\.data\):cap\(base\.data\)\]\.\.\.\)`, "return dst"},
 	{"internal/record/body.go", `n <= 0 \|\| count > `, "n <= 0 || count == 0 || count > "},
-	{"internal/record/body.go", `(?s)\tend := int\(first\)\n.*?(\tif )end > len\(b\)(.*?)\tv\.data = .*?\n`, "${1}v.end(v.len()-1) != v.size()$2"},
+	{"internal/record/body.go", `(?s)\tsize := uint\(0\)\n.*?(\tif )size > (uint.*?)\tv\.data = .*?\n`, "${1}v.end(v.len()-1) != $2"},
 }
 
 // A program that does not import package devicebound has hardly anything of it.

@@ -261,8 +261,8 @@ func guardResponds(t *testing.T) {
 			t.Errorf("Start = %v, %v, want ErrUnproven", started, err)
 		}
 	}
-	if calls, loads := s.fault.Calls(backendtest.OpAny), s.fault.Calls(backendtest.OpLoad); calls != 4 || loads != 4 {
-		t.Errorf("%d store calls, %d of them loads, want 4 loads", calls, loads)
+	if calls, loads := s.fault.Calls(backendtest.OpAny), s.fault.Calls(backendtest.OpLoad); calls != 3 || loads != 3 {
+		t.Errorf("%d store calls, %d of them loads, want 3 loads", calls, loads)
 	}
 	if len(s.events) > 0 {
 		t.Errorf("events: %+v", s.events)
@@ -310,6 +310,34 @@ func TestGuardEndpointTellsSuperseded(t *testing.T) {
 	s.serve(unknown, nil)
 	if err != nil {
 		t.Errorf("of a token that is nobody's: Err = %v", err)
+	}
+}
+
+// Start leaves the endpoint to the guard, whatever the token is: a program that
+// responded there itself could end the browser's key.
+func TestGuardEndpointIsNotStarted(t *testing.T) {
+	s := newGuardedSite(t, nil)
+	s.sentry.served = func(http.ResponseWriter, *http.Request) {}
+	old := s.request("")
+	s.ada = cookieOf(s.serve(s.request(""), func(sess *session.Session) { sess.Renew() }))
+	unknown := s.request("")
+	unknown.Header.Set("Cookie", s.ada.Name+"=x")
+	without := httptest.NewRequest(http.MethodGet, "https://example.com/", nil)
+	for name, r := range map[string]*http.Request{"live": s.request(""), "replaced": old, "unknown": unknown, "none": without} {
+		r.URL.Path = "/endpoint"
+		w := httptest.NewRecorder()
+		if started, err := s.Start(w, r); started != nil || !errors.Is(err, session.ErrUnproven) {
+			t.Errorf("token %s: Start = %v, %v, want ErrUnproven", name, started, err)
+		}
+		if session.FromContext(r).Err() == nil || len(w.Result().Cookies()) > 0 {
+			t.Errorf("token %s: the request has a session", name)
+		}
+	}
+	s.fault.On(backendtest.OpLoad, backendtest.Always, backendtest.Fail(errors.New("down")))
+	r := s.request("")
+	r.URL.Path = "/endpoint"
+	if _, err := s.Start(httptest.NewRecorder(), r); !errors.Is(err, session.ErrUnproven) {
+		t.Errorf("in an outage: %v, want ErrUnproven", err)
 	}
 }
 

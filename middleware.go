@@ -505,6 +505,11 @@ func (m *Manager) Start(w http.ResponseWriter, r *http.Request) (*Session, error
 		}
 	}()
 	s.start.header = h
+	if m.admit != nil { // at an endpoint of the guard's, whatever the token is
+		if err := m.admit(s, nil); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := m.load(s, r.Header); err != nil {
 		return nil, err
 	}

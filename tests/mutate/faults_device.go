@@ -122,6 +122,16 @@ var deviceFaults = []fault{
 		pkg: ".", test: `TestGuardResponds`,
 	},
 	{
+		what: `bound: Start leaves an endpoint to the program where the token opens nothing`,
+		file: "middleware.go",
+		old: `		if err := m.admit(s, nil); err != nil {
+			return nil, err
+		}
+`,
+		new: ``,
+		pkg: ".", test: `TestGuardEndpointIsNotStarted`,
+	},
+	{
 		what: `bound: Clear unbinds`,
 		file: "internal/record/body.go",
 		old:  `if count == 0 && cap(base.data) == len(base.data) {`,

@@ -25,6 +25,7 @@ var cuts = []cut{
 	{"manager.go", `(?s)\n\t// What a manager with a guard .*?complete hook\n`, ""},
 	{"manager.go", `\t"net/http"\n`, ""},
 	{"middleware.go", `(?s)\tif m\.guard != nil \{.*?\n\t\}\n\tif !x\.returned \{\n\t(\t.*?\n)\t\}\n`, "$1"},
+	{"middleware.go", `(?s)\tif m\.admit != nil \{.*?\n\t\}\n`, ""},
 	{"transport.go", `(?s)\tif s\.m\.complete != nil \{.*?\n\t\}\n`, ""},
 	{"transport.go", `\tcase s\.reply\.foreign:.*\n.*\n`, ""},
 	{"session.go", `\tforeign bool .*\n`, ""},

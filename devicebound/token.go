@@ -1,6 +1,7 @@
 package devicebound
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -26,8 +27,12 @@ type token struct {
 // base64URL is bytes in base64url without padding, as JOSE has them.
 type base64URL []byte
 
-// UnmarshalText implements [encoding.TextUnmarshaler].
+// UnmarshalText implements [encoding.TextUnmarshaler]. There is one spelling of what
+// it takes: no padding, no spare bits, and no line breaks, which the decoder skips.
 func (b *base64URL) UnmarshalText(text []byte) error {
+	if bytes.ContainsAny(text, "\r\n") {
+		return errToken
+	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
 	*b = raw
 	return err

@@ -25,6 +25,7 @@ func FuzzToken(f *testing.F) {
 		b64(`{"alg":"ES256","typ":"dbsc+jwt"}`) + "." + b64(`{"jti":"c"}`) + "." + b64(strings.Repeat("s", 64)),
 		b64(`{"alg":"ES256","typ":"dbsc+jwt","jwk":{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}}`) + "." + b64(`{"jti":"c"}`) + "." + b64("s"),
 		b64(`{"alg":"RS256","typ":"dbsc+jwt","jwk":{"kty":"RSA","n":"AQAB","e":"AQAB"}}`) + "." + b64(`{"jti":"c"}`) + "." + b64("s"),
+		b64(`{"alg":"ES256","typ":"dbsc+jwt"}`) + "." + b64(`{"jti":"c"}`) + "." + b64("s") + "\r\n",
 		b64(`{"alg":"none","typ":"dbsc+jwt"}`) + "." + b64(`{"jti":1}`) + ".",
 		b64(`null`) + "." + b64(`[]`) + "." + b64("s"), strings.Repeat("a", maxToken+1),
 	} {

@@ -430,6 +430,26 @@ func TestGuardKeepsWhatALoginMeets(t *testing.T) {
 	})
 }
 
+// So does one that another goroutine of the request makes while something is kept.
+func TestGuardKeepsBesideALogin(t *testing.T) {
+	s := newGuardedSite(t, nil)
+	s.ada = cookieOf(visits.Session(s.Manager, func(sess *session.Session) { sess.SetUser("alan") }))
+	s.ada = cookieOf(s.serve(s.request(""), func(sess *session.Session) {
+		s.fault.On(backendtest.OpUpdate, 1, func(context.Context, backendtest.Call) error {
+			sess.SetUser("grace")
+			return nil
+		})
+		if kept, err := s.see(sess).Keep([]byte("key")); string(kept) != "key" || err != nil {
+			t.Errorf("Keep = %q, %v", kept, err)
+		}
+	}))
+	s.serve(s.request(""), func(sess *session.Session) {
+		if string(s.see(sess).Kept) != "key" || sess.User() != "grace" {
+			t.Errorf("kept %q, user %q; want the key, and grace", s.see(sess).Kept, sess.User())
+		}
+	})
+}
+
 // A login that goes on in a new session, as its own was renewed meanwhile, does
 // not take along what a guard keeps of the old one.
 func TestGuardKeepsNothingOfAnotherSession(t *testing.T) {

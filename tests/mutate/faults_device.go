@@ -160,6 +160,14 @@ var deviceFaults = []fault{
 		pkg:  ".", test: `TestGuardKeepsWhatALoginMeets`,
 	},
 	{
+		what: `bound: a login as somebody else beside it undoes the binding`,
+		file: "internal/record/changes.go",
+		old: `		c.Rebase(base, true)
+`,
+		new: ``,
+		pkg: ".", test: `TestGuardKeepsBesideALogin`,
+	},
+	{
 		what: `bound: to bind a session is nothing to store`,
 		file: "internal/record/changes.go",
 		old:  `if !c.Changed() {`,

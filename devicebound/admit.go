@@ -24,7 +24,7 @@ const (
 // Endpoint implements [guard.Guard].
 func (b *Binding) Endpoint(r *http.Request) http.Handler {
 	switch {
-	case r.Method != http.MethodPost:
+	case r.Method != http.MethodPost, r.URL == nil: // a request made by hand has none
 	case r.URL.Path == b.refreshPath:
 		return b.refresh
 	case r.URL.Path == b.bindPath:

@@ -684,6 +684,17 @@ func TestBoundWithoutSession(t *testing.T) {
 	}
 }
 
+// TestRequestWithoutURL: a POST that was made by hand is the program's.
+func TestRequestWithoutURL(t *testing.T) {
+	s, w := newSite(t, devicebound.Options{}), httptest.NewRecorder()
+	s.m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	})).ServeHTTP(w, &http.Request{Method: http.MethodPost, Header: http.Header{}})
+	if w.Code != http.StatusTeapot {
+		t.Errorf("status %d, want the program's", w.Code)
+	}
+}
+
 // TestTwoManagers: of two managers in one program each binds its own sessions, and
 // what one has to say of a response takes nothing from the other.
 func TestTwoManagers(t *testing.T) { inTime(t, twoManagers) }

@@ -50,5 +50,5 @@ func (s Stack) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // sessions through.
 func own(function string) bool {
 	rest, ok := strings.CutPrefix(function, library)
-	return ok && (rest[0] == '.' || strings.HasPrefix(rest, "/flash."))
+	return ok && (rest[0] == '.' || strings.HasPrefix(rest, "/flash.") || strings.HasPrefix(rest, "/devicebound."))
 }

@@ -19,6 +19,8 @@ func TestOwn(t *testing.T) {
 		"github.com/chisession/session.(*Session).Set":           true,
 		"github.com/chisession/session.Key[...].Set":             true,
 		"github.com/chisession/session/flash.(*Flash).Add":       true,
+		"github.com/chisession/session/devicebound.Bound":        true,
+		"github.com/chisession/session/devicebound_test.TestX":   false,
 		"github.com/chisession/session_test.TestX":               false,
 		"github.com/chisession/session/examples/login.(*app).in": false,
 		"github.com/chisession/session/internal/behaviour.x":     false,

@@ -95,7 +95,7 @@ var loginFaults = []fault{
 	{
 		what: `a flash message that goes nowhere is logged with a line of the library`,
 		file: "internal/caller/caller.go",
-		old:  `(rest[0] == '.' || strings.HasPrefix(rest, "/flash."))`,
+		old:  `(rest[0] == '.' || strings.HasPrefix(rest, "/flash.") || strings.HasPrefix(rest, "/devicebound."))`,
 		new:  `rest[0] == '.'`,
 		pkg:  ".", test: `TestLogNamesTheCaller/a_flash_message`,
 	},

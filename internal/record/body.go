@@ -178,13 +178,14 @@ func putEnd(at []byte, width, end int) {
 	}
 }
 
-// bodyLen returns the exact length of a body of that many entries and bytes, in which
-// nothing is kept.
-func bodyLen(count, size int) int {
-	if count == 0 {
+// bodyLen returns the exact length of a body of that many entries and bytes, and of
+// what is kept in base.
+func bodyLen(base *Body, count, size int) int {
+	kept := cap(base.data) - len(base.data)
+	if count == 0 && kept == 0 {
 		return 0
 	}
-	return 1 + uvarintLen(uint64(count)) + count*endWidth(size) + size
+	return 1 + uvarintLen(uint64(count)) + count*endWidth(size) + size + kept
 }
 
 // endWidth returns the bytes that it takes to say where an entry of a body of

@@ -149,6 +149,9 @@ func TestKeptIsSealed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if cap(data) != len(data) {
+				t.Errorf("protection %d, empty %t: room for %d bytes, for %d of the record", how, empty, cap(data), len(data))
+			}
 			if strings.Contains(string(data), "kept") != readable {
 				t.Errorf("protection %d, empty %t: kept is readable: %t", how, empty, !readable)
 			}

@@ -80,7 +80,7 @@ func Encode(id uuid.UUID, user string, h *Head, c *Changes, how Protection, key 
 
 func encodeRecord(id uuid.UUID, user string, h *Head, base *Body, changes []change, how Protection, key cipher.AEAD) (data []byte, plain Body, err error) {
 	count, size := mergedSize(base, changes)
-	length := bodyLen(count, size)
+	length := bodyLen(base, count, size)
 	h.Flags &^= flagSealed | flagTagged | flagEnds | flagLogin
 	if h.Ends != 0 {
 		h.Flags |= flagEnds

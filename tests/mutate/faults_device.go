@@ -139,6 +139,13 @@ var deviceFaults = []fault{
 		pkg:  "./internal/record", test: `TestKeptIsNoValue`,
 	},
 	{
+		what: `bound: a record takes more memory than its store counts`,
+		file: "internal/record/body.go",
+		old:  `count*endWidth(size) + size + kept`,
+		new:  `count*endWidth(size) + size`,
+		pkg:  "./internal/record", test: `TestKeptIsSealed`,
+	},
+	{
 		what: `bound: the next write unbinds`,
 		file: "internal/record/body.go",
 		old:  `return append(dst, base.data[len(base.data):cap(base.data)]...)`,

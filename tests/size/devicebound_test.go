@@ -40,6 +40,9 @@ var cuts = []cut{
 	{"internal/record/changes.go", `(?s), emptied bool(\) \{\n)\tif emptied .*?\n\t\}\n`, "$1"},
 	{"internal/record/body.go", `( count == 0) && cap\(base\.data\) == len\(base\.data\)`, "$1"},
 	{"internal/record/body.go", `return append\(dst, base\.data\[len\(base\.data\):cap\(base\.data\)\]\.\.\.\)`, "return dst"},
+	{"internal/record/body.go", `\tkept := .*\n`, ""},
+	{"internal/record/body.go", `count == 0 && kept == 0`, "count == 0"},
+	{"internal/record/body.go", ` \+ size \+ kept`, " + size"},
 	{"internal/record/body.go", `n <= 0 \|\| count > `, "n <= 0 || count == 0 || count > "},
 	{"internal/record/body.go", `(?s)\tsize := uint\(0\)\n.*?(\tif )size > (uint.*?)\tv\.data = .*?\n`, "${1}v.end(v.len()-1) != $2"},
 }

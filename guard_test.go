@@ -33,6 +33,9 @@ func (g *sentry) Endpoint(r *http.Request) http.Handler {
 func (g *sentry) Cookie() string { return "sentry" }
 
 func (g *sentry) Admit(r *http.Request, s *guard.Session) guard.Verdict {
+	if s.At.UnixMilli() == 0 {
+		panic("asked about a session that was not loaded")
+	}
 	if s.Kept == nil {
 		return guard.Verdict{}
 	}

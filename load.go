@@ -252,12 +252,15 @@ type guarded struct{ guard guard.Guard }
 // insteadKey is the key of the local that responds instead of the program.
 type insteadKey struct{}
 
-// admit is the hook for a session that has been loaded. If the request is refused,
-// s is empty again. The error is for Manager.Start.
+// admit is the hook for a session that has been loaded, or that Manager.Start is about
+// to load. If the request is refused, s is empty again. The error is for Start.
 func (g *guarded) admit(s *Session, _ http.Header) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if g.guard.Endpoint(s.x.request) == nil {
+		if !s.rec.Exists {
+			return nil
+		}
 		c, values := &s.rec, s.vals.Base()
 		verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c),
 			At: time.UnixMilli(c.At), Kept: record.Kept(&values)})

@@ -191,8 +191,9 @@ func (b *Binding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Bound reports whether the session of r is bound to the device that r comes from:
 // its cookie alone opens it nowhere else. Ask for the password once more where it
 // is not, before what matters. It is false where there is no session, without a
-// Binding, and with Options.Off. Where several managers share a request it tells of the session that
-// [session.FromContext] returns, [Binding.Bound] of the one of its manager.
+// Binding, and with Options.Off. Where several managers share a request it tells of
+// the session that [session.FromContext] returns, [Binding.Bound] of the one of its
+// manager.
 func Bound(r *http.Request) bool {
 	s, ok := session.Lookup(r.Context())
 	return ok && isBound(s)

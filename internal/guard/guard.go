@@ -28,8 +28,8 @@ type Guard interface {
 	Admit(r *http.Request, s *Session) Verdict
 
 	// Header completes the header of a response that is about to leave, before the
-	// session's own lines are in it, and may be called more than once. s is what it brings or belongs to. It must
-	// not call the session.
+	// session's own lines are in it, and may be called more than once. s is what the
+	// response brings or belongs to. It must not call the session.
 	Header(h http.Header, r *http.Request, s *Session)
 }
 

@@ -42,6 +42,8 @@ func (g *sentry) Admit(r *http.Request, s *guard.Session) guard.Verdict {
 	switch r.Header.Get("X-Verdict") {
 	case "refused":
 		return guard.Verdict{Refused: true}
+	case "foreign":
+		return guard.Verdict{Refused: true, Foreign: true}
 	case "instead":
 		return guard.Verdict{Instead: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -233,6 +235,26 @@ func TestGuardRefusedCanLogIn(t *testing.T) {
 	infos, _ := s.Sessions(t.Context(), "ada")
 	if len(infos) != 2 || s.user(s.request("")) != "ada" {
 		t.Errorf("ada has %d sessions, want the new one beside the old one", len(infos))
+	}
+}
+
+// What is said of a token that another origin sent, unproven, does not go for the
+// next one, which opens a session.
+func TestGuardRefusesTheFirstOfTwo(t *testing.T) {
+	s := newGuardedSite(t, nil)
+	grace := cookieOf(visits.Session(s.Manager, func(sess *session.Session) { sess.SetUser("grace") }))
+	r := s.request("foreign")
+	r.Method = http.MethodPost
+	r.AddCookie(grace)
+	res := s.serve(r, func(sess *session.Session) {
+		if sess.User() != "grace" {
+			t.Errorf("let in: %q, want grace", sess.User())
+		}
+		sess.Destroy()
+		sess.Set("cart", "tea")
+	})
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("status %d", res.StatusCode)
 	}
 }
 

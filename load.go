@@ -264,7 +264,7 @@ func (g *guarded) admit(s *Session, _ http.Header) error {
 		c, values := &s.rec, s.vals.Base()
 		verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c),
 			At: time.UnixMilli(c.At), Kept: record.Kept(&values)})
-		if verdict.Refused {
+		if s.reply.foreign = false; verdict.Refused {
 			s.refused(verdict.Foreign)
 		}
 		if verdict.Instead == nil {
@@ -311,14 +311,18 @@ func (g *guarded) complete(s *Session, h http.Header) error {
 	state, cred := s.token(h)
 	values := s.vals.Base()
 	kept := record.Kept(&values)
+	user := s.currentUser()
 	switch {
 	case state == cookieRemove:
 	case state != cookieSet && (!s.rec.Exists || !s.reply.live || response.Shareable(h)):
-		return nil
+		if s.start.header == nil {
+			return nil
+		}
+		user = "" // what an earlier call did for a login is undone
 	case kept != nil: // it goes on as it is
 		return nil
 	}
-	view := &guard.Session{Cred: cred, User: s.currentUser(), Since: since(&s.rec), Cookie: s.x.transport.cookie(),
+	view := &guard.Session{Cred: cred, User: user, Since: since(&s.rec), Cookie: s.x.transport.cookie(),
 		New: state == cookieSet, Gone: state == cookieRemove, Kept: kept}
 	if view.New {
 		view.Since = time.Now()

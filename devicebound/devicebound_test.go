@@ -695,6 +695,36 @@ func TestRequestWithoutURL(t *testing.T) {
 	}
 }
 
+// With Start the offer is in the header at once: not any more if the program undoes
+// the login, or if it cannot be stored.
+func TestOfferOfAStartedLogin(t *testing.T) {
+	s := newSite(t, devicebound.Options{})
+	w := httptest.NewRecorder()
+	started, err := s.m.Start(w, httptest.NewRequest("POST", origin+"/login", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer started.Release()
+	offered := func(when string, want bool) {
+		t.Helper()
+		if got := w.Header().Get("Secure-Session-Registration") != ""; got != want {
+			t.Errorf("%s: offered %t, want %t", when, got, want)
+		}
+	}
+	offered("at first", false)
+	started.SetUser("ada")
+	offered("after the login", true)
+	started.SetUser("")
+	offered("after it was undone", false)
+	started.SetUser("ada")
+	offered("after another", true)
+	s.fault.On(backendtest.OpCreate, backendtest.Always, backendtest.Fail(errors.New("down")))
+	if err := started.Save(); err == nil {
+		t.Error("Save is no error")
+	}
+	offered("after a Save that failed", false)
+}
+
 // TestTwoManagers: of two managers in one program each binds its own sessions, and
 // what one has to say of a response takes nothing from the other.
 func TestTwoManagers(t *testing.T) { inTime(t, twoManagers) }

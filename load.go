@@ -264,8 +264,9 @@ func (g *guarded) admit(s *Session, _ http.Header) error {
 		c, values := &s.rec, s.vals.Base()
 		verdict := g.guard.Admit(s.x.request, &guard.Session{Cred: &c.Cred, User: c.User, Since: since(c),
 			At: time.UnixMilli(c.At), Kept: record.Kept(&values)})
-		if s.reply.foreign = false; verdict.Refused {
-			s.refused(verdict.Foreign)
+		s.reply.foreign = verdict.Foreign
+		if verdict.Refused {
+			s.refused()
 		}
 		if verdict.Instead == nil {
 			return nil
@@ -280,13 +281,13 @@ func (g *guarded) admit(s *Session, _ http.Header) error {
 }
 
 // refused makes s, whose token the guard refuses, an empty session.
-func (s *Session) refused(foreign bool) {
+func (s *Session) refused() {
 	s.m.stats.add(statRejected, &s.rec.Cred)
-	if !foreign {
+	if !s.reply.foreign {
 		s.tell(&s.rec.Cred, Event{Kind: EventRejected, User: s.rec.User, Reason: ReasonUnproven})
 	}
 	s.startOver()
-	s.reply.live, s.reply.foreign = false, foreign
+	s.reply.live = false
 }
 
 // ServeHTTP serves a request in place of the program, if it is the guard's to serve.

@@ -106,7 +106,7 @@ var deviceFaults = []fault{
 		what: `bound: the session that is refused is handed out`,
 		file: "load.go",
 		old: `	s.startOver()
-	s.reply.live, s.reply.foreign = false, foreign
+	s.reply.live = false
 `,
 		new: ``,
 		pkg: ".", test: `TestGuardRefuses`,

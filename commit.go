@@ -457,7 +457,9 @@ func (s *Session) settle(out *stored.Outcome, t *try) {
 	if s.want.changed = s.left(t); s.want.changed == 0 {
 		s.want.forget()
 	}
-	s.vals.Settle(t.vals, out.Values, s.want.changed&changedOwner != 0) // another user's since t: all that was stored is to go
+	if s.want.changed&changedOwner == 0 { // else another user's since t: all that was stored is to go
+		s.vals.Settle(t.vals, out.Values)
+	}
 }
 
 // reportLoss is report for a record that is no session of s any more.

@@ -377,6 +377,11 @@ func (s *Session) keep(value []byte) (kept []byte, err error) {
 		record.Keep(&v.c, value)
 		return nil
 	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && s.want.changed&changedOwner != 0 { // a login meanwhile is to be stored without what was there before
+		record.Keep(&s.vals, kept)
+	}
 	return kept, err
 }
 

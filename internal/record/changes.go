@@ -286,13 +286,8 @@ func (c *Changes) Thaw() {
 }
 
 // Settle notes that stored, which is c itself or a Clone of it, has been stored
-// as base. What was done to c meanwhile is left to do, and no more; with emptied, on
-// top of a base that is emptied first, as by Rebase.
-func (c *Changes) Settle(stored *Changes, base Body, emptied bool) {
-	if emptied {
-		c.Rebase(base, true)
-		return
-	}
+// as base. What was done to c meanwhile is left to do, and no more.
+func (c *Changes) Settle(stored *Changes, base Body) {
 	if stored == c {
 		c.settle(base)
 		return

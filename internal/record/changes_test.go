@@ -101,7 +101,7 @@ func TestChangesAreWhatAMapIs(t *testing.T) {
 					change(v, want)
 				}
 				since := v.since(clone)
-				v.Settle(clone, plain(clone), false)
+				v.Settle(clone, plain(clone))
 				for _, c := range since { // what came later counts
 					if n, ok := want[c.key]; ok {
 						its[c.key] = n

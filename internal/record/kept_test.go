@@ -34,7 +34,7 @@ func store(t *testing.T, c *Changes) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Settle(c, body, false)
+	c.Settle(c, body)
 }
 
 // wantKept checks what is kept, and which keys there are, now and once c is stored.

@@ -168,8 +168,8 @@ var deviceFaults = []fault{
 	},
 	{
 		what: `bound: a login as somebody else beside it undoes the binding`,
-		file: "internal/record/changes.go",
-		old: `		c.Rebase(base, true)
+		file: "load.go",
+		old: `		record.Keep(&s.vals, kept)
 `,
 		new: ``,
 		pkg: ".", test: `TestGuardKeepsBesideALogin`,

@@ -34,8 +34,6 @@ var cuts = []cut{
 	{"lifecycle.go", `s\.vals\.Drop\(\)`, "s.vals.Reset(record.Body{}, s.m.cfg.MaxBytes)"},
 	{"lifecycle.go", `\t\ts\.vals\.Rebase\(.*\n`, ""},
 	{"commit.go", `\ts\.vals\.Rebase\(values, (.*)\).*\n`, "\tif $1 {\n\t\tvalues = record.Body{}\n\t}\n\ts.vals.Rebase(values)\n"},
-	{"commit.go", `\t(s\.vals\.Settle\(.*?), s(.*?) != 0\).*\n`, "\tif s$2 == 0 {\n\t\t$1)\n\t}\n"},
-	{"internal/record/changes.go", `(?s)(base Body), emptied bool(\) \{\n)\tif emptied \{\n\t\tc\.Reb.*?\n\t\}\n`, "$1$2"},
 	{"commit.go", `record\.Body\{\}, false`, "record.Body{}"},
 	{"internal/record/changes.go", `(?s), emptied bool(\) \{\n)\tif emptied .*?\n\t\}\n`, "$1"},
 	{"internal/record/body.go", `( count == 0) && cap\(base\.data\) == len\(base\.data\)`, "$1"},

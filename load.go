@@ -242,8 +242,8 @@ func Guard(m *Manager, where func(guard.Manager) (guard.Guard, error)) error {
 	return nil
 }
 
-// A hook is what a guard does to a session, or to the header of its response. One
-// type serves for all: a program without a guard has no more of it than that.
+// A hook is what a guard does to a session, or to the header of its response. Both are
+// of one type, which is all that a program without a guard has of them.
 type hook = func(*Session, http.Header) error
 
 // guarded is what a manager with a guard does besides.
@@ -307,7 +307,7 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // complete is the hook for the header h of a response that is about to leave, mu
-// held. The session's own lines are not in it yet.
+// held. The session's own lines are not in it yet. It never fails.
 func (g *guarded) complete(s *Session, h http.Header) error {
 	state, cred := s.token(h)
 	values := s.vals.Base()

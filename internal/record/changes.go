@@ -322,11 +322,11 @@ func (c *Changes) Rebase(base Body, emptied bool) {
 	c.count, c.size = mergedSize(&c.base, c.changes)
 }
 
-// Detach takes the values off the record that they were loaded from: what is
-// kept of it, with the changes, is all to be stored anew.
-func (c *Changes) Detach(kept Body) {
+// Detach takes the values off the record that they were loaded from: those of from,
+// with the changes, are all to be stored in another one, without what is kept in from.
+func (c *Changes) Detach(from Body) {
 	var all []change
-	merge(&kept, c.sorted(), func(key string, k, value []byte) {
+	merge(&from, c.sorted(), func(key string, k, value []byte) {
 		if k != nil {
 			key = string(k)
 		}

@@ -2,15 +2,21 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/chisession/session"
 	"github.com/chisession/session/cookie"
 	"github.com/chisession/session/devicebound"
+	"github.com/chisession/session/internal/testserver"
 	"github.com/chisession/session/sessiontest"
 )
 
@@ -43,6 +49,89 @@ func TestDeviceBound(t *testing.T) {
 			t.Errorf("a refresh of what the other process has ended: status %d, want 404", got)
 		}
 	}, "-device-bound")
+}
+
+// TestDeviceBoundAtTheServer counts what Redis is asked for: an ordinary request of a
+// bound session costs what any other does, a new proof two reads and no write.
+func TestDeviceBoundAtTheServer(t *testing.T) {
+	server, err := testserver.StartRedis(testserver.RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Stop() })
+	m, err := session.New(session.Config{Provider: "redis", SavePath: server.URL(), SweepEvery: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	if _, err := devicebound.New(m, devicebound.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	app := httptest.NewServer(m.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := session.FromContext(r)
+		switch r.URL.Path {
+		case "/login":
+			s.SetUser("ada")
+		case "/set":
+			s.Set("at", time.Now())
+		case "/logout":
+			s.Destroy()
+		}
+		fmt.Fprint(w, s.User())
+	})))
+	t.Cleanup(app.Close)
+	home, err := url.Parse(app.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar := sessiontest.NewJar()
+	device := sessiontest.NewDevice(jar, app.Client().Transport)
+	bound := &boundUser{t, jar, device, &http.Client{Jar: jar, Transport: device}, home}
+	plain := &http.Client{Jar: sessiontest.NewJar(), Transport: app.Client().Transport}
+
+	get := func(c *http.Client, path string) {
+		t.Helper()
+		res, err := c.Get(app.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("GET %s: status %d", path, res.StatusCode)
+		}
+	}
+	costs := func(c *http.Client, path string) testserver.RedisCount {
+		t.Helper()
+		n, err := server.Count(func() error { get(c, path); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, path := range []string{"/login", "/set", "/login", "/logout"} { // the scripts are known from then on
+		get(plain, path)
+	}
+	login, binding := costs(plain, "/login"), costs(bound.client, "/login")
+	if device.Sessions() != 1 {
+		t.Fatal("the login is not bound")
+	}
+	if binding.Trips != login.Trips+2 {
+		t.Errorf("a login takes %d round trips, one that is bound %d, want 2 more", login.Trips, binding.Trips)
+	}
+	for _, path := range []string{"/", "/set", "/login"} {
+		if a, b := costs(plain, path), costs(bound.client, path); !reflect.DeepEqual(a, b) {
+			t.Errorf("GET %s: %+v of a session that is not bound, %+v of a bound one", path, a, b)
+		}
+	}
+	page := costs(plain, "/")
+	bound.dropProof()
+	renewed := costs(bound.client, "/")
+	if bound.cookie(proofName) == "" {
+		t.Fatal("there is no new proof")
+	}
+	if want := page.Commands["get"] + 2; renewed.Trips != page.Trips+2 || len(renewed.Commands) != 1 || renewed.Commands["get"] != want {
+		t.Errorf("a page: %+v, with a new proof: %+v, want two reads more", page, renewed)
+	}
 }
 
 const proofName = cookie.DefaultName + "_device"
